@@ -1,0 +1,1 @@
+"""Composes the stages; every face calls this and nothing deeper."""

@@ -1,0 +1,1 @@
+"""Runs a plan: kernels, notebooks, the DAG in time."""

@@ -1,0 +1,193 @@
+"""What happened: events, and the records made from them."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from mlops_nb.model.base import Json, Record
+
+__all__ = [
+    "CellRun",
+    "ErrorInfo",
+    "Event",
+    "EventKind",
+    "Run",
+    "RunFacts",
+    "RunStatus",
+    "TaskRun",
+    "TaskStatus",
+]
+
+
+class RunStatus(Enum):
+    """How a run stands."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    """The process that ran it is gone without having said how it ended."""
+
+
+class TaskStatus(Enum):
+    """How a task of a run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"
+    """Up to date: nothing to do."""
+    RESTORED = "restored"
+    """Its products came from the cache."""
+    FAILED = "failed"
+    """A cell, function or statement raised."""
+    TIMED_OUT = "timed-out"
+    DIED = "died"
+    """Its kernel or process was killed or crashed."""
+    EXITED = "exited"
+    """It called ``sys.exit`` or left its process otherwise."""
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"
+    """Something upstream did not succeed."""
+    LOST = "lost"
+    """It was running when the process that ran it vanished."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the task will not change any more in this run."""
+        return self not in (TaskStatus.PENDING, TaskStatus.RUNNING)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the task's products are current."""
+        return self in (TaskStatus.SUCCEEDED, TaskStatus.SKIPPED, TaskStatus.RESTORED)
+
+
+class EventKind(Enum):
+    """What an event tells; ``data`` holds what the comment names."""
+
+    RUN_STARTED = "run.started"  # the run's facts
+    PLAN = "plan"  # items: task, action, why
+    TASK_STARTED = "task.started"  # attempt, kernel, cells (their number)
+    TASK_CELL = "task.cell"  # index, cells, seconds
+    TASK_LOG = "task.log"  # text
+    TASK_RETRY = "task.retry"  # attempt, delay, error
+    TASK_FINISHED = "task.finished"  # a TaskRun without its cells' outputs
+    METRIC = "metric"  # name, value, step
+    NOTE = "note"  # text, level
+    RUN_FINISHED = "run.finished"  # status, seconds
+
+
+class Event(Record, frozen=True, kw_only=True):
+    """One line of ``events.jsonl``."""
+
+    seq: int
+    """Counts from 1 without gaps within a run."""
+    time: float
+    """Seconds since the epoch, UTC."""
+    kind: EventKind
+    run: str
+    task: str = ""
+    data: dict[str, Json] = {}
+
+
+class ErrorInfo(Record, frozen=True, kw_only=True):
+    """Why a task did not succeed."""
+
+    name: str
+    """The exception's class, or the status where there was none."""
+    message: str
+    cell: int | None = None
+    """Index of the failing cell in the notebook as its author sees it, from 0."""
+    source: str = ""
+    """The failing cell's source."""
+    traceback: str = ""
+    """Plain text, without colour codes."""
+
+
+class CellRun(Record, frozen=True, kw_only=True):
+    """One executed cell."""
+
+    index: int
+    seconds: float
+    peak_mb: float | None = None
+    """Resident set of the kernel after the cell, MiB."""
+
+
+class TaskRun(Record, frozen=True, kw_only=True):
+    """One task of a run."""
+
+    task: str
+    status: TaskStatus = TaskStatus.PENDING
+    why: str = ""
+    """The plan's reasons as text."""
+    attempt: int = 0
+    """1 for the first; 0 where none was made."""
+    started: float | None = None
+    ended: float | None = None
+    kernel: str = ""
+    """``warm``, or ``cold`` with the reason: ``cold: language R``."""
+    error: ErrorInfo | None = None
+    notebook: str = ""
+    """The executed notebook, relative to the run's folder."""
+    report: str = ""
+    """The HTML report, relative to the run's folder."""
+    peak_mb: float | None = None
+    cells: tuple[CellRun, ...] = ()
+    cells_total: int = 0
+    cells_done: int = 0
+    fingerprint: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds between start and end; ``None`` where one is missing."""
+        if self.started is None or self.ended is None:
+            return None
+        return self.ended - self.started
+
+
+class RunFacts(Record, frozen=True, kw_only=True):
+    """What is frozen when a run starts: ``run.json``."""
+
+    id: str
+    pipeline: str
+    started: float
+    trigger: str = "manual"
+    parameters: dict[str, Json] = {}
+    """Parameters given for this run, over those of the specification."""
+    targets: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: str = ""
+    host: str = ""
+    boot_id: str = ""
+    pid: int = 0
+    pid_started: float = 0.0
+    """When the owning process started, so that a reused process id is not taken for it."""
+    git_commit: str = ""
+    git_branch: str = ""
+    git_diff: str = ""
+    """SHA-256 of the uncommitted changes; empty for a clean tree."""
+    python: str = ""
+    platform: str = ""
+    environment: dict[str, str] = {}
+    """Installed distributions and their versions."""
+    input_digests: dict[str, str] = {}
+    mlflow_run_id: str = ""
+    resumed_from: str = ""
+
+
+class Run(Record, frozen=True, kw_only=True):
+    """A run as its events tell it."""
+
+    facts: RunFacts
+    status: RunStatus
+    tasks: tuple[TaskRun, ...] = ()
+    ended: float | None = None
+    metrics: dict[str, float] = {}
+    last_seq: int = 0
+
+    @property
+    def id(self) -> str:
+        """The run's id; ids sort by time."""
+        return self.facts.id

@@ -1,0 +1,1 @@
+"""Reads, checks and edits notebooks; knows nothing of pipelines."""

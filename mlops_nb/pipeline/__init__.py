@@ -1,0 +1,1 @@
+"""Loads pipelines, fingerprints tasks and plans what runs."""

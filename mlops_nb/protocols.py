@@ -1,0 +1,53 @@
+"""What a back end has to offer; each protocol has at most four methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mlops_nb.model import Event, EventKind, Json, Pipeline, Run, RunFacts
+
+__all__ = ["EventSink", "Exporter", "Notifier", "Tracker"]
+
+
+@runtime_checkable
+class EventSink(Protocol):
+    """Where a run tells what happens; safe to call from several threads."""
+
+    def emit(self, kind: EventKind, task: str = "", **data: Json) -> Event:
+        """Append one event and return it with its ``seq`` and ``time``."""
+        ...
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """An experiment tracker that mirrors runs (MLflow, Weights & Biases)."""
+
+    def start(self, facts: RunFacts) -> Mapping[str, str]:
+        """Open the tracker's own run; return the environment its clients in kernels need."""
+        ...
+
+    def finish(self, run: Run, folder: Path) -> None:
+        """Write parameters, metrics, facts and reports, and close the tracker's run."""
+        ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """A target that a pipeline can be written for."""
+
+    def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
+        """Return the files' texts by their paths; a pure function of its arguments."""
+        ...
+
+
+@runtime_checkable
+class Notifier(Protocol):
+    """A way to reach people or machines with an alert."""
+
+    def send(self, subject: str, text: str, payload: Mapping[str, Json]) -> None:
+        """Deliver one message or raise `MlopsNbError`."""
+        ...

@@ -1,0 +1,1 @@
+"""Models: artifacts, gates, the ledger and promotion."""

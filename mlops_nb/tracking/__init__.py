@@ -1,0 +1,1 @@
+"""Mirrors runs into experiment trackers, one a file."""
