@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,17 @@ if TYPE_CHECKING:
 
     from mlops_nb.execution.staging import Stage
 
-__all__ = ["Commit", "Move", "commit", "prepare", "recover_run", "unfinished"]
+__all__ = [
+    "COMMIT",
+    "Commit",
+    "Move",
+    "commit",
+    "prepare",
+    "recover_run",
+    "tidy",
+    "undo",
+    "unfinished",
+]
 
 PREPARE, COMMIT = "PREPARE", "COMMIT"
 
@@ -53,8 +64,8 @@ class Commit(Record, frozen=True, kw_only=True):
     run: str
     moves: tuple[Move, ...]
     fingerprint: Fingerprint | None = None
-    digests: dict[str, str] = {}
-    """Digest of each product by its path in the specification."""
+    products: tuple[str, ...] = ()
+    """The paths of the products that are files, as the specification has them."""
 
 
 def prepare(stage: Stage, *, run: str, fingerprint: Fingerprint | None) -> Commit:
@@ -87,9 +98,7 @@ def prepare(stage: Stage, *, run: str, fingerprint: Fingerprint | None) -> Commi
                     ),
                 )
             )
-        record = Commit(
-            task=stage.task.name, run=run, moves=tuple(moves), fingerprint=fingerprint
-        )
+        record = Commit(task=stage.task.name, run=run, moves=tuple(moves), fingerprint=fingerprint)
         far = [move for move in moves if move.draft]
         if far:
             write_whole(stage.folder / PREPARE, encode(record))
@@ -143,6 +152,12 @@ def undo(folder: Path) -> None:
         if move.draft:
             _delete(Path(move.draft))
     _delete(folder)
+
+
+def tidy(run_dir: Path) -> None:
+    """Remove the staging folder of a run that has left nothing in it."""
+    with suppress(OSError):
+        (run_dir / STAGING).rmdir()
 
 
 def unfinished(runs: Path) -> Iterator[Path]:

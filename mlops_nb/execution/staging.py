@@ -107,6 +107,20 @@ class Stage:
                 ]
         return sorted(found)
 
+    def named(self) -> dict[str, Path]:
+        """Return the final path of each product and of what was written beside them, by name.
+
+        A name is a declared product's path in the specification, or a path relative to the
+        project (absolute outside of it); `place` takes each of them.
+        """
+        names = {self.final(product): product for product in self.products}
+        found = {path: final for path, final in names.items() if os.path.lexists(path)}
+        for _, final in self.landings():
+            inside = final.is_relative_to(self.root)
+            name = final.relative_to(self.root).as_posix() if inside else str(final)
+            found[final] = names.get(final, name)
+        return {name: final for final, name in found.items()}
+
     def missing(self) -> list[str]:
         """Return the declared products that were not written here."""
         return [final for final, path in self.products.items() if not os.path.lexists(path)]
