@@ -80,7 +80,7 @@ def show(project: str | None, run_id: str, as_json: bool) -> None:
         "took": output.seconds(run.ended - facts.started if run.ended else None),
         "commit": f"{facts.git_commit[:12]}{' with uncommitted changes' if facts.git_diff else ''}",
         "parameters": ", ".join(f"{name}={value!r}" for name, value in facts.parameters.items()),
-        "tracked as": ", ".join(f"{name} {ident}" for name, ident in run.tracked.items()),
+        "MLflow run": facts.mlflow_run_id,
         "folder": str(history.run_folder(project, run.id)),
     }
     for name, value in details.items():

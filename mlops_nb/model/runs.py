@@ -76,7 +76,6 @@ class EventKind(Enum):
     TASK_FINISHED = "task.finished"  # a TaskRun without its cells' outputs
     METRIC = "metric"  # name, value, step
     NOTE = "note"  # text, level
-    RUN_TRACKED = "run.tracked"  # tracker, id
     RUN_FINISHED = "run.finished"  # status, seconds
 
 
@@ -187,8 +186,6 @@ class Run(Record, frozen=True, kw_only=True):
     ended: float | None = None
     metrics: dict[str, float] = {}
     last_seq: int = 0
-    tracked: dict[str, str] = {}
-    """The ids under which experiment trackers know this run, by tracker."""
 
     @property
     def id(self) -> str:
