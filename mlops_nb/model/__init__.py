@@ -4,6 +4,7 @@ Every record is frozen and typed; `encode` and `decode` turn it into JSON and ba
 field. A stage knows the records it is handed and nothing of the stage they came from.
 """
 
+from mlops_nb.model.attempts import Attempt
 from mlops_nb.model.base import Json, Record, decode, encode, to_builtins
 from mlops_nb.model.runs import (
     CellRun,
@@ -32,6 +33,7 @@ from mlops_nb.model.tasks import (
 
 __all__ = [
     "Action",
+    "Attempt",
     "CellRun",
     "ErrorInfo",
     "Event",
