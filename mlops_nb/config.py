@@ -96,7 +96,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     tasks: dict[str, TaskSettings] = {}
 
 
-_SECTIONS = ("gates", "monitoring", "alerts", "schedules", "export", "features", "serving")
+_SECTIONS = (
+    "gates",
+    "registry",
+    "monitoring",
+    "alerts",
+    "schedules",
+    "export",
+    "features",
+    "serving",
+)
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):

@@ -287,7 +287,9 @@ def _read(folder: Path, file: ArtifactFile) -> bytes:
     except OSError as error:
         raise ArtifactError(f"cannot be read: {error}", where=str(folder / path)) from error
     if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:
-        raise ArtifactError("was changed after it was saved", where=str(folder / path), fix=_RESTORE)
+        raise ArtifactError(
+            "was changed after it was saved", where=str(folder / path), fix=_RESTORE
+        )
     return data
 
 
@@ -305,7 +307,9 @@ def _dump(model: Any, kind: str, trusted: tuple[str, ...]) -> tuple[bytes, set[s
         try:
             data = pickle.dumps(model)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ArtifactError(f"cannot be pickled: {error}", where=type(model).__name__) from error
+            raise ArtifactError(
+                f"cannot be pickled: {error}", where=type(model).__name__
+            ) from error
         return data, pickle_modules(data)
     import skops.io
     from skops.io.exceptions import UnsupportedTypeException
@@ -404,7 +408,9 @@ def _answer(model: Any, example: Any, frame: pd.DataFrame) -> Any:
         ) from error
 
 
-def _profiles(given: Mapping[str, Path] | Iterable[Path], files: dict[str, bytes]) -> dict[str, str]:
+def _profiles(
+    given: Mapping[str, Path] | Iterable[Path], files: dict[str, bytes]
+) -> dict[str, str]:
     from collections.abc import Mapping as AnyMapping
 
     named = dict(given) if isinstance(given, AnyMapping) else {Path(p).stem: p for p in given}

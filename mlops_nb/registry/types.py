@@ -16,10 +16,26 @@ if TYPE_CHECKING:
 
 __all__ = ["ALLOWED", "refused"]
 
-_DISTANCES = (
-    "Euclidean SEuclidean Manhattan Minkowski Chebyshev Hamming Canberra BrayCurtis Jaccard Dice "
-    "Kulsinski Matching RogersTanimoto RussellRao SokalMichener SokalSneath Haversine Mahalanobis"
-).split()
+_DISTANCES = [
+    "Euclidean",
+    "SEuclidean",
+    "Manhattan",
+    "Minkowski",
+    "Chebyshev",
+    "Hamming",
+    "Canberra",
+    "BrayCurtis",
+    "Jaccard",
+    "Dice",
+    "Kulsinski",
+    "Matching",
+    "RogersTanimoto",
+    "RussellRao",
+    "SokalMichener",
+    "SokalSneath",
+    "Haversine",
+    "Mahalanobis",
+]
 
 ALLOWED: frozenset[str] = frozenset(
     {
