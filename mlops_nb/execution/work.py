@@ -218,9 +218,7 @@ class Work:
             try:
                 run_hook(attempt, "on_failure", stop)
             except MlopsNbError as error:
-                self.sink.emit(
-                    EventKind.NOTE, attempt.task.name, level="warning", text=str(error)
-                )
+                self.sink.emit(EventKind.NOTE, attempt.task.name, level="warning", text=str(error))
 
     def _restore(self, task: Task, fingerprint: Fingerprint) -> TaskRun | None:
         """Put a task's products in place from the cache; ``None`` where it has none of them."""

@@ -157,7 +157,7 @@ def _log_numbers(client: Any, run_id: str, run: Run) -> None:
     ]
     params = [
         Param(_key(name), _text(value))
-        for name, value in run.facts.parameters.items()
+        for name, value in {**run.facts.resolved, **run.facts.parameters}.items()
         if _key(name) not in there.params
     ]
     tags = [RunTag(key, value) for key, value in _tags(run.facts).items()]
