@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,8 @@ def register(
     with registry.errors():
         given_run = os.environ.get("MLFLOW_RUN_ID", "") if mlflow_run_id is None else mlflow_run_id
         run_id = given_run or registry.new_run(f"register {model}")
-        inside = f"models/{model}/{info.digest[:16]}"
+        # A place of its own, so that deleting an earlier registration cannot touch it.
+        inside = f"models/{model}/{info.digest[:16]}-{secrets.token_hex(4)}"
         client.log_artifacts(run_id, str(folder), artifact_path=inside)
         source = f"{client.get_run(run_id).info.artifact_uri}/{inside}"
     given = Registration(
