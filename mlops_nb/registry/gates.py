@@ -202,6 +202,8 @@ def _state(
     ok = False
     if result is None:
         text = "has not been evaluated"
+    elif result.origin:
+        text = f"was answered in another registry ({result.origin}): {result.reason}"
     elif result.digest != version.digest:
         text = "was answered for another artifact"
     elif result.settings != gate_digest(gate):

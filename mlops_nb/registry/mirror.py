@@ -24,7 +24,7 @@ from mlops_nb.registry.store import local_path
 if TYPE_CHECKING:
     from mlops_nb.registry.store import Registry
 
-__all__ = ["TAG", "Registration", "catch_up", "finish_registration", "settle"]
+__all__ = ["TAG", "Registration", "all_versions", "catch_up", "finish_registration", "settle"]
 
 TAG = "mlops_nb."
 """What our tags in MLflow start with."""
@@ -42,6 +42,8 @@ class Registration(Record, frozen=True, kw_only=True):
     origin: str = ""
     evidence: tuple[dict[str, Json], ...] = ()
     """Gate results that came with an imported version."""
+    past: tuple[dict[str, Json], ...] = ()
+    """The rows that another ledger held about it."""
 
 
 def settle(registry: Registry) -> str:
@@ -108,6 +110,7 @@ def finish_registration(
                 "mlflow_run_id": given.mlflow_run_id,
                 "token": token,
                 "origin": given.origin,
+                "past": list(given.past),
             },
         )
         for result in given.evidence:
@@ -159,6 +162,18 @@ def _tell_version(registry: Registry, model: str, number: int, version: ModelVer
     for key, value in wanted.items():
         if there.tags.get(TAG + key, "") != value:
             client.set_model_version_tag(model, str(number), TAG + key, value[:5000])
+
+
+def all_versions(client: Any, condition: str | None) -> list[Any]:
+    """Return every version that MLflow has, page by page."""
+    found: list[Any] = []
+    token = None
+    while True:
+        page = client.search_model_versions(condition, max_results=1000, page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
 
 
 def _model_version(client: Any, model: str, number: int) -> Any:

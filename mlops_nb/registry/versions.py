@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,14 @@ from mlops_nb.model import (
     encode,
 )
 from mlops_nb.registry.artifact import check_artifact, load_model, read_manifest
-from mlops_nb.registry.mirror import TAG, Registration, catch_up, finish_registration, settle
+from mlops_nb.registry.mirror import (
+    TAG,
+    Registration,
+    all_versions,
+    catch_up,
+    finish_registration,
+    settle,
+)
 from mlops_nb.registry.store import check_name
 
 if TYPE_CHECKING:
@@ -27,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VersionDetails",
-    "delete_version",
     "find_version",
     "history",
     "list_versions",
@@ -57,6 +64,7 @@ def register(
     allow_pickle: bool = False,
     origin: str = "",
     evidence: tuple[dict[str, Json], ...] = (),
+    past: tuple[dict[str, Json], ...] = (),
 ) -> ModelVersion:
     """Register an artifact as the next version of a model; the same artifact only once.
 
@@ -74,8 +82,8 @@ def register(
         The MLflow run that made it; ``MLFLOW_RUN_ID`` by default, else a run is made for it.
     allow_pickle
         Register a pickle; the ledger records that it is one.
-    origin, evidence
-        Where an imported version comes from, and the gate results that came with it.
+    origin, evidence, past
+        Where an imported version comes from, and the gate results and rows that came with it.
 
     Raises
     ------
@@ -102,7 +110,8 @@ def register(
     with registry.errors():
         given_run = os.environ.get("MLFLOW_RUN_ID", "") if mlflow_run_id is None else mlflow_run_id
         run_id = given_run or registry.new_run(f"register {model}")
-        inside = f"models/{model}/{info.digest[:16]}"
+        # A place of its own, so that deleting an earlier registration cannot touch it.
+        inside = f"models/{model}/{info.digest[:16]}-{secrets.token_hex(4)}"
         client.log_artifacts(run_id, str(folder), artifact_path=inside)
         source = f"{client.get_run(run_id).info.artifact_uri}/{inside}"
     given = Registration(
@@ -114,6 +123,7 @@ def register(
         reason=reason,
         origin=origin,
         evidence=evidence,
+        past=past,
     )
     with registry.ledger.mirror_lock():
         with registry.ledger.read() as reader:
@@ -188,21 +198,10 @@ def list_versions(
                 aliases=tuple(item.aliases),
                 outside=True,
             )
-            for item in _all_versions(registry.client, condition)
+            for item in all_versions(registry.client, condition)
             if (item.name, int(item.version)) not in seen
         ]
     return tuple(sorted([*known, *found], key=lambda item: (item.model, -item.version)))
-
-
-def _all_versions(client: Any, condition: str | None) -> list[Any]:
-    found: list[Any] = []
-    token = None
-    while True:
-        page = client.search_model_versions(condition, max_results=1000, page_token=token)
-        found.extend(page)
-        token = page.token
-        if not token:
-            return found
 
 
 def find_version(registry: Registry, model: str, version: int | str) -> ModelVersion:
@@ -320,36 +319,3 @@ def load_version(
         allow_pickle=allow_pickle,
         trusted_types=registry.settings.trusted_types,
     )
-
-
-def delete_version(
-    registry: Registry, model: str, version: int | str, *, actor: str = "", reason: str = ""
-) -> LedgerEntry:
-    """Delete a version with its artifact; its history stays.
-
-    Raises
-    ------
-    RegistryError
-        It holds an alias.
-    """
-    found = find_version(registry, model, version)
-    with registry.ledger.write() as writer:
-        now = writer.version(model, found.version)
-        if now is None or now.status is VersionStatus.DELETED:
-            raise RegistryError("was deleted", where=f"{model} v{found.version}")
-        if now.aliases:
-            raise RegistryError(
-                f"cannot be deleted: it is {' and '.join(now.aliases)}",
-                where=f"{model} v{found.version}",
-                fix="promote another version first",
-            )
-        entry = writer.append(
-            EntryKind.DELETED,
-            model=model,
-            version=found.version,
-            actor=actor or registry.actor,
-            reason=reason,
-            digest=found.digest,
-        )
-    settle(registry)
-    return entry
