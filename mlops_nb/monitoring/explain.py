@@ -153,7 +153,7 @@ def _moved_numbers(found: Measured, old: ColumnSummary, new: ColumnSummary) -> s
 
 
 def _moved_categories(kind: str, old: ColumnSummary, new: ColumnSummary) -> str:
-    rows = [share for share in shares_of(kind, old, new)]
+    rows = list(shares_of(kind, old, new))
     rows.sort(key=lambda row: -abs(row.current - row.reference))
     return ", ".join(
         f"{row.label or '(empty text)'} {row.reference:.1%} → {row.current:.1%}" for row in rows[:3]

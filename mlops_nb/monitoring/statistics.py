@@ -271,9 +271,9 @@ def rates_differ(hits: float, n: float, current_hits: float, current_n: float) -
         total = hits + current_hits
         if total == 0:
             return 1.0
-    low = float(bdtr(np.floor(current_hits), int(round(total)), share))
+    low = float(bdtr(np.floor(current_hits), round(total), share))
     high = (
-        float(bdtrc(np.floor(current_hits) - 1, int(round(total)), share))
+        float(bdtrc(np.floor(current_hits) - 1, round(total), share))
         if current_hits >= 1
         else 1.0
     )
