@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from math import exp, log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlops_nb.monitoring import statistics as stats
+from mlops_nb.monitoring.sketch.hll import Hll
 
 if TYPE_CHECKING:
-    from mlops_nb.monitoring.profile import ColumnProfile
+    from mlops_nb.monitoring.column import ColumnProfile
     from mlops_nb.monitoring.settings import DriftSettings
 
 __all__ = [
@@ -40,23 +41,9 @@ _HLL_ERROR = 1.04 / 4096**0.5
 
 @dataclass(frozen=True, eq=False)
 class ColumnSummary:
-    """One column over one window, or over the several windows of a reference.
-
-    Parameters
-    ----------
-    parts
-        The column's profile in each window.
-    merged
-        The profile of all windows together; needed for several parts only.
-    """
+    """One column over one window, or over the several windows of a reference."""
 
     parts: tuple[ColumnProfile, ...]
-    merged: ColumnProfile | None = None
-
-    @cached_property
-    def whole(self) -> ColumnProfile:
-        """All windows as one profile."""
-        return self.merged if self.merged is not None else self.parts[0]
 
     @cached_property
     def rows(self) -> int:
@@ -65,8 +52,8 @@ class ColumnSummary:
 
     @cached_property
     def missing(self) -> int:
-        """Rows without a value: nulls, and floats that are not a number."""
-        return sum(max(part.nulls, part.nans) for part in self.parts)
+        """Rows without a value, NaN among them."""
+        return sum(part.nulls for part in self.parts)
 
     @cached_property
     def valid(self) -> int:
@@ -90,26 +77,21 @@ class ColumnSummary:
 
     @cached_property
     def distribution(self) -> stats.Distribution:
-        """The numbers of the column; empty where it has none."""
-        return stats.Distribution.pool(
-            [
-                stats.Distribution(
-                    np.asarray(items, dtype=float),
-                    np.asarray(weights, dtype=float),
-                    part.rank_error,
-                )
-                for part in self.parts
-                for items, weights in [part.weighted_items()]
-            ]
-        )
+        """The finite numbers of the column; empty where it has none."""
+        return stats.Distribution.pool([_finite(part) for part in self.parts])
 
     @cached_property
     def frequent(self) -> dict[str, float]:
-        """Rows by category."""
+        """Rows by category; whylogs counts booleans apart."""
         total: dict[str, float] = {}
         for part in self.parts:
-            for label, count in part.frequent().items():
-                total[label] = total.get(label, 0.0) + count
+            counts = part.frequent()
+            booleans = part.types.get("boolean", 0)
+            if booleans and not counts:
+                counts = {"True": part.trues, "False": booleans - part.trues}
+            for label, count in counts.items():
+                if count:
+                    total[label] = total.get(label, 0.0) + count
         return total
 
     @cached_property
@@ -123,14 +105,28 @@ class ColumnSummary:
         return float(np.mean([part.distinct() for part in self.parts]))
 
     @cached_property
+    def hll(self) -> Hll:
+        """The distinct values of all windows together."""
+        sketches = [part.hll for part in self.parts if part.hll is not None]
+        return reduce(Hll.union, sketches) if sketches else Hll()
+
+    @cached_property
     def low(self) -> float:
-        """The smallest value."""
-        return min((p.minimum for p in self.parts if p.count > p.nulls), default=float("nan"))
+        """The smallest value; not a number where there is none."""
+        return min((p.minimum for p in self.parts if p.minimum is not None), default=float("nan"))
 
     @cached_property
     def high(self) -> float:
-        """The largest value."""
-        return max((p.maximum for p in self.parts if p.count > p.nulls), default=float("nan"))
+        """The largest value; not a number where there is none."""
+        return max((p.maximum for p in self.parts if p.maximum is not None), default=float("nan"))
+
+
+def _finite(part: ColumnProfile) -> stats.Distribution:
+    items, weights = part.weighted_items()
+    if part.infs:
+        finite = np.isfinite(items)
+        items, weights = items[finite], weights[finite]
+    return stats.Distribution(items, weights.astype(float), part.rank_error)
 
 
 @dataclass(frozen=True)
@@ -154,7 +150,7 @@ def kind_of(column: ColumnSummary, settings: DriftSettings) -> str:
     total = sum(types.values())
     if not total:
         return EMPTY
-    if column.whole.kind == "datetime":
+    if any(part.kind == "datetime" for part in column.parts):
         return DATETIME
     main = max(types, key=lambda name: types[name])
     exact = bool(column.frequent) and column.frequent_error == 0
@@ -293,12 +289,8 @@ def _cardinality(old: ColumnSummary, new: ColumnSummary, settings: DriftSettings
             "distinct values", "log ratio", change, settings.distinct, _two_sided(change / error)
         )
     ]
-    # Without the merged profile, the closest window stands for all: it can only say too much is new.
-    wholes = [old.merged] if old.merged is not None else list(old.parts)
-    union, known = min(
-        ((part.hll_union(new.whole), part.distinct()) for part in wholes),
-        key=lambda pair: pair[0] - pair[1],
-    )
+    # The union with itself is estimated as the union is: what both get wrong falls out.
+    union, known = old.hll.union(new.hll).estimate(), old.hll.union(old.hll).estimate()
     fresh = min(1.0, max(0.0, (union - known) / seen))
     error = _HLL_ERROR * (union**2 + known**2) ** 0.5 / seen
     # One window cannot show how many values are new each time: by chance it is at most what a

@@ -297,30 +297,25 @@ def _compare_segments(
     profile: Profile, base: Reference, settings: DriftSettings, weights: Mapping[str, float]
 ) -> tuple[SegmentDrift, ...]:
     found = []
-    for column, values in profile.segments.items():
-        for value, part in values.items():
-            windows = [
-                window.segments[column][value]
-                for window in base.windows
-                if value in window.segments.get(column, {})
-            ]
-            if not windows or min(part.rows, sum(w.rows for w in windows)) < settings.min_rows:
-                continue
-            inner = Reference(windows, settings=settings)
-            columns = _compare_columns(part, inner, settings, weights)
-            # The column that makes the segment is one value in it by definition.
-            columns = tuple(drift for drift in columns if drift.column != column)
-            state, _ = _overall(columns, part.rows, settings)
-            found.append(
-                SegmentDrift(
-                    column=column,
-                    value=value,
-                    rows=part.rows,
-                    reference_rows=inner.rows,
-                    state=state,
-                    columns=columns,
-                )
+    for (column, value), part in profile.segments.items():
+        windows = [w.segments[column, value] for w in base.windows if (column, value) in w.segments]
+        if not windows or min(part.rows, sum(w.rows for w in windows)) < settings.min_rows:
+            continue
+        inner = Reference(windows, settings=settings)
+        columns = _compare_columns(part, inner, settings, weights)
+        # The column that makes the segment is one value in it by definition.
+        columns = tuple(drift for drift in columns if drift.column != column)
+        state, _ = _overall(columns, part.rows, settings)
+        found.append(
+            SegmentDrift(
+                column=column,
+                value=value,
+                rows=part.rows,
+                reference_rows=inner.rows,
+                state=state,
+                columns=columns,
             )
+        )
     return tuple(found)
 
 

@@ -121,14 +121,6 @@ class Reference:
         return sum(window.rows for window in self.windows)
 
     @cached_property
-    def merged(self) -> Profile:
-        """All windows as one profile."""
-        whole = self.windows[0]
-        for window in self.windows[1:]:
-            whole = whole.merge(window)
-        return whole
-
-    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns of any window, in the order of their first appearance."""
         names: dict[str, None] = {}
@@ -140,8 +132,7 @@ class Reference:
         """Return one column over all windows that hold it."""
         if column not in self._summaries:
             parts = tuple(w.columns[column] for w in self.windows if column in w.columns)
-            merged = self.merged.columns[column] if len(parts) > 1 else None
-            self._summaries[column] = ColumnSummary(parts, merged)
+            self._summaries[column] = ColumnSummary(parts)
         return self._summaries[column]
 
     def spread(self, column: str) -> dict[str, tuple[float, ...]]:

@@ -273,9 +273,7 @@ def rates_differ(hits: float, n: float, current_hits: float, current_n: float) -
             return 1.0
     low = float(bdtr(np.floor(current_hits), round(total), share))
     high = (
-        float(bdtrc(np.floor(current_hits) - 1, round(total), share))
-        if current_hits >= 1
-        else 1.0
+        float(bdtrc(np.floor(current_hits) - 1, round(total), share)) if current_hits >= 1 else 1.0
     )
     return min(1.0, 2 * min(low, high))
 
