@@ -273,13 +273,16 @@ class PerformancePoint(Record, frozen=True, kw_only=True):
 
 
 class Gap(Record, frozen=True, kw_only=True):
-    """Realised against estimated performance of one window: concept drift where they part."""
+    """Realised performance of one window against what was expected of it."""
 
     window: str
     metric: str
+    aspect: str = "concept"
+    """``concept``: expected by the label-free estimate; ``performance``: by the reference."""
     realised: float
-    estimated: float
+    expected: float
     difference: float
+    """Realised minus expected."""
     threshold: float
     drifted: bool
     text: str = ""

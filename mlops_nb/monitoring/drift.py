@@ -177,9 +177,9 @@ def _decide(
         threshold = max(found.floor, natural or 0.0)
         q = min(1.0, found.p_value * len(measured) * inflation)
         q = max(q, column_q) if column_q > settings.alpha else q
-        drifted = q <= settings.alpha and found.value > threshold
+        over = q <= settings.alpha and found.value > threshold
         if moving and found.aspect in ("distribution", "range"):
-            drifted = False
+            over = False
         findings.append(
             Finding(
                 aspect=found.aspect,
@@ -190,8 +190,8 @@ def _decide(
                 natural=natural,
                 p_value=found.p_value,
                 q_value=q,
-                drifted=drifted,
-                text=explain.describe(kind, old, new, found) if drifted else "",
+                drifted=over,
+                text=explain.describe(kind, old, new, found) if over else "",
             )
         )
     findings.sort(key=lambda f: (not f.drifted, f.aspect != "types", -f.ratio))

@@ -186,7 +186,7 @@ def jensen_shannon(reference: Floats, current: Floats) -> float:
         held = p > 0
         return float(np.sum(p[held] * np.log2(p[held] / middle[held])))
 
-    return max(0.0, (divergence(reference) + divergence(current)) / 2) ** 0.5
+    return float(max(0.0, (divergence(reference) + divergence(current)) / 2) ** 0.5)
 
 
 def align_counts(
