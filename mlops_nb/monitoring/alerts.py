@@ -26,6 +26,8 @@ class Observation(Record, frozen=True, kw_only=True):
     """What one window says of one subject."""
 
     window: str
+    version: str = ""
+    """The model version; what its predecessor's windows showed counts no more."""
     subject: str
     aspect: str
     bad: bool | None
@@ -50,23 +52,30 @@ class Action(Record, frozen=True, kw_only=True):
     time: float = 0.0
 
 
-def observe(report: DriftReport, gaps: Iterable[Gap] = ()) -> tuple[Observation, ...]:
+def observe(
+    window: str, report: DriftReport | None, gaps: Iterable[Gap] = (), *, version: str = ""
+) -> tuple[Observation, ...]:
     """Return what a window's report and performance say, subject by subject.
 
     Parameters
     ----------
+    window
+        Its label.
     report
-        The comparison that alerts follow.
+        The comparison that alerts follow; ``None`` where there is none.
     gaps
         Realised against estimated, or against reference, performance of the window.
+    version
+        The model version that was monitored.
     """
     found: list[Observation] = []
-    for column in report.columns:
-        found += _observe_column(report.window, column)
-    if report.volume is not None:
+    for column in report.columns if report is not None else ():
+        found += _observe_column(window, version, column)
+    if report is not None and report.volume is not None:
         found.append(
             Observation(
-                window=report.window,
+                window=window,
+                version=version,
                 subject="rows",
                 aspect="volume",
                 bad=report.volume.drifted,
@@ -76,7 +85,8 @@ def observe(report: DriftReport, gaps: Iterable[Gap] = ()) -> tuple[Observation,
         )
     found += [
         Observation(
-            window=gap.window,
+            window=window,
+            version=version,
             subject=gap.metric,
             aspect=gap.aspect,
             bad=gap.drifted,
@@ -88,7 +98,9 @@ def observe(report: DriftReport, gaps: Iterable[Gap] = ()) -> tuple[Observation,
     return tuple(found)
 
 
-def _observe_column(window: str, column: ColumnDrift) -> tuple[Observation, Observation]:
+def _observe_column(
+    window: str, version: str, column: ColumnDrift
+) -> tuple[Observation, Observation]:
     schema = column.state is DriftState.SCHEMA
     # A column that is missing, or came as something else, says nothing about its distribution.
     unknown = schema or column.state is DriftState.INSUFFICIENT
@@ -96,6 +108,7 @@ def _observe_column(window: str, column: ColumnDrift) -> tuple[Observation, Obse
     return (
         Observation(
             window=window,
+            version=version,
             subject=column.column,
             aspect="schema",
             bad=schema,
@@ -106,6 +119,7 @@ def _observe_column(window: str, column: ColumnDrift) -> tuple[Observation, Obse
         ),
         Observation(
             window=window,
+            version=version,
             subject=column.column,
             aspect="drift",
             bad=None if unknown else drift,
@@ -164,7 +178,15 @@ def _replay_one(
     recent: list[Observation] = []
     alert: Alert | None = None
     clean = 0
+    version = row[0].version
     for seen in row:
+        if seen.version != version:
+            version, recent = seen.version, []
+            if alert is not None:
+                alert = _close(alert, seen.window, f"version {version} replaced the one it was of")
+                moves.append((seen.window, Transition(alert=alert, change="closed")))
+                alerts.append(alert)
+                alert = None
         if seen.bad is None:
             continue
         recent = [*recent[-(settings.open_of - 1) :], seen] if settings.open_of > 1 else [seen]
@@ -179,7 +201,7 @@ def _replay_one(
         if not seen.bad:
             clean += 1
             if clean >= settings.close_after:
-                alert = msgspec.structs.replace(alert, state=AlertState.CLOSED, closed=seen.window)
+                alert = _close(alert, seen.window)
                 moves.append((seen.window, Transition(alert=alert, change="closed")))
                 alerts.append(alert)
                 alert, recent = None, []
@@ -199,6 +221,12 @@ def _replay_one(
     if alert is not None:
         alerts.append(alert)
     return alerts, moves
+
+
+def _close(alert: Alert, window: str, text: str = "") -> Alert:
+    return msgspec.structs.replace(
+        alert, state=AlertState.CLOSED, closed=window, text=text or alert.text
+    )
 
 
 def _open(model: str, seen: Observation, since: str, bad: int) -> Alert:

@@ -112,9 +112,9 @@ def scores_by_prediction(
     for (column, value), part in profile.segments.items():
         if column == prediction and score in part.columns:
             found = part.columns[score]
-            items, weights = found.weighted_items()
+            values, counts = found.weighted_items()
             said = value.strip().casefold() in ("1", "1.0", "true", "yes")
-            one = Distribution(items, weights.astype(float), found.rank_error)
+            one = Distribution(values, counts.astype(float), found.rank_error)
             sides[said] = Distribution.pool([sides[said], one]) if said in sides else one
     empty = Distribution(np.empty(0), np.empty(0))
     if sides:
@@ -122,9 +122,9 @@ def scores_by_prediction(
     if score not in profile.columns:
         raise MonitoringError(f'the profile holds no column "{score}"', where="estimate")
     column_profile = profile.columns[score]
-    items, weights = column_profile.weighted_items()
+    items, counts = column_profile.weighted_items()
     cut = int(np.searchsorted(items, threshold, side="left"))
-    weights = weights.astype(float)
+    weights = counts.astype(float)
     error = column_profile.rank_error
     return (
         Distribution(items[cut:], weights[cut:], error),

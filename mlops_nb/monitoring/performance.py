@@ -17,6 +17,8 @@ from mlops_nb.model import PerformancePoint
 from mlops_nb.monitoring.statistics import Distribution
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from mlops_nb.monitoring.profile import Profile
@@ -276,8 +278,9 @@ def _brier(score: Floats, label: int) -> Floats:
     return np.asarray((score - label) ** 2)
 
 
-def _mean_loss(pos: Distribution, neg: Distribution, loss: object) -> tuple[float, float]:
-    assert callable(loss)  # noqa: S101
+def _mean_loss(
+    pos: Distribution, neg: Distribution, loss: Callable[[Floats, int], Floats]
+) -> tuple[float, float]:
     values = np.concatenate((loss(pos.items, 1), loss(neg.items, 0)))
     weights = np.concatenate((pos.weights, neg.weights))
     n = float(weights.sum())
@@ -295,7 +298,7 @@ def _calibration_error(
     def sums(side: Distribution, label: int, power: int) -> Floats:
         places = np.searchsorted(edges, side.items, side="left")
         residual = (label - side.items) ** power * side.weights
-        return np.bincount(places, weights=residual, minlength=len(edges) + 1)
+        return np.bincount(places, weights=residual, minlength=len(edges) + 1).astype(float)
 
     residual = sums(pos, 1, 1) + sums(neg, 0, 1)
     square = sums(pos, 1, 2) + sums(neg, 0, 2)
