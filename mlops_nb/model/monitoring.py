@@ -234,7 +234,7 @@ class Alert(Record, frozen=True, kw_only=True):
     """Who acknowledged or snoozed it."""
     reason: str = ""
     snoozed_until: str = ""
-    """The first window in which it speaks again."""
+    """The first window in which it speaks again, or spoke again where the state is ``open``."""
 
 
 class Transition(Record, frozen=True, kw_only=True):
@@ -242,7 +242,7 @@ class Transition(Record, frozen=True, kw_only=True):
 
     alert: Alert
     change: str
-    """``opened``, ``escalated``, ``closed`` or ``reminded``."""
+    """``opened``, ``escalated``, ``closed``, or ``reminded`` with the window its snooze ended in."""
 
     @property
     def key(self) -> str:

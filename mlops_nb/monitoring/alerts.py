@@ -252,12 +252,12 @@ def _apply(alert: Alert, actions: Sequence[Action], latest: str) -> Alert:
     if not mine:
         return alert
     last = mine[-1]
-    state, until = alert.state, ""
+    state = alert.state
     if alert.state.is_active:
         if last.kind == "acknowledge":
             state = AlertState.ACKNOWLEDGED
         elif latest < last.until:
-            state, until = AlertState.SNOOZED, last.until
+            state = AlertState.SNOOZED
     return msgspec.structs.replace(
-        alert, state=state, actor=last.actor, reason=last.reason, snoozed_until=until
+        alert, state=state, actor=last.actor, reason=last.reason, snoozed_until=last.until
     )
