@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mlops_nb.execution.jobs import CellProgress, NotebookJob
+    from mlops_nb.execution.kernels import Zygote
     from mlops_nb.model import Json
 
 __all__ = ["ENGINE", "run_notebook"]
@@ -29,7 +30,7 @@ ENGINE = "mlops-nb"
 def run_notebook(
     job: NotebookJob,
     *,
-    zygote: Any = None,
+    zygote: Zygote | None = None,
     on_cell: Callable[[CellProgress], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> NotebookOutcome:
@@ -64,8 +65,7 @@ def run_notebook(
     with Guard(
         timeout=job.timeout, cell_timeout=job.cell_timeout, grace=job.grace, cancel=cancel
     ) as guard:
-        control = Control(job, guard, on_cell=on_cell, injected=injected)
-        control.kernel = "cold"
+        control = Control(job, guard, on_cell=on_cell, injected=injected, zygote=zygote)
         engine.execute_notebook(
             nb,
             kernel,

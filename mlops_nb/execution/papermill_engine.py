@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 
-from mlops_nb.execution.control import Control
+from mlops_nb.errors import KernelError
+from mlops_nb.execution.control import Control, kernel_environment, kernel_folder
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookJob
+from mlops_nb.execution.kernelspecs import find_kernelspec
 from mlops_nb.execution.mending import mend
 from mlops_nb.execution.saving import Saver
 
-__all__ = ["Manager", "MlopsEngine"]
+if TYPE_CHECKING:
+    from mlops_nb.execution.direct import DirectKernel
+
+__all__ = ["Manager", "MlopsEngine", "warm_kernel"]
 
 log = logging.getLogger("mlops_nb.kernels")
 log.addHandler(logging.NullHandler())  # nothing on stderr unless the application asks for it
@@ -127,16 +132,47 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
         **_: Any,
     ) -> None:
         """Drive a kernel through the cells."""
+        control = nb_man.control
+        options = {
+            "log": log,
+            "log_output": log_output,
+            "stdout_file": stdout_file,
+            "stderr_file": stderr_file,
+        }
+        if execution_timeout is not None:
+            control.guard.limit_cells(execution_timeout)
+        kernel, why = warm_kernel(control, nb_man.nb, kernel_name)
+        if kernel is not None:
+            from mlops_nb.execution.warm_client import WarmClient
+
+            control.kernel = "warm"
+            WarmClient(nb_man, kernel, **options).execute()
+            return
         from mlops_nb.execution.cold import ColdClient
 
-        client = ColdClient(
-            nb_man,
-            kernel_name=kernel_name,
-            startup_timeout=int(start_timeout),
-            timeout=execution_timeout,
-            log=log,
-            log_output=log_output,
-            stdout_file=stdout_file,
-            stderr_file=stderr_file,
-        )
-        client.execute()
+        control.kernel = f"cold: {why}" if why else "cold"
+        ColdClient(
+            nb_man, kernel_name=kernel_name, startup_timeout=int(start_timeout), **options
+        ).execute()
+
+
+def warm_kernel(control: Control, nb: Any, kernel: str) -> tuple[DirectKernel | None, str]:
+    """Return a forked kernel, or ``None`` and why the notebook has to run cold."""
+    job, zygote = control.job, control.zygote
+    if job.cold:
+        return None, "asked for"
+    if zygote is None:
+        return None, ""
+    if job.language.lower() != "python":
+        return None, f"language {job.language}"
+    cwd, env = kernel_folder(job), kernel_environment(job)
+    spec = find_kernelspec(kernel)
+    if spec is not None:
+        env |= spec.env
+    sources = [cell["source"] for cell in nb["cells"] if cell["cell_type"] == "code"]
+    if why := zygote.objection(kernel=kernel, cwd=cwd, env=env, sources=sources):
+        return None, why
+    try:
+        return zygote.fork_kernel(cwd=cwd, env=env), ""
+    except KernelError as error:
+        return None, error.message
