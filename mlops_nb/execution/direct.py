@@ -92,7 +92,7 @@ class DirectKernel:
             answer = self._status.recv(_PIECE)
         except OSError as error:
             raise KernelGone(f"the zygote is gone: {error}") from error
-        told = json.loads(answer) if answer else {"error": "the zygote is gone"}
+        told: dict[str, Any] = json.loads(answer) if answer else {"error": "the zygote is gone"}
         if "pid" not in told:
             raise KernelGone(told["error"])
         self.pid: int = told["pid"]

@@ -1,14 +1,13 @@
 """Zygotes: processes that have imported what notebooks import, and fork a kernel for each.
 
-A warm kernel must not be told from a cold one; wherever that is in doubt, `Zygote.objection` says
-why and the notebook runs cold.
+A warm kernel must not be told from a cold one; where that is in doubt, the notebook runs cold, see
+`mlops_nb.execution.choice`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -16,19 +15,23 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_nb.errors import KernelError
 from mlops_nb.execution.direct import DirectKernel, KernelGone
 from mlops_nb.execution.kernelspecs import find_kernelspec
-from mlops_nb.execution.preload import NEVER, is_sensitive
+from mlops_nb.execution.preload import NEVER
+from mlops_nb.files import write_whole
+from mlops_nb.model import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Zygote", "supported"]
+__all__ = ["Report", "Zygote", "supported"]
 
 _START = 120.0  # seconds
+_STOP = 5.0
+_REPORT = 1 << 20  # bytes
 _BOOT = """
 import sys, types
 if sys.path[:1] == [""]: del sys.path[0]
@@ -41,15 +44,65 @@ from mlops_nb.execution.warm.forker import main
 main(int(control), 1)
 """
 _ROOT = Path(__file__).resolve().parent.parent
-_REFUSED = re.compile(
-    r"^\s*%(connect_info|qtconsole|subshell|gui\s+\w+|matplotlib\s+(qt|tk|gtk|wx|osx|macosx)\w*)",
-    re.MULTILINE,
-)
 
 
 def supported() -> str:
     """Return why this machine cannot fork kernels, or an empty text."""
-    return "" if sys.platform == "linux" and hasattr(os, "fork") else f"platform {sys.platform}"
+    return "" if sys.platform == "linux" else f"platform {sys.platform}"
+
+
+class Report(Record, frozen=True, kw_only=True):
+    """What became of a zygote's imports."""
+
+    pid: int
+    modules: frozenset[str]
+    """Top-level packages that are loaded beyond a kernel's own."""
+    failed: dict[str, str]
+    """Modules that cannot be imported, with the error."""
+
+
+class _Process:
+    """A running zygote and the socket to it."""
+
+    def __init__(self, python: str, flags: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, tempfile.TemporaryFile() as words:
+            try:
+                self.popen = subprocess.Popen(
+                    [python, *flags, "-c", _BOOT, str(_ROOT), str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=words,
+                    stderr=words,
+                    cwd="/",
+                    env=environment,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self.control.close()
+                raise KernelError(f"cannot be started: {error}", where=python) from error
+
+    def ask(self, plan: dict[str, list[str]]) -> None:
+        self.control.send(json.dumps(plan).encode())
+
+    def answer(self) -> bytes:
+        """Return the report; empty where the process ended instead."""
+        self.control.settimeout(_START)
+        try:
+            return self.control.recv(_REPORT)
+        except OSError:
+            return b""
+        finally:
+            self.control.settimeout(None)
+
+    def stop(self) -> None:
+        """Close the socket: the zygote sees it, kills its kernels and goes."""
+        self.control.close()
+        try:
+            self.popen.wait(_STOP)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+            self.popen.wait()
 
 
 class Zygote:
@@ -64,7 +117,7 @@ class Zygote:
     kernel
         The kernelspec whose interpreter options (what stands before ``-m``) are used.
     memory
-        A file to remember unsafe packages in, so that the next zygote need not find out again.
+        A file to remember unsafe modules in, so that the next zygote need not find out again.
 
     Notes
     -----
@@ -86,12 +139,12 @@ class Zygote:
         self.flags = (None if spec is None else spec.flags) or ()
         self.unsafe: dict[str, str] = {}
         """Modules that were left out, with the reason."""
+        self.environment: dict[str, str] = {}
+        """What it was started with."""
         self._memory = memory
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
+        self._process: _Process | None = None
+        self._report: Report | None = None
         self._lock = threading.Lock()
-        self._report: dict[str, Any] | None = None
-        self._environment: dict[str, str] = {}
 
     def __enter__(self) -> Zygote:
         self.start()
@@ -99,6 +152,11 @@ class Zygote:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, while it runs."""
+        return None if self._process is None else self._process.popen.pid
 
     def start(self) -> None:
         """Start the process; do nothing where it runs already.
@@ -109,41 +167,10 @@ class Zygote:
             The machine cannot fork kernels, or the interpreter cannot be started.
         """
         with self._lock:
-            if self._process is None:
-                self._start()
+            self._started()
 
-    def _start(self) -> None:
-        if why := supported():
-            raise KernelError(f"warm kernels do not work on this {why}", fix="use cold ones")
-        self.unsafe = {**_recall(self._memory), **self.unsafe}
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._environment = dict(os.environ)
-        environment = {
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            **self._environment,
-        }
-        words: IO[bytes]
-        with theirs, tempfile.TemporaryFile() as words:
-            try:
-                self._process = subprocess.Popen(
-                    [self.python, *self.flags, "-c", _BOOT, str(_ROOT), str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=words,
-                    stderr=words,
-                    cwd="/",
-                    env=environment,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-            except OSError as error:
-                self._control.close()
-                self._control = None
-                raise KernelError(f"cannot be started: {error}", where=self.python) from error
-        wanted = [name for name in self.preload if name not in self.unsafe]
-        self._control.send(json.dumps({"preload": wanted, "never": sorted(NEVER)}).encode())
-
-    def ready(self) -> dict[str, Any]:
-        """Wait until the imports are done and return the zygote's report.
+    def ready(self) -> Report:
+        """Wait until the imports are done and return what became of them.
 
         Raises
         ------
@@ -152,80 +179,31 @@ class Zygote:
         """
         with self._lock:
             while self._report is None:
-                if self._process is None:
-                    self._start()
-                assert self._control is not None
-                self._control.settimeout(_START)
-                try:
-                    answer = self._control.recv(1 << 20)
-                except OSError as error:
-                    answer, reason = b"", str(error)
-                else:
-                    reason = "it ended"
+                answer = self._started().answer()
                 if not answer:
                     self._stop()
-                    raise KernelError(
-                        f"warm kernels cannot be prepared: {reason}", where=self.python
+                    raise KernelError("warm kernels cannot be prepared", where=self.python)
+                told = json.loads(answer)
+                if "unsafe" not in told:
+                    self._report = Report(
+                        pid=told["pid"], modules=frozenset(told["modules"]), failed=told["failed"]
                     )
-                self._control.settimeout(None)
-                report = json.loads(answer)
-                if "unsafe" not in report:
-                    self._report = report
                     break
-                name, why = report["unsafe"]
+                name, why = told["unsafe"]
                 self.unsafe[name] = why
-                _remember(self._memory, self.unsafe)
-                self._stop()
+                self._remember()
+                self._stop()  # what was imported cannot be undone: another process, without it
             return self._report
-
-    def objection(
-        self, *, kernel: str, cwd: str, env: Mapping[str, str], sources: Sequence[str] = ()
-    ) -> str:
-        """Return why a notebook has to run cold, or an empty text.
-
-        Parameters
-        ----------
-        kernel
-            Name of the kernelspec that the notebook asks for.
-        cwd
-            Folder the kernel will start in.
-        env
-            The kernel's whole environment.
-        sources
-            The code cells' sources.
-        """
-        spec = find_kernelspec(kernel)
-        if spec is None:
-            return f'no kernelspec "{kernel}"'
-        if why := spec.objection(self.python):
-            return why
-        if spec.flags != self.flags:
-            return f'options {" ".join(spec.flags or ())} of kernelspec "{kernel}"'
-        for source in sources:
-            if found := _REFUSED.search(source):
-                return f"{found.group().strip()} needs a connection of its own"
-        for name in sorted({*env, *self._environment}):
-            if is_sensitive(name) and env.get(name) != self._environment.get(name):
-                return f"{name} differs from the preloaded environment"
-        try:
-            modules = set(self.ready()["modules"])
-            entries = list(os.scandir(cwd))
-        except KernelError as error:
-            return error.message
-        except OSError:
-            return "its folder cannot be read"
-        for entry in entries:
-            name = entry.name.partition(".")[0]
-            if name in modules and (
-                entry.name == f"{name}.py" or Path(entry.path, "__init__.py").exists()
-            ):
-                return f"{entry.name} in its folder hides the installed {name}"
-            if entry.name == "matplotlibrc" and "matplotlib" in modules:
-                return "matplotlibrc in its folder"
-        return ""
 
     def fork_kernel(self, *, cwd: str, env: Mapping[str, str]) -> DirectKernel:
         """Fork a kernel.
+
+        Parameters
+        ----------
+        cwd
+            Folder it starts in.
+        env
+            Its whole environment.
 
         Raises
         ------
@@ -239,50 +217,50 @@ class Zygote:
             "kernel.json",
             "--HistoryManager.hist_file=:memory:",
         ]
-        with self._lock:
-            if self._control is None:
-                raise KernelError("the zygote was closed", fix="start it again")
-            try:
-                return DirectKernel(self._control, cwd=cwd, env=env, argv=argv)
-            except KernelGone as error:
-                raise KernelError(str(error)) from error
-
-    @property
-    def pid(self) -> int | None:
-        """Process id, while it runs."""
-        return None if self._process is None else self._process.pid
+        process = self._process
+        if process is None:
+            raise KernelError("the zygote was closed", fix="start it again")
+        try:
+            return DirectKernel(process.control, cwd=cwd, env=env, argv=argv)
+        except KernelGone as error:
+            raise KernelError(str(error)) from error
 
     def close(self) -> None:
         """End the process and every kernel it forked."""
         with self._lock:
             self._stop()
 
+    def _started(self) -> _Process:
+        if self._process is None:
+            if why := supported():
+                raise KernelError(f"warm kernels do not work on this {why}", fix="use cold ones")
+            self.unsafe = {**self._remembered(), **self.unsafe}
+            self.environment = dict(os.environ)
+            self._process = _Process(
+                self.python,
+                self.flags,
+                # What ipykernel sets when it starts, before matplotlib can be imported.
+                {"MPLBACKEND": "module://matplotlib_inline.backend_inline", **self.environment},
+            )
+            wanted = [name for name in self.preload if name not in self.unsafe]
+            self._process.ask({"preload": wanted, "never": sorted(NEVER)})
+        return self._process
+
     def _stop(self) -> None:
-        self._report = None
-        if self._control is not None:
-            self._control.close()  # the zygote sees the end of the socket, kills its own and goes
-            self._control = None
-        if self._process is not None:
-            try:
-                self._process.wait(5.0)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
-            self._process = None
+        process, self._process, self._report = self._process, None, None
+        if process is not None:
+            process.stop()
 
+    def _remembered(self) -> dict[str, str]:
+        if self._memory is None:
+            return {}
+        try:
+            found = json.loads(self._memory.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
-def _recall(path: Path | None) -> dict[str, str]:
-    if path is None:
-        return {}
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
-
-
-def _remember(path: Path | None, unsafe: Mapping[str, str]) -> None:
-    if path is not None:
-        from mlops_nb.execution.saving import replace_file
-
-        replace_file(path, json.dumps(dict(unsafe), indent=1, sort_keys=True))
+    def _remember(self) -> None:
+        if self._memory is not None:
+            text = json.dumps(self.unsafe, indent=1, sort_keys=True)
+            write_whole(self._memory, text.encode())

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 
-from mlops_nb.errors import KernelError
-from mlops_nb.execution.control import Control, kernel_environment, kernel_folder
+from mlops_nb.execution.choice import warm_kernel
+from mlops_nb.execution.control import Control
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookJob
-from mlops_nb.execution.kernelspecs import find_kernelspec
 from mlops_nb.execution.mending import mend
 from mlops_nb.execution.saving import Saver
 
-if TYPE_CHECKING:
-    from mlops_nb.execution.direct import DirectKernel
-
-__all__ = ["Manager", "MlopsEngine", "warm_kernel"]
+__all__ = ["Manager", "MlopsEngine"]
 
 log = logging.getLogger("mlops_nb.kernels")
 log.addHandler(logging.NullHandler())  # nothing on stderr unless the application asks for it
@@ -154,25 +150,3 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
         ColdClient(
             nb_man, kernel_name=kernel_name, startup_timeout=int(start_timeout), **options
         ).execute()
-
-
-def warm_kernel(control: Control, nb: Any, kernel: str) -> tuple[DirectKernel | None, str]:
-    """Return a forked kernel, or ``None`` and why the notebook has to run cold."""
-    job, zygote = control.job, control.zygote
-    if job.cold:
-        return None, "asked for"
-    if zygote is None:
-        return None, ""
-    if job.language.lower() != "python":
-        return None, f"language {job.language}"
-    cwd, env = kernel_folder(job), kernel_environment(job)
-    spec = find_kernelspec(kernel)
-    if spec is not None:
-        env |= spec.env
-    sources = [cell["source"] for cell in nb["cells"] if cell["cell_type"] == "code"]
-    if why := zygote.objection(kernel=kernel, cwd=cwd, env=env, sources=sources):
-        return None, why
-    try:
-        return zygote.fork_kernel(cwd=cwd, env=env), ""
-    except KernelError as error:
-        return None, error.message

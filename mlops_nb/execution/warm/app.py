@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipykernel.ipkernel import IPythonKernel
@@ -38,13 +39,13 @@ class _MainThread:
         self.manager = None
 
 
-class DirectKernel(IPythonKernel):  # type: ignore[misc]
+class DirectKernel(IPythonKernel):
     """ipykernel's kernel; it need not sleep before a reply, for there is one ordered channel."""
 
     _execute_sleep = 0.0
 
 
-class DirectApp(IPKernelApp):  # type: ignore[misc]
+class DirectApp(IPKernelApp):
     """ipykernel's application without ports, connection file and threads."""
 
     def init_connection_file(self) -> None:
@@ -67,14 +68,16 @@ class DirectApp(IPKernelApp):  # type: ignore[misc]
         self.session = DirectSession(parent=self, username="", key=b"")
         self.iopub_socket = self.iopub_thread = Channel("iopub")
         self.stdin_socket = Channel("stdin")
-        self.configure_tornado_logger()
+        base: Any = IPKernelApp
+        base.configure_tornado_logger(self)
 
     def init_io(self) -> None:
         """Put the streams in place of Python's."""
         self.streams = (DirectStream(self.session, "stdout"), DirectStream(self.session, "stderr"))
         sys.stdout, sys.stderr = self.streams
-        self.outstream_class = None
-        super().init_io()
+        self.set_trait("outstream_class", None)
+        base: Any = IPKernelApp
+        base.init_io(self)
 
     def init_kernel(self) -> None:
         """Build the kernel and its shell."""
@@ -126,13 +129,15 @@ class DirectApp(IPKernelApp):  # type: ignore[misc]
                 stream.after_fork()
 
         os.register_at_fork(after_in_child=in_grandchild)
-        self.shell.starting_dir = os.getcwd()  # noqa: PTH109 - a text, as IPython has it
-        self.shell.init_environment()
-        super().init_path()
-        self.init_gui_pylab()
-        super().init_extensions()
-        super().init_code()
-        loop = IOLoop.current()
+        shell: Any = self.shell
+        shell.starting_dir = os.getcwd()  # noqa: PTH109 - a text, as IPython has it
+        shell.init_environment()
+        base: Any = IPKernelApp
+        base.init_path(self)
+        base.init_gui_pylab(self)
+        base.init_extensions(self)
+        base.init_code(self)
+        loop: Any = IOLoop.current()
         self.io_loop = loop
         self.kernel.start()
         serving = _Serving(self, sock)
@@ -159,7 +164,8 @@ class _Serving:
         self._assembler = Assembler()
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._busy = False
-        self._task = app.io_loop.asyncio_loop.create_task(self._work())
+        loop: Any = app.io_loop
+        self._task = loop.asyncio_loop.create_task(self._work())
 
     def read(self) -> None:
         if os.getpid() != self._pid:
@@ -226,11 +232,8 @@ class _Serving:
 
 
 def _has_children() -> bool:
-    for thread in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{thread}/children", encoding="ascii") as file:  # noqa: PTH123
-            if file.read().strip():
-                return True
-    return False
+    tasks = Path("/proc/self/task").iterdir()
+    return any((task / "children").read_text(encoding="ascii").strip() for task in tasks)
 
 
 def failed(sock: socket.socket, text: str) -> None:

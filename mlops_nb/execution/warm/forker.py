@@ -65,7 +65,7 @@ class Zygote:
         self._words = words
         self._kids: dict[int, _Kid] = {}
         self._added: dict[str, str] = {}
-        self._app = kernel_app.DirectApp.instance()
+        self._app: Any = kernel_app.DirectApp.instance()
 
     def prepare(self, plan: dict[str, Any]) -> dict[str, Any]:
         """Build the application and import packages; return what became of it.
@@ -92,6 +92,7 @@ class Zygote:
             if why:
                 return {"unsafe": [name, why]}
         tops = {name.partition(".")[0] for name in set(sys.modules) - known}
+        tops -= sys.stdlib_module_names  # these come before any folder of the user's
         self._added = {k: v for k, v in os.environ.items() if before.get(k) != v}
         if settle_threads() > 1:
             return {"unsafe": ["ipykernel", "starts threads when it is imported"]}

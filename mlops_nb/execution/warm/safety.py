@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,10 +19,9 @@ HARMLESS_THREADS = {"jemalloc_bg_thd"}
 def threads() -> int:
     """Return the number of this process's threads that a fork would lose."""
     count = 0
-    for task in os.listdir("/proc/self/task"):
+    for task in Path("/proc/self/task").iterdir():
         try:
-            with open(f"/proc/self/task/{task}/comm", encoding="ascii") as file:  # noqa: PTH123
-                count += file.read().strip() not in HARMLESS_THREADS
+            count += (task / "comm").read_text(encoding="ascii").strip() not in HARMLESS_THREADS
         except OSError:
             continue  # it ended
     return count
@@ -78,5 +78,5 @@ class Watch:
 
 
 def _children() -> bool:
-    with open("/proc/self/task/%d/children" % os.getpid(), encoding="ascii") as file:  # noqa: PTH123, UP031
-        return bool(file.read().strip())
+    path = Path(f"/proc/self/task/{os.getpid()}/children")
+    return bool(path.read_text(encoding="ascii").strip())

@@ -35,7 +35,7 @@ class Channel:
         self.closed = False
 
 
-class DirectSession(Session):  # type: ignore[misc]
+class DirectSession(Session):
     """A session whose messages go out as packets, unsigned: the socket has one reader."""
 
     packets: Packets | None = None
@@ -75,7 +75,7 @@ class DirectSession(Session):  # type: ignore[misc]
         return msg
 
 
-class DirectStream(OutStream):  # type: ignore[misc]
+class DirectStream(OutStream):
     """``sys.stdout`` or ``sys.stderr`` of a kernel; text goes out in large pieces or when flushed.
 
     Parameters
@@ -162,20 +162,20 @@ class DirectStream(OutStream):  # type: ignore[misc]
 
     def _flush(self) -> None:
         with self._buffer_lock:
-            if self.session.packets is None:
+            packets = self.session.packets
+            if packets is None:
                 return
             segments, self._segments, self._size = self._segments, [], 0
             for parent, parts in segments:
-                self._publish(parent, "".join(parts))
+                self._publish(packets, parent, "".join(parts))
 
-    def _publish(self, parent: dict[str, Any], text: str) -> None:
+    def _publish(self, packets: Packets, parent: dict[str, Any], text: str) -> None:
         if not text:
             return
         if not self._hooks:
             name = (parent.get("msg_id") or "").encode()[:_ID]
             body = bytes([len(name)]) + name + text.encode("utf-8", "surrogatepass")
-            assert self.session.packets is not None
-            self.session.packets.send(self._kind, body)
+            packets.send(self._kind, body)
             return
         msg = self.session.msg("stream", {"name": self.name, "text": text}, parent=parent)
         for hook in self._hooks:

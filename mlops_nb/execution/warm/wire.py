@@ -33,7 +33,7 @@ MESSAGE, STDOUT, STDERR = 0, 1, 2
 def pack(value: Any, buffers: Sequence[Any] = ()) -> bytes:
     """Return a JSON value and binary buffers as one byte string."""
     text = value if isinstance(value, bytes) else json.dumps(value).encode()
-    parts = [_COUNT.pack(len(text)), text]
+    parts: list[bytes | memoryview] = [_COUNT.pack(len(text)), text]
     for buffer in buffers:
         view = memoryview(buffer).cast("B")
         parts += (_COUNT.pack(len(view)), view)
