@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -302,9 +302,9 @@ def test_a_folder_that_cannot_be_written_to_only_costs_the_cache(chain, counted)
 def test_a_process_of_its_own_leaves_nothing_behind(chain):
     import mlops_nb.pipeline.worker  # noqa: F401
 
-    folder, modules = os.getcwd(), set(sys.modules)
+    folder, modules = Path.cwd(), set(sys.modules)
     alone = load_pipeline(chain.project, isolated=True)
-    assert os.getcwd() == folder
+    assert Path.cwd() == folder
     assert set(sys.modules) - modules == set()
     (chain.root / ".mlops/cache/pipeline.json").unlink()
     assert load_pipeline(chain.project, isolated=False) == alone
