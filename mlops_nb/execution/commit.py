@@ -64,7 +64,7 @@ class Commit(Record, frozen=True, kw_only=True):
     run: str
     moves: tuple[Move, ...]
     fingerprint: Fingerprint | None = None
-    products: tuple[str, ...] = ()
+    products: tuple[str, ...]
     """The paths of the products that are files, as the specification has them."""
 
 
@@ -98,7 +98,13 @@ def prepare(stage: Stage, *, run: str, fingerprint: Fingerprint | None) -> Commi
                     ),
                 )
             )
-        record = Commit(task=stage.task.name, run=run, moves=tuple(moves), fingerprint=fingerprint)
+        record = Commit(
+            task=stage.task.name,
+            run=run,
+            moves=tuple(moves),
+            fingerprint=fingerprint,
+            products=tuple(stage.products),
+        )
         far = [move for move in moves if move.draft]
         if far:
             write_whole(stage.folder / PREPARE, encode(record))

@@ -49,7 +49,7 @@ import os, signal, sys, time
 from pathlib import Path
 
 
-def make(product):
+def make(product, upstream=None):
     Path(product).write_text("1\\n")
 
 
