@@ -217,10 +217,10 @@ def _redo(folder: Path, record: Commit, finish: Callable[[Commit], None]) -> Non
         for move in record.moves:
             _land(move)
         finish(record)
-        # The log goes before what it speaks of.
-        (folder / COMMIT).unlink()
         for move in record.moves:
             _delete(Path(move.trash))
+        # Nothing outside the folder is left to do: now the log may go, before what it speaks of.
+        (folder / COMMIT).unlink()
         _delete(folder)
     except OSError as error:
         raise ExecutionError(
