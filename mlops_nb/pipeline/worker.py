@@ -69,7 +69,8 @@ class RunJob(Record, frozen=True, kw_only=True):
     products: dict[str, str] = {}
     """Where to write instead, by the final path; both relative to the root or absolute."""
     hooks_only: str = ""
-    """``on_finish`` or ``on_failure``: call just this hook and run nothing."""
+    """``on_finish`` or ``on_failure``: call just this hook and run nothing. ``upload``: send the
+    task's files to the client that the specification names (``product_client`` in `Task.spec`)."""
     traceback: str = ""
     """For ``on_failure`` of the whole pipeline."""
 
