@@ -124,7 +124,10 @@ def _page(views: list[dict[str, Any]], *, single: bool) -> str:
         if single and views
         else "Monitoring overview"
     )
-    return _template().render(views=views, single=single, title=title, estimate_note=NOTE)
+    text: str = _template().render(
+        views=views, single=single, title=title, estimate_note=NOTE
+    )
+    return text
 
 
 @lru_cache(maxsize=1)
@@ -241,9 +244,11 @@ def _figures(result: WindowResult, alerts: Sequence[Alert] | None) -> list[tuple
         active = sum(alert.state.is_active for alert in alerts)
         found.append((str(active), "active alerts"))
     real = {p.metric: p for p in result.performance if p.kind == "realised"}
-    for metric in ("auc", "mae"):
-        if metric in real:
-            found.append((f"{real[metric].value:.3f}", f"realised {metric.upper()}"))
+    found += [
+        (f"{real[metric].value:.3f}", f"realised {metric.upper()}")
+        for metric in ("auc", "mae")
+        if metric in real
+    ]
     return found
 
 
