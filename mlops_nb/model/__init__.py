@@ -4,7 +4,16 @@ Every record is frozen and typed; `encode` and `decode` turn it into JSON and ba
 field. A stage knows the records it is handed and nothing of the stage they came from.
 """
 
-from mlops_nb.model.base import Json, Record, decode, encode, to_builtins
+from mlops_nb.model.attempts import (
+    Attempt,
+)
+from mlops_nb.model.base import (
+    Json,
+    Record,
+    decode,
+    encode,
+    to_builtins,
+)
 from mlops_nb.model.monitoring import (
     Alert,
     AlertState,
@@ -24,6 +33,23 @@ from mlops_nb.model.monitoring import (
     Skill,
     Transition,
     WindowResult,
+)
+from mlops_nb.model.registry import (
+    ArtifactFile,
+    ArtifactInfo,
+    Card,
+    Column,
+    EntryKind,
+    GateMark,
+    GateResult,
+    LedgerEntry,
+    Metric,
+    ModelVersion,
+    Problem,
+    Promotion,
+    Signature,
+    VerifyReport,
+    VersionStatus,
 )
 from mlops_nb.model.runs import (
     CellRun,
@@ -54,18 +80,29 @@ __all__ = [
     "Action",
     "Alert",
     "AlertState",
+    "ArtifactFile",
+    "ArtifactInfo",
+    "Attempt",
+    "Card",
     "CellRun",
+    "Column",
     "ColumnDrift",
     "DriftReport",
     "DriftState",
+    "EntryKind",
     "ErrorInfo",
     "Event",
     "EventKind",
     "Finding",
     "Fingerprint",
     "Gap",
+    "GateMark",
+    "GateResult",
     "Json",
+    "LedgerEntry",
     "Message",
+    "Metric",
+    "ModelVersion",
     "MonitorStatus",
     "Overlay",
     "Parameter",
@@ -73,7 +110,9 @@ __all__ = [
     "Pipeline",
     "Plan",
     "PlanItem",
+    "Problem",
     "Product",
+    "Promotion",
     "QuantileShift",
     "Reason",
     "Record",
@@ -83,6 +122,7 @@ __all__ = [
     "SegmentDrift",
     "Severity",
     "ShareShift",
+    "Signature",
     "Skill",
     "Task",
     "TaskKind",
@@ -90,6 +130,8 @@ __all__ = [
     "TaskRun",
     "TaskStatus",
     "Transition",
+    "VerifyReport",
+    "VersionStatus",
     "WindowResult",
     "decode",
     "encode",
