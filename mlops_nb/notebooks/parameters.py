@@ -40,7 +40,7 @@ RESERVED = ("upstream", "product")
 
 
 def infer_parameters(
-    source: Path | str | Cells | Any, *, required: bool = False
+    source: Path | str | Cells | Any, *, required: bool = False, where: str = ""
 ) -> tuple[Parameter, ...]:
     """Return the parameters that a notebook declares, in order.
 
@@ -50,6 +50,8 @@ def infer_parameters(
         A notebook's path, its cells, or an nbformat node.
     required
         Whether a notebook without a ``parameters`` cell is an error; it has none otherwise.
+    where
+        What to call the notebook in an error; its path where `source` is one.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def infer_parameters(
         The notebook cannot be read, its ``parameters`` cell is not valid Python, or is missing
         though `required`.
     """
-    where = str(source) if isinstance(source, Path | str) else "notebook"
+    where = where or (str(source) if isinstance(source, Path | str) else "notebook")
     if isinstance(source, Path | str):
         cells = read_cells(source)
     else:
@@ -81,6 +83,7 @@ def infer_parameters(
         raise NotebookError(
             f"the parameters cell is not plain Python ({reason})",
             where=f"{where}, cell {cell.index}",
+            fix="correct it: it is to hold assignments with the defaults",
         )
     return _infer_python(tree, cell.source)
 

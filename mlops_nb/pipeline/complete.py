@@ -66,7 +66,7 @@ def _complete_task(project: Project, task: Task, read: dict[str, Cells], modules
     if tagged is None:
         _check_needs_no_cell(task, cells)
     else:
-        declared = infer_parameters(cells)
+        declared = infer_parameters(cells, where=task.source)
         _check_spelling(task, cells, declared)
     limit = settings.cell_timeout
     return msgspec.structs.replace(

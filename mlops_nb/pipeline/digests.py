@@ -86,6 +86,7 @@ class Digests:
         self._files: dict[str, _Entry] = {}
         self._facts: dict[str, Facts] = {}
         self._seen: dict[str, str] = {}
+        self._folders: set[str] = set()
         self._changed = False
         self.hashed_bytes = 0
         """How much was read for hashing so far."""
@@ -136,6 +137,7 @@ class Digests:
         return digest
 
     def _of_folder(self, name: str) -> str:
+        self._folders.add(name)
         parts: list[str] = []
         for folder, folders, files in os.walk(name):
             folders[:] = sorted(item for item in folders if item != "__pycache__")
@@ -184,8 +186,9 @@ class Digests:
 
     def forget(self, path: Path | str) -> None:
         """Look at a file, or a folder with all it holds, afresh the next time it is asked for."""
-        inside = f"{path}{os.sep}"
-        if self._seen.pop(str(path), None) is not None:
+        self._seen.pop(str(path), None)
+        if str(path) in self._folders:
+            inside = f"{path}{os.sep}"
             for name in [name for name in self._seen if name.startswith(inside)]:
                 del self._seen[name]
 
