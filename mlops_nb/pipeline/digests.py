@@ -139,7 +139,13 @@ class Digests:
     def _of_folder(self, name: str) -> str:
         self._folders.add(name)
         parts: list[str] = []
-        for folder, folders, files in os.walk(name):
+        known: set[str] = set()
+        for folder, folders, files in os.walk(name, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in known:  # a link back up
+                folders.clear()
+                continue
+            known.add(real)
             folders[:] = sorted(item for item in folders if item != "__pycache__")
             for item in sorted(files):
                 if _SIDECAR.match(item):
