@@ -4,6 +4,7 @@ Every record is frozen and typed; `encode` and `decode` turn it into JSON and ba
 field. A stage knows the records it is handed and nothing of the stage they came from.
 """
 
+from mlops_nb.model.attempts import Attempt
 from mlops_nb.model.base import Json, Record, decode, encode, to_builtins
 from mlops_nb.model.registry import (
     ArtifactFile,
@@ -51,6 +52,7 @@ __all__ = [
     "Action",
     "ArtifactFile",
     "ArtifactInfo",
+    "Attempt",
     "Card",
     "CellRun",
     "Column",
