@@ -11,15 +11,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlops_nb.api.byhand import resolve, sample
     from mlops_nb.errors import MlopsNbError
+    from mlops_nb.monitoring.profile import profile
+    from mlops_nb.registry.artifact import load_model, save_model
 
 __version__ = "0.1.0"
 
-__all__ = ["MlopsNbError", "__version__", "resolve", "sample"]
+__all__ = [
+    "MlopsNbError",
+    "__version__",
+    "load_model",
+    "profile",
+    "resolve",
+    "sample",
+    "save_model",
+]
 
 _HOME = {
     "MlopsNbError": "mlops_nb.errors",
+    "load_model": "mlops_nb.registry.artifact",
+    "profile": "mlops_nb.monitoring.profile",
     "resolve": "mlops_nb.api.byhand",
     "sample": "mlops_nb.api.byhand",
+    "save_model": "mlops_nb.registry.artifact",
 }
 
 

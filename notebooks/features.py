@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from flights import NEW_YORK
 from numpy.typing import NDArray
+
+from flights import NEW_YORK
 
 LEAD = pd.Timedelta(hours=2)
 """How long before the scheduled departure a prediction is made."""
