@@ -102,15 +102,17 @@ def _create(path: Path) -> None:
 
     try:
         with _quiet():
-            utils._initialize_tables(engine)
+            utils._initialize_tables(engine)  # type: ignore[no-untyped-call]
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
         staging.unlink(missing_ok=True)
-        raise TrackingError(f"MLflow could not create its tables: {error}", where=str(path)) from error
+        raise TrackingError(
+            f"MLflow could not create its tables: {error}", where=str(path)
+        ) from error
     engine.dispose()
     with staging.open("rb+") as file:
         os.fsync(file.fileno())
     staging.chmod(0o644)
-    os.replace(staging, path)
+    staging.replace(path)
 
 
 @contextlib.contextmanager

@@ -30,7 +30,12 @@ class View(Protocol):
     """Something that shows events while its ``with`` block lasts."""
 
     def __enter__(self) -> View: ...
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
     def __call__(self, event: Event) -> None:
         """Take in one event."""
         ...
@@ -98,7 +103,12 @@ class LineView:
     def __enter__(self) -> LineView:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         return None
 
     def __call__(self, event: Event) -> None:
@@ -150,7 +160,7 @@ class TreeView:
     def _render(self) -> RenderableType:
         grid = Table.grid(padding=(0, 2, 0, 0))
         for justify in ("left", "left", "left", "right", "right", "left"):
-            grid.add_column(justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
+            grid.add_column(justify=justify, no_wrap=True, overflow="ellipsis")
         names = self._shown()
         for name in names:
             grid.add_row(*self._cells(name, self._state.rows[name]))

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mlops_nb.cli import output
 from mlops_nb.errors import ExitCode
-from mlops_nb.model import Action, RunStatus
+from mlops_nb.model import Action, RunStatus, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +144,8 @@ def show_outcome(outcome: Outcome) -> None:
     """Print how a run ended: one line, and for each failed task its cell, error and report."""
     console = output.console()
     run = outcome.run
-    failed = [task for task in run.tasks if task.error is not None]
+    quiet = (TaskStatus.BLOCKED, TaskStatus.CANCELLED)
+    failed = [task for task in run.tasks if task.error is not None and task.status not in quiet]
     for task in failed:
         assert task.error is not None  # noqa: S101
         error = task.error

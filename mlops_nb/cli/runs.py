@@ -107,8 +107,8 @@ def show(project: str | None, run_id: str, as_json: bool) -> None:
     if run.metrics:
         console.print()
         metrics = output.table("metric", "value", right=("value",))
-        for name, value in sorted(run.metrics.items()):
-            metrics.add_row(name, f"{value:.6g}")
+        for name, figure in sorted(run.metrics.items()):
+            metrics.add_row(name, f"{figure:.6g}")
         console.print(metrics)
 
 

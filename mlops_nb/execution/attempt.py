@@ -92,7 +92,7 @@ def _notebook(
             notebook=os.path.join(attempt.root, task.source),  # noqa: PTH118 - source may be absolute
             output=str(Path(attempt.run_dir) / attempt.notebook),
             parameters=attempt.parameters,
-            cwd=attempt.root,
+            cwd=os.path.join(attempt.root, task.cwd),  # noqa: PTH118
             env=attempt.env,
             kernel=task.kernel,
             language=task.language,

@@ -155,9 +155,10 @@ def undo(folder: Path) -> None:
 
 
 def tidy(run_dir: Path) -> None:
-    """Remove the staging folder of a run that has left nothing in it."""
-    with suppress(OSError):
-        (run_dir / STAGING).rmdir()
+    """Remove the working folders of a run that has left nothing in them."""
+    for name in (STAGING, "jobs"):
+        with suppress(OSError):
+            (run_dir / name).rmdir()
 
 
 def unfinished(runs: Path) -> Iterator[Path]:

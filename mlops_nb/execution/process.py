@@ -49,7 +49,7 @@ def run_process(
         root=attempt.root,
         spec=attempt.spec,
         task=attempt.task.name,
-        params=attempt.overrides,
+        params=attempt.task.params,
         products=attempt.products,
     )
     answer, end = _call(attempt, job, attempt.log, cancel)
@@ -86,7 +86,7 @@ def run_hook(attempt: Attempt, when: str, cancel: threading.Event) -> None:
         root=attempt.root,
         spec=attempt.spec,
         task=attempt.task.name,
-        params=attempt.overrides,
+        params=attempt.task.params,
         products=attempt.products,
         hooks_only=when,
     )

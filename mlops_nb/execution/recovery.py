@@ -38,7 +38,7 @@ class Finisher:
 
     def fingerprint(self, task: str) -> Fingerprint:
         """Return what a task depends on, now that everything upstream is done."""
-        from mlops_nb.pipeline.plan import fingerprint_now
+        from mlops_nb.pipeline.fingerprint import fingerprint_now
 
         return fingerprint_now(self._project, self._loaded(), task)
 

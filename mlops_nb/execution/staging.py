@@ -127,19 +127,17 @@ class Stage:
 
     def shown_paths(self) -> list[tuple[str, str]]:
         """Return each staged path with the final one to show in its place, the longest first."""
-        pairs = [(staged, final) for final, staged in self.products.items()]
+        pairs = [(staged, str(self.final(path))) for path, staged in self.products.items()]
         pairs += [(str(self.inside), str(self.root)), (str(self.outside), "")]
         return sorted(pairs, key=lambda pair: -len(pair[0]))
 
-    def mend(self, notebook: Path, *, final: dict[str, str] | None = None) -> None:
-        """Replace staged paths by final ones in an executed notebook.
+    def mend(self, notebook: Path) -> None:
+        """Replace staged paths by final ones in an executed notebook, its outputs among it.
 
         Parameters
         ----------
         notebook
             An ``.ipynb`` file; replaced in one step.
-        final
-            What to show for a product's path; the path in the specification by default.
 
         Raises
         ------
@@ -150,8 +148,6 @@ class Stage:
             data = notebook.read_bytes()
             mended = data
             for staged, shown in self.shown_paths():
-                shown = (final or {}).get(shown, shown)
-                # Within JSON's quotes, and within a Python string that JSON quotes once more.
                 for old, new in _spellings(staged, shown):
                     mended = mended.replace(old, new)
             if mended != data:
@@ -167,7 +163,9 @@ class Stage:
 
 
 def _spellings(old: str, new: str) -> list[tuple[bytes, bytes]]:
-    once = [(json.dumps(text, ensure_ascii=False)[1:-1]) for text in (old, new)]
-    ascii_once = [(json.dumps(text)[1:-1]) for text in (old, new)]
-    pairs = [(once[0], once[1]), (ascii_once[0], ascii_once[1])]
-    return [(a.encode(), b.encode()) for a, b in dict.fromkeys(pairs)]
+    """Return both texts as they may stand within JSON's quotes."""
+    pairs = [
+        tuple(json.dumps(text, ensure_ascii=to_ascii)[1:-1].encode() for text in (old, new))
+        for to_ascii in (False, True)
+    ]
+    return [(pair[0], pair[1]) for pair in dict.fromkeys(pairs)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Work"]
 
 Stamp = tuple[object, ...]
+
+_NO_PRODUCT = "MissingProduct"
+"""What the worker calls a task that ended well without its product."""
 
 
 class Work:
@@ -99,6 +101,10 @@ class Work:
         if attempt.notebook and self._path(attempt.notebook).exists():
             stage.mend(self._path(attempt.notebook))
         try:
+            if run.error is not None and run.error.name == _NO_PRODUCT:
+                # Ploomber looks only where the product was redirected to.
+                self._check_products(task, stage, before)
+                run = replace(run, status=TaskStatus.SUCCEEDED, error=None)
             if run.status is TaskStatus.SUCCEEDED:
                 landed = self._land(task, attempt, stage, before, fingerprint, stop)
                 run = replace(run, fingerprint=fingerprint.digest)
@@ -145,29 +151,11 @@ class Work:
             notebook=f"notebooks/{name}.ipynb" if notebook else "",
             log=f"logs/{name}.log",
             parameters=parameters,
-            overrides=self._overrides(task),
             products=stage.products,
             env=self.env,
             cold=self.cold,
             max_output_mb=self.project.settings.max_output_mb,
         )
-
-    @cached_property
-    def _specified(self) -> dict[str, dict[str, Json]]:
-        from mlops_nb.pipeline.load import load_pipeline
-
-        return {task.name: task.params for task in load_pipeline(self.project).tasks}
-
-    def _overrides(self, task: Task) -> dict[str, Json]:
-        """Return the parameters that differ from the specification's, which Ploomber reads itself."""
-        if task.kind is TaskKind.NOTEBOOK and not task.hooks:
-            return {}
-        specified = self._specified.get(task.name, {})
-        return {
-            name: value
-            for name, value in task.params.items()
-            if name not in specified or specified[name] != value
-        }
 
     def _land(
         self,
@@ -218,9 +206,7 @@ class Work:
             try:
                 run_hook(attempt, "on_failure", stop)
             except MlopsNbError as error:
-                self.sink.emit(
-                    EventKind.NOTE, attempt.task.name, level="warning", text=str(error)
-                )
+                self.sink.emit(EventKind.NOTE, attempt.task.name, level="warning", text=str(error))
 
     def _restore(self, task: Task, fingerprint: Fingerprint) -> TaskRun | None:
         """Put a task's products in place from the cache; ``None`` where it has none of them."""

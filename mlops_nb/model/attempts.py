@@ -27,8 +27,6 @@ class Attempt(Record, frozen=True, kw_only=True):
     """Where the output of the task's process goes, relative to the run's folder."""
     parameters: dict[str, Json] = {}
     """What a notebook is given, ``upstream`` and ``product`` among it, with staged product paths."""
-    overrides: dict[str, Json] = {}
-    """For other tasks: the parameters that differ from the specification's."""
     products: dict[str, str] = {}
     """Where to write each product: its path in the specification, and an absolute staged path."""
     env: dict[str, str] = {}

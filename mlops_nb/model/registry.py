@@ -151,6 +151,8 @@ class GateResult(Record, frozen=True, kw_only=True):
     """Whether the answer depends on who is champion."""
     evidence: dict[str, Json] = {}
     seconds: float = 0.0
+    origin: str = ""
+    """Where it was given, if in another registry: it is shown, but does not count here."""
     seq: int = 0
     """The ledger row that holds it; 0 before it is stored."""
 

@@ -13,18 +13,30 @@ import os
 import shutil
 import tempfile
 import time
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mlops_nb.errors import ArtifactError
-from mlops_nb.model import ArtifactFile, ArtifactInfo, Card, Metric, decode, encode
+from mlops_nb.model import ArtifactFile, ArtifactInfo, Card, Metric, encode
 from mlops_nb.registry.card import render_html, render_markdown
 from mlops_nb.registry.holdout import FEATURES, SCORES, check_scores
+from mlops_nb.registry.loading import (
+    EXAMPLE,
+    MANIFEST,
+    MODEL_FILES,
+    check_artifact,
+    load_example,
+    load_features,
+    load_model,
+    load_scores,
+    manifest_digest,
+    read_manifest,
+)
 from mlops_nb.registry.requirements import pinned
 from mlops_nb.registry.signature import example_frame, infer_signature
-from mlops_nb.registry.types import refused
+from mlops_nb.registry.types import named, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,10 +53,6 @@ __all__ = [
     "read_manifest",
     "save_model",
 ]
-
-MANIFEST = "artifact.json"
-_EXAMPLE = "example.parquet"
-_MODEL = {"skops": "model.skops", "pickle": "model.pkl"}
 
 
 def save_model(
@@ -107,7 +115,7 @@ def save_model(
     kind = "pickle" if pickle else "skops"
     data, modules = _dump(model, kind, tuple(trusted_types))
     slices = check_scores(holdout_scores) if holdout_scores is not None else ()
-    files: dict[str, bytes] = {_MODEL[kind]: data, _EXAMPLE: _parquet(frame)}
+    files: dict[str, bytes] = {MODEL_FILES[kind]: data, EXAMPLE: _parquet(frame)}
     if holdout_scores is not None:
         files[SCORES] = _parquet(holdout_scores)
         if holdout_features is not None:
@@ -143,156 +151,9 @@ def save_model(
         for path, content in sorted(files.items())
     )
     info = msgspec.structs.replace(info, files=listed)
-    info = msgspec.structs.replace(info, digest=_digest(info))
+    info = msgspec.structs.replace(info, digest=manifest_digest(info))
     _write(target, {**files, MANIFEST: encode(info, indent=2)})
     return info
-
-
-def read_manifest(folder: Path | str) -> ArtifactInfo:
-    """Return an artifact's manifest without looking at its files.
-
-    Raises
-    ------
-    ArtifactError
-        There is none, it cannot be read, or it was changed.
-    """
-    path = Path(folder) / MANIFEST
-    try:
-        info = decode(path.read_bytes(), ArtifactInfo)
-    except FileNotFoundError as error:
-        raise ArtifactError(
-            "is missing", where=str(path), fix="the folder is not an artifact, or was cleared"
-        ) from error
-    except (OSError, msgspec.DecodeError) as error:
-        raise ArtifactError(f"cannot be read: {error}", where=str(path)) from error
-    if _digest(info) != info.digest:
-        raise ArtifactError("was changed after it was saved", where=str(path), fix=_RESTORE)
-    return info
-
-
-_RESTORE = "restore the artifact, or train and register the model again"
-
-
-def check_artifact(folder: Path | str, *, digest: str = "") -> ArtifactInfo:
-    """Check every file of an artifact and return its manifest.
-
-    Parameters
-    ----------
-    folder
-        The artifact's folder.
-    digest
-        The digest it was registered with; its own where empty.
-
-    Raises
-    ------
-    ArtifactError
-        A file is missing or was changed, or the whole is another artifact than the registered one.
-    """
-    info = _manifest_of(Path(folder), digest)
-    for file in info.files:
-        _read(Path(folder), file)
-    return info
-
-
-def load_model(
-    folder: Path | str,
-    *,
-    digest: str,
-    allow_pickle: bool = False,
-    trusted_types: Iterable[str] = (),
-) -> Any:
-    """Load a model that is exactly the registered one and holds nothing but allowed types.
-
-    Parameters
-    ----------
-    folder
-        The artifact's folder.
-    digest
-        The digest it was registered with.
-    allow_pickle
-        Load a pickle, which runs whatever the file says.
-    trusted_types
-        Dotted names of the project's own types, beyond the allow-list.
-
-    Raises
-    ------
-    ArtifactError
-        A file is missing or was changed, a type is not allowed, or the model is a pickle and that
-        was not asked for. The message names the file or the type.
-    """
-    root = Path(folder)
-    info = check_artifact(root, digest=digest)
-    name = _MODEL.get(info.format, "")
-    file = next((file for file in info.files if file.path == name), None)
-    if file is None:
-        raise ArtifactError(f'has no model file for format "{info.format}"', where=str(root))
-    # The bytes that were checked are the bytes that are loaded: the file is not opened again.
-    data = _read(root, file)
-    if info.format == "pickle":
-        return _unpickle(data, root / name, allow_pickle)
-    return _loads(data, root / name, tuple(trusted_types))
-
-
-def load_example(folder: Path | str) -> pd.DataFrame:
-    """Return an artifact's input example, checked.
-
-    Raises
-    ------
-    ArtifactError
-        It is missing or was changed.
-    """
-    frame = _table(Path(folder), _EXAMPLE)
-    if frame is None:
-        raise ArtifactError("is missing", where=str(Path(folder) / _EXAMPLE))
-    return frame
-
-
-def load_scores(folder: Path | str) -> pd.DataFrame | None:
-    """Return the holdout's rows with target, score and slices; ``None`` where none was saved."""
-    return _table(Path(folder), SCORES)
-
-
-def load_features(folder: Path | str) -> pd.DataFrame | None:
-    """Return the holdout's features; ``None`` where none were saved."""
-    return _table(Path(folder), FEATURES)
-
-
-def _table(folder: Path, name: str) -> pd.DataFrame | None:
-    import pandas as pd
-
-    info = read_manifest(folder)
-    file = next((file for file in info.files if file.path == name), None)
-    return None if file is None else pd.read_parquet(io.BytesIO(_read(folder, file)))
-
-
-def _manifest_of(folder: Path, digest: str) -> ArtifactInfo:
-    info = read_manifest(folder)
-    if digest and info.digest != digest:
-        raise ArtifactError(
-            f"is another artifact ({info.digest[:12]}) than the registered one ({digest[:12]})",
-            where=str(folder),
-            fix=_RESTORE,
-        )
-    return info
-
-
-def _read(folder: Path, file: ArtifactFile) -> bytes:
-    path = PurePosixPath(file.path)
-    if path.is_absolute() or ".." in path.parts:
-        raise ArtifactError(f'names a file outside itself: "{file.path}"', where=str(folder))
-    try:
-        data = (folder / path).read_bytes()
-    except FileNotFoundError as error:
-        raise ArtifactError("is missing", where=str(folder / path), fix=_RESTORE) from error
-    except OSError as error:
-        raise ArtifactError(f"cannot be read: {error}", where=str(folder / path)) from error
-    if len(data) != file.size or hashlib.sha256(data).hexdigest() != file.sha256:
-        raise ArtifactError("was changed after it was saved", where=str(folder / path), fix=_RESTORE)
-    return data
-
-
-def _digest(info: ArtifactInfo) -> str:
-    return hashlib.sha256(encode(msgspec.structs.replace(info, digest=""))).hexdigest()
 
 
 def _dump(model: Any, kind: str, trusted: tuple[str, ...]) -> tuple[bytes, set[str]]:
@@ -305,7 +166,9 @@ def _dump(model: Any, kind: str, trusted: tuple[str, ...]) -> tuple[bytes, set[s
         try:
             data = pickle.dumps(model)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ArtifactError(f"cannot be pickled: {error}", where=type(model).__name__) from error
+            raise ArtifactError(
+                f"cannot be pickled: {error}", where=type(model).__name__
+            ) from error
         return data, pickle_modules(data)
     import skops.io
     from skops.io.exceptions import UnsupportedTypeException
@@ -318,7 +181,7 @@ def _dump(model: Any, kind: str, trusted: tuple[str, ...]) -> tuple[bytes, set[s
         raise ArtifactError(f"cannot be saved: {error}", where=where, fix=_UNSAFE) from error
     if left:
         raise ArtifactError(
-            f"holds {_types(left)} that could not be loaded again", where=where, fix=_UNSAFE
+            f"holds {named(left)} that could not be loaded again", where=where, fix=_UNSAFE
         )
     return bytes(data), skops_modules(data)
 
@@ -327,54 +190,6 @@ _UNSAFE = (
     "save the fitted part alone (search.best_estimator_), name your own types under "
     "[tool.mlops-nb.registry] trusted-types, or choose pickle=True"
 )
-
-
-def _types(names: tuple[str, ...]) -> str:
-    return ("types " if len(names) > 1 else "a type ") + ", ".join(names)
-
-
-def _loads(data: bytes, path: Path, trusted: tuple[str, ...]) -> Any:
-    import zipfile
-
-    import skops.io
-    from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
-
-    try:
-        found = skops.io.get_untrusted_types(data=data)
-        left = refused(found, trusted)
-        if left:
-            raise ArtifactError(
-                f"holds {_types(left)} that may not be loaded",
-                where=str(path),
-                fix="if it is your own, name it under [tool.mlops-nb.registry] trusted-types",
-            )
-        return skops.io.loads(data, trusted=found)
-    except (
-        UnsupportedTypeException,
-        UntrustedTypesFoundException,
-        zipfile.BadZipFile,
-        ImportError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise ArtifactError(f"cannot be loaded: {error}", where=str(path)) from error
-
-
-def _unpickle(data: bytes, path: Path, allowed: bool) -> Any:
-    if not allowed:
-        raise ArtifactError(
-            "is a pickle, and loading one runs whatever it says",
-            where=str(path),
-            fix="ask for it explicitly (allow_pickle) if you trust who made it",
-        )
-    import pickle
-
-    try:
-        return pickle.loads(data)  # noqa: S301 - asked for explicitly, digest checked, recorded
-    except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, IndexError) as error:
-        raise ArtifactError(f"cannot be loaded: {error}", where=str(path)) from error
 
 
 def _answer(model: Any, example: Any, frame: pd.DataFrame) -> Any:
@@ -404,7 +219,9 @@ def _answer(model: Any, example: Any, frame: pd.DataFrame) -> Any:
         ) from error
 
 
-def _profiles(given: Mapping[str, Path] | Iterable[Path], files: dict[str, bytes]) -> dict[str, str]:
+def _profiles(
+    given: Mapping[str, Path] | Iterable[Path], files: dict[str, bytes]
+) -> dict[str, str]:
     from collections.abc import Mapping as AnyMapping
 
     named = dict(given) if isinstance(given, AnyMapping) else {Path(p).stem: p for p in given}

@@ -76,7 +76,10 @@ def _render(template: str, info: ArtifactInfo, scores: pd.DataFrame | None, *, h
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=html, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=html,  # noqa: S701 - Markdown is not HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
     environment.filters["figure"] = _figure
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")

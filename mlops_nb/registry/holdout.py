@@ -40,7 +40,9 @@ def check_scores(scores: pd.DataFrame) -> tuple[str, ...]:
             raise ArtifactError(f'has no column "{name}"', where="holdout_scores")
         values = scores[name].to_numpy(dtype=float, na_value=np.nan)
         if not np.isfinite(values).all():
-            raise ArtifactError(f'column "{name}" holds nulls or infinities', where="holdout_scores")
+            raise ArtifactError(
+                f'column "{name}" holds nulls or infinities', where="holdout_scores"
+            )
     if not scores.index.is_unique:
         raise ArtifactError(
             "its index names some rows twice",
@@ -145,5 +147,3 @@ def pair(candidate: pd.DataFrame, champion: pd.DataFrame) -> pd.DataFrame | None
     if not np.array_equal(other["target"].to_numpy(float), candidate["target"].to_numpy(float)):
         return None
     return candidate.assign(champion=other["score"].to_numpy(float))
-
-

@@ -38,7 +38,8 @@ def skops_modules(data: bytes) -> set[str]:
 
 def pickle_modules(data: bytes) -> set[str]:
     """Return the top-level modules that a pickle names, without loading it."""
-    found, texts = set(), []
+    found: set[str] = set()
+    texts: list[str] = []
     for opcode, argument, _ in pickletools.genops(data):
         if opcode.name == "GLOBAL" and isinstance(argument, str):
             found.add(argument.partition(" ")[0].partition(".")[0])

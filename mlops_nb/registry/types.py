@@ -14,12 +14,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ALLOWED", "refused"]
+__all__ = ["ALLOWED", "named", "refused"]
 
-_DISTANCES = (
-    "Euclidean SEuclidean Manhattan Minkowski Chebyshev Hamming Canberra BrayCurtis Jaccard Dice "
-    "Kulsinski Matching RogersTanimoto RussellRao SokalMichener SokalSneath Haversine Mahalanobis"
-).split()
+_DISTANCES = [
+    "Euclidean",
+    "SEuclidean",
+    "Manhattan",
+    "Minkowski",
+    "Chebyshev",
+    "Hamming",
+    "Canberra",
+    "BrayCurtis",
+    "Jaccard",
+    "Dice",
+    "Kulsinski",
+    "Matching",
+    "RogersTanimoto",
+    "RussellRao",
+    "SokalMichener",
+    "SokalSneath",
+    "Haversine",
+    "Mahalanobis",
+]
 
 ALLOWED: frozenset[str] = frozenset(
     {
@@ -104,3 +120,8 @@ def refused(found: Iterable[str], extra: Iterable[str] = ()) -> tuple[str, ...]:
     """
     left = set(found) - ALLOWED - set(extra)
     return tuple(sorted(left - _published())) if left else ()
+
+
+def named(types: tuple[str, ...]) -> str:
+    """Return types as text for people: ``a type x``, ``types x, y``."""
+    return ("types " if len(types) > 1 else "a type ") + ", ".join(types)
