@@ -4,15 +4,18 @@ Every record is frozen and typed; `encode` and `decode` turn it into JSON and ba
 field. A stage knows the records it is handed and nothing of the stage they came from.
 """
 
-from mlops_nb.model.attempts import (
-    Attempt,
-)
-from mlops_nb.model.base import (
-    Json,
-    Record,
-    decode,
-    encode,
-    to_builtins,
+from mlops_nb.model.attempts import Attempt
+from mlops_nb.model.base import Json, Record, decode, encode, to_builtins
+from mlops_nb.model.comparison import (
+    Bin,
+    Change,
+    Comparison,
+    Curves,
+    Difference,
+    MetricPair,
+    Points,
+    SlicePair,
+    SliceRow,
 )
 from mlops_nb.model.monitoring import (
     Alert,
@@ -38,10 +41,12 @@ from mlops_nb.model.registry import (
     ArtifactFile,
     ArtifactInfo,
     Card,
+    Cleaning,
     Column,
     EntryKind,
     GateMark,
     GateResult,
+    GateState,
     LedgerEntry,
     Metric,
     ModelVersion,
@@ -49,6 +54,7 @@ from mlops_nb.model.registry import (
     Promotion,
     Signature,
     VerifyReport,
+    VersionDetails,
     VersionStatus,
 )
 from mlops_nb.model.runs import (
@@ -83,10 +89,16 @@ __all__ = [
     "ArtifactFile",
     "ArtifactInfo",
     "Attempt",
+    "Bin",
     "Card",
     "CellRun",
+    "Change",
+    "Cleaning",
     "Column",
     "ColumnDrift",
+    "Comparison",
+    "Curves",
+    "Difference",
     "DriftReport",
     "DriftState",
     "EntryKind",
@@ -98,10 +110,12 @@ __all__ = [
     "Gap",
     "GateMark",
     "GateResult",
+    "GateState",
     "Json",
     "LedgerEntry",
     "Message",
     "Metric",
+    "MetricPair",
     "ModelVersion",
     "MonitorStatus",
     "Overlay",
@@ -110,6 +124,7 @@ __all__ = [
     "Pipeline",
     "Plan",
     "PlanItem",
+    "Points",
     "Problem",
     "Product",
     "Promotion",
@@ -124,6 +139,8 @@ __all__ = [
     "ShareShift",
     "Signature",
     "Skill",
+    "SlicePair",
+    "SliceRow",
     "Task",
     "TaskKind",
     "TaskPolicy",
@@ -131,6 +148,7 @@ __all__ = [
     "TaskStatus",
     "Transition",
     "VerifyReport",
+    "VersionDetails",
     "VersionStatus",
     "WindowResult",
     "decode",
