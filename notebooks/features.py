@@ -138,23 +138,25 @@ def known_at(
     return unknown, weather[weather["observed"] <= moment]
 
 
-def time_split(table: pd.DataFrame, holdout_days: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split into the flights to learn from and those of the last `holdout_days` days.
-
-    Flights without an outcome (cancelled, diverted) are left out of both.
+def add_split(table: pd.DataFrame, holdout_days: int) -> pd.DataFrame:
+    """Add the column ``split``: ``holdout`` for the last days of the table, ``train`` before.
 
     Raises
     ------
     ValueError
-        Nothing would be left to learn from.
+        One of the parts would hold no flight with an outcome.
     """
     first = table["date"].max() - pd.Timedelta(days=holdout_days - 1)
-    known = table[table[TARGET].notna()]
-    train, holdout = known[known["date"] < first], known[known["date"] >= first]
-    if train.empty or holdout.empty:
+    split = table.assign(split=np.where(table["date"] < first, "train", "holdout"))
+    if known(split, "train").empty or known(split, "holdout").empty:
         days = table["date"].nunique()
         raise ValueError(f"a holdout of {holdout_days} days does not fit into {days} days")
-    return train, holdout
+    return split
+
+
+def known(table: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return the flights of a part whose outcome is known: those that landed."""
+    return table[(table["split"] == split) & table[TARGET].notna()]
 
 
 def _add_weather(table: pd.DataFrame, weather: pd.DataFrame) -> pd.Series:
