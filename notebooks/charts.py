@@ -59,6 +59,20 @@ def percent(axes: Axes, *, x: bool = False, y: bool = True) -> None:
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
+def days(axes: Axes) -> None:
+    """Write the ticks of a time axis as short dates."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def note(axes: Axes, text: str, at: tuple[object, float], color: str) -> None:
+    """Write what a line is beside one of its points: the reader needs no legend."""
+    axes.annotate(text, at, (6, -4), textcoords="offset points", color=color)
+
+
 def intervals(
     axes: Axes,
     labels: list[str],
@@ -73,6 +87,5 @@ def intervals(
     axes.hlines(at, low, high, color=color, linewidth=2, alpha=0.5)
     axes.plot(values, at, "o", color=color, markersize=6)
     axes.set_yticks(list(at), labels)
-    axes.invert_yaxis()
-    axes.margins(y=0.15)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")

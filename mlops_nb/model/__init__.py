@@ -4,8 +4,16 @@ Every record is frozen and typed; `encode` and `decode` turn it into JSON and ba
 field. A stage knows the records it is handed and nothing of the stage they came from.
 """
 
-from mlops_nb.model.attempts import Attempt
-from mlops_nb.model.base import Json, Record, decode, encode, to_builtins
+from mlops_nb.model.attempts import (
+    Attempt,
+)
+from mlops_nb.model.base import (
+    Json,
+    Record,
+    decode,
+    encode,
+    to_builtins,
+)
 from mlops_nb.model.comparison import (
     Bin,
     Change,
