@@ -167,7 +167,7 @@ class Control:
 
 def kernel_environment(job: NotebookJob) -> dict[str, str]:
     """Return the whole environment of a job's kernel."""
-    return {**os.environ, **job.env}
+    return {**os.environ, **job.env, "JPY_PARENT_PID": str(os.getpid())}
 
 
 def kernel_folder(job: NotebookJob) -> str:

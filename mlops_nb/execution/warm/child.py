@@ -16,9 +16,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["leave", "settle"]
+__all__ = ["adopt", "leave", "settle"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -55,6 +55,18 @@ def settle(
         os.dup2(fd, number)
         os.close(fd)
     _signals()
+    adopt(request)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update({**added, **request["env"]})
+    time.tzset()
+    _seeds()
+    sys.argv[:] = request["argv"]
+    return null
+
+
+def adopt(request: Mapping[str, Any]) -> None:
+    """Take over ``umask``, ``limits`` and ``cores`` from another process."""
     os.umask(request["umask"])
     for kind, soft, hard in request["limits"]:
         _, most = resource.getrlimit(kind)
@@ -63,13 +75,6 @@ def settle(
         resource.setrlimit(kind, (soft, hard))
     if request["cores"]:
         os.sched_setaffinity(0, request["cores"])
-    os.chdir(request["cwd"])
-    os.environ.clear()
-    os.environ.update({**added, **request["env"]})
-    time.tzset()
-    _seeds()
-    sys.argv[:] = request["argv"]
-    return null
 
 
 def _signals() -> None:
