@@ -10,7 +10,6 @@ import msgspec
 
 from mlops_nb import plugins
 from mlops_nb.api.facts import (
-    expected_seconds,
     input_digests,
     product_metrics,
     resolved_parameters,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mlops_nb.execution.kernels import Zygote
+    from mlops_nb.execution.resident import Resident
     from mlops_nb.model import Event, TaskRun
     from mlops_nb.protocols import Executor
     from mlops_nb.runs.store import RunWriter
@@ -236,6 +236,7 @@ def run(
     from mlops_nb.execution.lock import project_lock
     from mlops_nb.execution.runner import run_plan, status_of
     from mlops_nb.runs.facts import gather_facts
+    from mlops_nb.runs.profile import expected_seconds
     from mlops_nb.runs.report import write_reports
     from mlops_nb.runs.store import RunStore
 
@@ -253,7 +254,7 @@ def run(
     with project_lock(project, facts.id), ExitStack() as stack:
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.
-        expected = expected_seconds(store.list(limit=20))
+        expected = expected_seconds(store)
         writer = store.create(facts)
         status = RunStatus.FAILED
         try:
@@ -309,10 +310,11 @@ def _reported(run: Run, wanted: str) -> tuple[str, ...]:
     return tuple(task.task for task in started if wanted == "all" or not task.status.is_good)
 
 
-def _zygote(prepared: Prepared, stack: ExitStack, cold: bool) -> Zygote | None:
-    """Start the process that warm kernels are forked from, beside the rest of the start."""
+def _zygote(prepared: Prepared, stack: ExitStack, cold: bool) -> Zygote | Resident | None:
+    """Connect to the project's server, else start a process that warm kernels are forked from."""
     from mlops_nb.execution.kernels import Zygote, supported
     from mlops_nb.execution.preload import preload_for
+    from mlops_nb.execution.resident import connect_server
 
     project = prepared.project
     notebooks = [
@@ -322,8 +324,12 @@ def _zygote(prepared: Prepared, stack: ExitStack, cold: bool) -> Zygote | None:
     ]
     if cold or project.settings.cold or supported() or not notebooks:
         return None
+    preload = preload_for(notebooks)
+    server = connect_server(project.state, preload)
+    if server is not None:
+        return stack.enter_context(server)
     memory = project.state / "cache" / "preload.json"
-    return stack.enter_context(Zygote(preload_for(notebooks), memory=memory))
+    return stack.enter_context(Zygote(preload, memory=memory))
 
 
 def _executor(name: str, address: str, stack: ExitStack) -> Executor | None:
