@@ -18,7 +18,7 @@ from mlops_nb.execution.process import run_hook
 from mlops_nb.execution.recovery import Finisher
 from mlops_nb.execution.staging import Stage
 from mlops_nb.files import file_name
-from mlops_nb.model import Attempt, EventKind, TaskKind, TaskRun, TaskStatus
+from mlops_nb.model import Action, Attempt, EventKind, TaskKind, TaskRun, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,7 +230,8 @@ class Work:
         finally:
             if not (stage.folder / commit.COMMIT).exists():
                 commit.undo(stage.folder)
-        why = "its products were in the cache"
+        planned = self.items[task.name].action is Action.RESTORE
+        why = "" if planned else "its products were in the cache"
         run = _good(task.name, TaskStatus.RESTORED, fingerprint, why)
         return replace(run, started=started, ended=time.time())
 

@@ -145,6 +145,7 @@ def go(
         targets=targets,
         force=force,
         cached=None if cache is None else cache.has,
+        products_of=None if cache is None else cache.products_of,
     )
     facts = gather_facts(
         root=where.root, pipeline=pipeline.name, parameters=params, targets=targets

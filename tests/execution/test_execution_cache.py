@@ -3,9 +3,10 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from pathlib import Path
 
 import pytest
-from runner_kit import chain, go, product_digests, statuses
+from runner_kit import chain, go, product_digests, project, statuses
 
 from mlops_nb.errors import ExecutionError, PluginError
 from mlops_nb.execution.cache import ProductCache
@@ -14,7 +15,9 @@ from mlops_nb.execution.executors.local import LocalExecutor
 from mlops_nb.execution.kernels import Zygote
 from mlops_nb.execution.shipping import Shipped, pack, unpack
 from mlops_nb.execution.staging import Stage
+from mlops_nb.files import write_whole
 from mlops_nb.model import EventKind, Product, Task, TaskKind
+from mlops_nb.pipeline.digests import Digests
 from mlops_nb.runs.store import RunStore
 
 
@@ -72,7 +75,7 @@ def test_another_machine_restores_from_a_shared_store(tmp_path, zygote, url):
     here, there = chain(tmp_path / "here"), chain(tmp_path / "there")
     go(here, zygote=zygote, cache=ProductCache(url), targets=("fit",))
     run = go(there, cache=ProductCache(url), targets=("fit",))
-    # All there is known of "fit" after "load" was restored is found out while the run goes on.
+    assert {task.why for task in run.tasks[:2]} == {"never ran, kept from an earlier run"}
     assert statuses(run) == {"load": "restored", "fit": "restored", "count": "skipped"}
     assert product_digests(there) == product_digests(here)
     assert statuses(go(there, targets=("fit",)))["fit"] == "skipped"
@@ -133,6 +136,21 @@ def test_a_manifest_cannot_write_outside_of_its_product(tmp_path):
     assert not list(tmp_path.rglob("evil"))
 
 
+def test_the_plan_is_told_the_digests_that_will_come(tmp_path):
+    where = project(tmp_path, "source: tasks.make\nproduct: a")
+    folder = tmp_path / "folder"
+    for name in ("b.txt", "a/z", "a/b/c", "a.txt", "ab/x", "__pycache__/m", "a/.x.metadata", "ü"):
+        write_whole(folder / name, name.encode())
+    (folder / "empty").mkdir()
+    cache = ProductCache(str(tmp_path / "cache"))
+    cache.keep("t", "one", {"folder": folder, "file": folder / "b.txt"})
+    assert cache.products_of("one") == {
+        "folder": Digests(where).of(folder),
+        "file": Digests(where).of(folder / "b.txt"),
+    }
+    assert cache.products_of("two") is None
+
+
 def test_gc_drops_what_was_not_used_for_longest(tmp_path):
     cache = ProductCache(str(tmp_path / "cache"), limit_mb=2.5)
     for number, name in enumerate(("old", "middle", "new")):
@@ -163,7 +181,7 @@ def test_equal_content_is_stored_once_and_a_copy_is_no_hard_link(tmp_path):
     for name in ("one", "two"):
         cache.keep("t", name, {"out/a": product})
     _, (blob,) = blobs_of(str(tmp_path / "cache"))
-    assert os.stat(blob).st_ino != product.stat().st_ino
+    assert Path(blob).stat().st_ino != product.stat().st_ino
     assert restore(cache, tmp_path, "one")
     staged = tmp_path / ".mlops/runs/r/staging/t/root/out/a"
     assert staged.stat().st_nlink == 1
@@ -175,7 +193,7 @@ def test_a_store_that_cannot_be_used_is_one_clear_error_and_fails_no_run(tmp_pat
         ProductCache("nosuch://x")
     (tmp_path / "file").write_text("")
     cache = ProductCache(str(tmp_path / "file"))
-    with pytest.raises(ExecutionError, match="could not be cached.*are in place"):
+    with pytest.raises(ExecutionError, match=r"could not be cached.*are in place"):
         cache.keep("t", "one", {"out/a": tmp_path / "file"})
     where = chain(tmp_path / "p")
     run = go(where, zygote=zygote, cache=cache, targets=("load",))
