@@ -22,7 +22,7 @@ from mlops_nb.model import (
 from mlops_nb.monitoring.advice import advise
 from mlops_nb.monitoring.alerts import Action, observe, replay
 from mlops_nb.monitoring.gap import gaps, skills
-from mlops_nb.monitoring.outbox import queue_changes
+from mlops_nb.monitoring.outbox import claim_retraining, queue_changes
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
 from mlops_nb.monitoring.store import Store, StoredWindow
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import DriftReport
     from mlops_nb.monitoring.alerts import Observation
+    from mlops_nb.monitoring.notify import Delivery
     from mlops_nb.monitoring.profile import Profile
     from mlops_nb.monitoring.reference import Reference
 
@@ -48,8 +49,8 @@ class Monitor:
     settings, alerts
         ``[tool.mlops-nb.monitoring]`` and ``[tool.mlops-nb.alerts]``.
     retrain
-        What ``retrain = true`` calls, with the model and the reason, outside any transaction and
-        at most once per cool-down.
+        What ``retrain = true`` calls, with the model and the reason, once everything is written
+        and at most once per cool-down. Where it raises, the alert asks again after the cool-down.
     """
 
     def __init__(
@@ -64,6 +65,9 @@ class Monitor:
         self.settings = settings or MonitoringSettings()
         self.alert_settings = alerts or AlertSettings()
         self.store = Store(self.state / "monitor.db")
+        # Without anyone to call, nothing is claimed: a later process with a callback gets its turn.
+        if retrain is None:
+            self.alert_settings = msgspec.structs.replace(self.alert_settings, retrain=False)
         self._retrain = retrain
 
     def record_window(
@@ -148,8 +152,8 @@ class Monitor:
                 expected=wanted,
                 profile=path.relative_to(self.state).as_posix(),
             )
-            result, reason = self._settle(db, row, points)
-        self._act(model, reason)
+            result, claim = self._settle(db, row, points)
+        self._act(model, claim)
         return result
 
     def record_performance(
@@ -172,13 +176,13 @@ class Monitor:
                 )
             self.store.put_points(db, model, row.result.version, performance)
             points = self.store.points(db, model, window=window)
-            result, reason = self._settle(db, row, points)
-        self._act(model, reason)
+            result, claim = self._settle(db, row, points)
+        self._act(model, claim)
         return result
 
     def _settle(
         self, db: sqlite3.Connection, row: StoredWindow, points: Sequence[PerformancePoint]
-    ) -> tuple[WindowResult, str]:
+    ) -> tuple[WindowResult, tuple[int, str]]:
         """Write a window with its performance, replay the alerts, queue what is new to tell."""
         result = row.result
         found = gaps(points, row.expected, self.settings)
@@ -191,7 +195,7 @@ class Monitor:
         alerts, changes = replay(
             result.model, seen, self.store.actions(db, result.model), settings=self.settings
         )
-        reason = queue_changes(
+        queue_changes(
             self.store,
             db,
             model=result.model,
@@ -200,12 +204,34 @@ class Monitor:
             latest=max((o.window for o in seen), default=result.window),
             settings=self.alert_settings,
         )
-        return result, reason
+        claim = claim_retraining(
+            self.store, db, model=result.model, alerts=alerts, settings=self.alert_settings
+        )
+        return result, claim
 
-    def _act(self, model: str, reason: str) -> None:
-        """Start a retraining where one was claimed, after everything is safely written."""
-        if reason and self._retrain is not None:
+    def _act(self, model: str, claim: tuple[int, str]) -> None:
+        """Retrain where that was claimed, after everything is safely written."""
+        number, reason = claim
+        if number and self._retrain is not None:
             self._retrain(model, reason)
+            with self.store.transaction() as db:
+                self.store.finish_retraining(db, number)
+
+    def deliver(self, env: Mapping[str, str] | None = None) -> Delivery:
+        """Send what waits in the outbox; see `mlops_nb.monitoring.notify`.
+
+        Raises
+        ------
+        ConfigError
+            A notifier's settings are wrong.
+        """
+        from mlops_nb.monitoring.notify import deliver, make_notifiers
+
+        return deliver(
+            self.store,
+            make_notifiers(self.alert_settings, env),
+            max_attempts=self.alert_settings.max_attempts,
+        )
 
     def trailing(self, model: str, before: str) -> Reference | None:
         """Return the reference of the windows just before one; ``None`` for fewer than two."""

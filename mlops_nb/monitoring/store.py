@@ -18,7 +18,7 @@ from mlops_nb.model import Message, PerformancePoint, Record, WindowResult, deco
 from mlops_nb.monitoring.alerts import Action, Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["Store", "StoredWindow"]
@@ -48,7 +48,8 @@ CREATE TABLE IF NOT EXISTS outbox (
 );
 CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due) WHERE delivered IS NULL;
 CREATE TABLE IF NOT EXISTS retrainings (
-    id INTEGER PRIMARY KEY, model TEXT NOT NULL, time REAL NOT NULL, reason TEXT NOT NULL
+    id INTEGER PRIMARY KEY, model TEXT NOT NULL, time REAL NOT NULL, reason TEXT NOT NULL,
+    alerts TEXT NOT NULL, done REAL
 );
 """
 _VERSION = 1
@@ -306,17 +307,38 @@ class Store:
             (message.attempts, message.due, message.delivered, message.error, message.id),
         )
 
-    def claim_retraining(
-        self, db: sqlite3.Connection, model: str, reason: str, *, now: float, cool_down: float
-    ) -> bool:
-        """Note a retraining; false where one was noted within the last `cool_down` seconds."""
+    # Retrainings
+
+    def answered(self, db: sqlite3.Connection, model: str) -> frozenset[str]:
+        """Return the ids of the alerts that a finished retraining was the answer to."""
+        rows = db.execute(
+            "SELECT alerts FROM retrainings WHERE model = ? AND done IS NOT NULL", (model,)
+        ).fetchall()
+        return frozenset(name for (text,) in rows for name in self._read(text, list[str]))
+
+    def start_retraining(
+        self,
+        db: sqlite3.Connection,
+        model: str,
+        alerts: Sequence[str],
+        reason: str,
+        *,
+        now: float,
+        cool_down: float,
+    ) -> int:
+        """Note a retraining and return its number; 0 within `cool_down` seconds of the last one."""
         row = db.execute("SELECT max(time) FROM retrainings WHERE model = ?", (model,)).fetchone()
         if row[0] is not None and now - row[0] < cool_down:
-            return False
-        db.execute(
-            "INSERT INTO retrainings (model, time, reason) VALUES (?, ?, ?)", (model, now, reason)
+            return 0
+        cursor = db.execute(
+            "INSERT INTO retrainings (model, time, reason, alerts) VALUES (?, ?, ?, ?)",
+            (model, now, reason, encode(list(alerts)).decode()),
         )
-        return True
+        return int(cursor.lastrowid or 0)
+
+    def finish_retraining(self, db: sqlite3.Connection, number: int) -> None:
+        """Note that a retraining ran to its end; the alerts it answers ask for no other."""
+        db.execute("UPDATE retrainings SET done = ? WHERE id = ?", (time.time(), number))
 
     def _stored(self, row: tuple[str, str, str, str]) -> StoredWindow:
         return StoredWindow(
