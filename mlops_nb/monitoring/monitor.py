@@ -20,7 +20,7 @@ from mlops_nb.model import (
     WindowResult,
 )
 from mlops_nb.monitoring.advice import advise
-from mlops_nb.monitoring.alerts import Action, observe, replay
+from mlops_nb.monitoring.alerts import Action, Sighting, observe, replay, with_since
 from mlops_nb.monitoring.gap import gaps, skills
 from mlops_nb.monitoring.outbox import claim_retraining, queue_changes
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mlops_nb.model import DriftReport
-    from mlops_nb.monitoring.alerts import Observation
     from mlops_nb.monitoring.notify import Delivery
     from mlops_nb.monitoring.profile import Profile
     from mlops_nb.monitoring.reference import Reference
@@ -148,7 +147,7 @@ class Monitor:
                     reports=tuple(reports),
                     recorded=time.time(),
                 ),
-                observations=(),
+                sighting=Sighting(window=window),
                 expected=wanted,
                 profile=path.relative_to(self.state).as_posix(),
             )
@@ -186,12 +185,12 @@ class Monitor:
         """Write a window with its performance, replay the alerts, queue what is new to tell."""
         result = row.result
         found = gaps(points, row.expected, self.settings)
-        observations = observe(result.window, result.pinned, found, version=result.version)
+        sighting = observe(result.window, result.pinned, found, version=result.version)
         result = msgspec.structs.replace(result, performance=tuple(points), gaps=found)
-        row = msgspec.structs.replace(row, result=result, observations=observations)
+        row = msgspec.structs.replace(row, result=result, sighting=sighting)
         self.store.put_window(db, row)
-        seen = self.store.observations(db, result.model)
-        (result,) = _with_since([result], seen)
+        seen = self.store.sightings(db, result.model)
+        (result,) = with_since([result], seen)
         alerts, changes = replay(
             result.model, seen, self.store.actions(db, result.model), settings=self.settings
         )
@@ -275,8 +274,8 @@ class Monitor:
             if db is None:
                 return ()
             rows = self.store.windows(db, model, last=last)
-            seen = self.store.observations(db, model)
-        return _with_since([row.result for row in rows], seen)
+            seen = self.store.sightings(db, model)
+        return with_since([row.result for row in rows], seen)
 
     def performance(self, model: str, *, version: str = "") -> tuple[PerformancePoint, ...]:
         """Return a model's performance over all windows."""
@@ -290,7 +289,7 @@ class Monitor:
                 return ()
             found, _ = replay(
                 model,
-                self.store.observations(db, model),
+                self.store.sightings(db, model),
                 self.store.actions(db, model),
                 settings=self.settings,
             )
@@ -393,34 +392,6 @@ def _check(model: str, window: str, points: Sequence[PerformancePoint]) -> None:
             raise MonitoringError(
                 f'a point of window "{point.window}" was given for "{window}"', where=model
             )
-
-
-def _with_since(
-    results: Sequence[WindowResult], observations: Sequence[Observation]
-) -> tuple[WindowResult, ...]:
-    """Say of each drifted column since which window it has been so without a break."""
-    bad: dict[tuple[str, str], dict[str, bool]] = {}
-    for seen in observations:
-        if seen.aspect in ("drift", "schema") and seen.bad is not None:
-            windows = bad.setdefault((seen.version, seen.subject), {})
-            windows[seen.window] = windows.get(seen.window, False) or seen.bad
-    told = []
-    for result in results:
-        if result.pinned is None:
-            told.append(result)
-            continue
-        columns = []
-        for column in result.pinned.columns:
-            since = ""
-            seen_in = bad.get((result.version, column.column), {})
-            for window in sorted(seen_in, reverse=True) if column.drifted else ():
-                if window <= result.window and not seen_in[window]:
-                    break
-                since = window if window <= result.window else since
-            columns.append(msgspec.structs.replace(column, since=since))
-        report = msgspec.structs.replace(result.pinned, columns=tuple(columns))
-        told.append(msgspec.structs.replace(result, reports=(report, *result.reports[1:])))
-    return tuple(told)
 
 
 def _safe(name: str) -> str:

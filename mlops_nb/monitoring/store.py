@@ -15,7 +15,7 @@ import msgspec
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import Message, PerformancePoint, Record, WindowResult, decode, encode
-from mlops_nb.monitoring.alerts import Action, Observation
+from mlops_nb.monitoring.alerts import Action, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ R = TypeVar("R")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS windows (
     model TEXT NOT NULL, window TEXT NOT NULL, version TEXT NOT NULL,
-    result TEXT NOT NULL, observations TEXT NOT NULL, expected TEXT NOT NULL,
+    result TEXT NOT NULL, sighting TEXT NOT NULL, expected TEXT NOT NULL,
     profile TEXT NOT NULL, recorded REAL NOT NULL, PRIMARY KEY (model, window)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS points (
@@ -59,7 +59,7 @@ class StoredWindow(Record, frozen=True, kw_only=True):
     """One row of the windows table."""
 
     result: WindowResult
-    observations: tuple[Observation, ...]
+    sighting: Sighting
     expected: dict[str, float] = {}
     """The reference's metrics, so that labels can be judged when they arrive."""
     profile: str = ""
@@ -157,7 +157,7 @@ class Store:
                 result.window,
                 result.version,
                 encode(result).decode(),
-                encode(row.observations).decode(),
+                encode(row.sighting).decode(),
                 encode(row.expected).decode(),
                 row.profile,
                 result.recorded,
@@ -167,7 +167,7 @@ class Store:
     def window(self, db: sqlite3.Connection, model: str, window: str) -> StoredWindow | None:
         """Return one window; ``None`` where it was never recorded."""
         row = db.execute(
-            "SELECT result, observations, expected, profile FROM windows"
+            "SELECT result, sighting, expected, profile FROM windows"
             " WHERE model = ? AND window = ?",
             (model, window),
         ).fetchone()
@@ -190,18 +190,18 @@ class Store:
             Only so many of the latest ones; all by default.
         """
         rows = db.execute(
-            "SELECT result, observations, expected, profile FROM windows"
+            "SELECT result, sighting, expected, profile FROM windows"
             " WHERE model = ? AND (? = '' OR window < ?) ORDER BY window DESC LIMIT ?",
             (model, before, before, last or -1),
         ).fetchall()
         return tuple(self._stored(row) for row in reversed(rows))
 
-    def observations(self, db: sqlite3.Connection, model: str) -> list[Observation]:
-        """Return what every window of a model says, in the windows' order."""
+    def sightings(self, db: sqlite3.Connection, model: str) -> tuple[Sighting, ...]:
+        """Return what every window of a model showed, in the windows' order."""
         rows = db.execute(
-            "SELECT observations FROM windows WHERE model = ? ORDER BY window", (model,)
+            "SELECT sighting FROM windows WHERE model = ? ORDER BY window", (model,)
         ).fetchall()
-        return [seen for (text,) in rows for seen in self._read(text, tuple[Observation, ...])]
+        return tuple(self._read(text, Sighting) for (text,) in rows)
 
     def models(self, db: sqlite3.Connection) -> tuple[str, ...]:
         """Return the names of the monitored models."""
@@ -343,7 +343,7 @@ class Store:
     def _stored(self, row: tuple[str, str, str, str]) -> StoredWindow:
         return StoredWindow(
             result=self._read(row[0], WindowResult),
-            observations=self._read(row[1], tuple[Observation, ...]),
+            sighting=self._read(row[1], Sighting),
             expected=self._read(row[2], dict[str, float]),
             profile=row[3],
         )
