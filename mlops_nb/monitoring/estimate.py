@@ -216,8 +216,8 @@ def _expected_area(scores: Floats, weights: Floats, chance: Floats) -> float:
     """Return the area under the ROC curve when each row is positive by its chance; ties half."""
     order = np.argsort(scores, kind="stable")
     _, groups = np.unique(scores[order], return_inverse=True)
-    ones = np.bincount(groups, weights=(weights * chance)[order])
-    zeros = np.bincount(groups, weights=(weights * (1 - chance))[order])
+    ones = np.bincount(groups, weights=(weights * chance)[order]).astype(float)
+    zeros = np.bincount(groups, weights=(weights * (1 - chance))[order]).astype(float)
     below = np.cumsum(zeros) - zeros / 2
     return float(weighted_sum(ones, below) / (ones.sum() * zeros.sum()))
 
