@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from mlops_nb.model import (
 )
 from mlops_nb.monitoring.advice import advise
 from mlops_nb.monitoring.alerts import Action, Sighting, observe, replay, with_since
+from mlops_nb.monitoring.folder import profile_path, trailing_reference
 from mlops_nb.monitoring.gap import gaps, skills
 from mlops_nb.monitoring.outbox import claim_retraining, queue_changes
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
@@ -114,7 +114,7 @@ class Monitor:
         from mlops_nb.monitoring.drift import compare
 
         _check(model, window, performance)
-        path = self.profile_path(model, window)
+        path = profile_path(self.state, model, window)
         profile.write(path)
         settings = self.settings.drift
 
@@ -234,34 +234,13 @@ class Monitor:
 
     def trailing(self, model: str, before: str) -> Reference | None:
         """Return the reference of the windows just before one; ``None`` for fewer than two."""
-        from mlops_nb.monitoring.profile import Profile
-        from mlops_nb.monitoring.reference import Reference
-
         if self.settings.trailing < 2:
             return None
         with self.store.reading() as db:
             if db is None:
                 return None
             rows = self.store.windows(db, model, before=before, last=2 * self.settings.trailing)
-        # A window with a broken column would teach that broken is natural.
-        sound = [
-            row
-            for row in rows
-            if row.profile
-            and (row.result.pinned is None or row.result.pinned.state is not DriftState.SCHEMA)
-            and (self.state / row.profile).is_file()
-        ][-self.settings.trailing :]
-        if len(sound) < 2:
-            return None
-        return Reference(
-            [Profile.read(self.state / row.profile) for row in sound],
-            [row.result.window for row in sound],
-            settings=self.settings.drift,
-        )
-
-    def profile_path(self, model: str, window: str) -> Path:
-        """Return where a window's profile is kept."""
-        return self.state / "profiles" / _safe(model) / f"{_safe(window)}.bin"
+        return trailing_reference(self.state, rows, self.settings)
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the models that were ever monitored."""
@@ -392,11 +371,3 @@ def _check(model: str, window: str, points: Sequence[PerformancePoint]) -> None:
             raise MonitoringError(
                 f'a point of window "{point.window}" was given for "{window}"', where=model
             )
-
-
-def _safe(name: str) -> str:
-    """Return a name as one that is safe for a file; different names stay different."""
-    from hashlib import sha256
-
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".")[:80]
-    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
