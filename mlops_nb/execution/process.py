@@ -11,17 +11,26 @@ from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.child import run_child
 from mlops_nb.execution.ending import how_it_died
 from mlops_nb.files import file_name, write_whole
-from mlops_nb.model import ErrorInfo, EventKind, TaskRun, TaskStatus, encode
+from mlops_nb.model import (
+    Attempt,
+    ErrorInfo,
+    EventKind,
+    Task,
+    TaskKind,
+    TaskRun,
+    TaskStatus,
+    encode,
+)
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from mlops_nb.config import Project
     from mlops_nb.execution.child import ChildEnd
-    from mlops_nb.model import Attempt
     from mlops_nb.pipeline.worker import RunAnswer, RunJob
 
-__all__ = ["run_hook", "run_process"]
+__all__ = ["run_hook", "run_pipeline_hook", "run_process"]
 
 _TAIL = 4096
 """Bytes of a task's output that its event and its error tell; the log has all."""
@@ -97,6 +106,43 @@ def run_hook(attempt: Attempt, when: str, cancel: threading.Event) -> None:
         raise ExecutionError(
             f"its {when} hook did not succeed: {error.message if error else status.value}",
             where=f'task "{attempt.task.name}"',
+            fix=f"see {log} in the run's folder",
+        )
+
+
+def run_pipeline_hook(
+    project: Project, run_dir: Path, when: str, *, env: Mapping[str, str], traceback: str = ""
+) -> None:
+    """Call a hook of the whole pipeline.
+
+    Parameters
+    ----------
+    when
+        ``on_finish`` or ``on_failure``.
+    env
+        Environment variables, over those of this process.
+    traceback
+        For ``on_failure``: what failed.
+
+    Raises
+    ------
+    ExecutionError
+        The hook raised, or its process died.
+    """
+    from mlops_nb.execution.jobs import Cancellation
+    from mlops_nb.pipeline.worker import RunJob
+
+    root, spec = str(project.root), str(project.spec)
+    nothing = Task(name="pipeline", kind=TaskKind.OTHER, source="")
+    attempt = Attempt(run="", task=nothing, root=root, run_dir=str(run_dir), env=dict(env))
+    job = RunJob(root=root, spec=spec, hooks_only=when, traceback=traceback)
+    log = f"logs/{when}.log"
+    answer, end = _call(attempt, job, log, Cancellation())
+    status, error = _judge(attempt, answer, end, "")
+    if status is not TaskStatus.SUCCEEDED:
+        raise ExecutionError(
+            f"the pipeline's {when} hook did not succeed: {error.message if error else ''}",
+            where=spec,
             fix=f"see {log} in the run's folder",
         )
 

@@ -135,7 +135,10 @@ def run_plan(
         limit = timeout if timeout is not None else project.settings.timeout
         run = _Run(work, expected or {}, keep_going=keep_going, timeout=limit)
         try:
-            return run.go(cancel)
+            tasks = run.go(cancel)
+            if not run.cancels:
+                work.after(tasks)
+            return tasks
         finally:
             work.close()
 

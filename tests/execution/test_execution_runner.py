@@ -62,7 +62,7 @@ def test_notebooks_and_functions_run_and_land_with_final_paths(tmp_path, zygote)
 
 
 def test_what_comes_out_the_same_stops_the_wave(tmp_path, zygote):
-    where = chain(tmp_path / "p")
+    where = chain(tmp_path / "p", settings="[tool.mlops-nb]\nearly-cutoff = true\n")
     go(where, zygote=zygote, targets=("fit",))
     path = where.root / "nb/load.ipynb"
     path.write_text(path.read_text().replace("'a\\\\n' * rows", "rows * 'a\\\\n'"))
@@ -322,3 +322,44 @@ def test_a_task_costs_the_runner_little(tmp_path, zygote):
     assert status_of(runs) is RunStatus.SUCCEEDED
     assert len(make_plan(where, pipeline).of(Action.SKIP)) == 60
     assert spent / 60 < 0.015  # measured 4 ms; the benchmark holds it to 5
+
+
+def test_hooks_of_notebooks_and_of_the_pipeline_are_called(tmp_path, zygote):
+    root = tmp_path / "p"
+    notebook(root / "a.ipynb", "upstream = None\nproduct = None", "1 + 1")
+    where = project(
+        root,
+        "source: a.ipynb\nproduct: out/a.ipynb\non_finish: hooks.finished",
+    )
+    where.spec.write_text("on_finish: hooks.all_done\n" + where.spec.read_text())
+    (root / "hooks.py").write_text(
+        "from pathlib import Path\n"
+        "def finished(product):\n"
+        "    assert Path(str(product)).exists()\n"
+        "    Path('finished').write_text('x')\n"
+        "def all_done():\n"
+        "    Path('all_done').write_text('x')\n"
+        "    raise ValueError('the last word')\n"
+    )
+    run = go(where, zygote=zygote)
+    assert statuses(run) == {"a": "succeeded"}
+    assert (root / "finished").exists()
+    assert (root / "all_done").exists()
+    (note,) = [e for e in RunStore(where.state).events(run.id) if e.kind is EventKind.NOTE]
+    assert note.data["level"] == "error"
+    assert "the last word" in note.data["text"]
+    # Nothing ran: no hook is called.
+    (root / "all_done").unlink()
+    assert statuses(go(where, zygote=zygote)) == {"a": "skipped"}
+    assert not (root / "all_done").exists()
+
+
+def test_what_another_run_made_meanwhile_is_not_made_again(tmp_path, zygote):
+    where = chain(tmp_path / "p")
+    pipeline = load_pipeline(where)
+    stale = make_plan(where, pipeline, targets=("load",))
+    assert stale["load"].action is Action.RUN
+    go(where, zygote=zygote, targets=("load",))
+    run = go(where, zygote=zygote, plan=stale)
+    assert statuses(run)["load"] == "skipped"
+    assert run.tasks[0].why == "made by another run since it was planned"

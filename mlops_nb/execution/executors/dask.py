@@ -62,8 +62,8 @@ class DaskExecutor:
 
     def __init__(
         self,
-        *,
         address: str = "",
+        *,
         jobs: int = 0,
         store: str = "",
         project: Project | None = None,
