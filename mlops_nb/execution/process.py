@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.config import Project
     from mlops_nb.execution.child import ChildEnd
+    from mlops_nb.execution.forge import Forge
     from mlops_nb.pipeline.worker import RunAnswer, RunJob
 
 __all__ = ["run_hook", "run_pipeline_hook", "run_process"]
@@ -38,9 +39,18 @@ _WORKER = "mlops_nb.pipeline.worker"
 
 
 def run_process(
-    attempt: Attempt, *, tell: Callable[..., object], cancel: threading.Event
+    attempt: Attempt,
+    *,
+    tell: Callable[..., object],
+    cancel: threading.Event,
+    forge: Forge | None = None,
 ) -> TaskRun:
     """Run one attempt at a function, script, statement or command.
+
+    Parameters
+    ----------
+    forge
+        Where to fork the process from.
 
     Returns
     -------
@@ -61,7 +71,7 @@ def run_process(
         params=attempt.task.params,
         products=attempt.products,
     )
-    answer, end = _call(attempt, job, attempt.log, cancel)
+    answer, end = _call(attempt, job, attempt.log, cancel, forge)
     tail = _tail(Path(attempt.run_dir, attempt.log))
     if tail:
         tell(EventKind.TASK_LOG, text=tail)
@@ -74,13 +84,17 @@ def run_process(
     )
 
 
-def run_hook(attempt: Attempt, when: str, cancel: threading.Event) -> None:
+def run_hook(
+    attempt: Attempt, when: str, cancel: threading.Event, forge: Forge | None = None
+) -> None:
     """Call a notebook task's Ploomber hook.
 
     Parameters
     ----------
     when
         ``on_finish`` or ``on_failure``; nothing happens where the task has none.
+    forge
+        Where to fork the process from.
 
     Raises
     ------
@@ -100,7 +114,7 @@ def run_hook(attempt: Attempt, when: str, cancel: threading.Event) -> None:
         hooks_only=when,
     )
     log = f"logs/{file_name(attempt.task.name)}.{when}.log"
-    answer, end = _call(attempt, job, log, cancel)
+    answer, end = _call(attempt, job, log, cancel, forge)
     status, error = _judge(attempt, answer, end, _tail(Path(attempt.run_dir, log)))
     if status is not TaskStatus.SUCCEEDED:
         raise ExecutionError(
@@ -111,7 +125,13 @@ def run_hook(attempt: Attempt, when: str, cancel: threading.Event) -> None:
 
 
 def run_pipeline_hook(
-    project: Project, run_dir: Path, when: str, *, env: Mapping[str, str], traceback: str = ""
+    project: Project,
+    run_dir: Path,
+    when: str,
+    *,
+    env: Mapping[str, str],
+    traceback: str = "",
+    forge: Forge | None = None,
 ) -> None:
     """Call a hook of the whole pipeline.
 
@@ -123,6 +143,8 @@ def run_pipeline_hook(
         Environment variables, over those of this process.
     traceback
         For ``on_failure``: what failed.
+    forge
+        Where to fork the process from.
 
     Raises
     ------
@@ -137,7 +159,7 @@ def run_pipeline_hook(
     attempt = Attempt(run="", task=nothing, root=root, run_dir=str(run_dir), env=dict(env))
     job = RunJob(root=root, spec=spec, hooks_only=when, traceback=traceback)
     log = f"logs/{when}.log"
-    answer, end = _call(attempt, job, log, Cancellation())
+    answer, end = _call(attempt, job, log, Cancellation(), forge)
     status, error = _judge(attempt, answer, end, "")
     if status is not TaskStatus.SUCCEEDED:
         raise ExecutionError(
@@ -148,7 +170,7 @@ def run_pipeline_hook(
 
 
 def _call(
-    attempt: Attempt, job: RunJob, log: str, cancel: threading.Event
+    attempt: Attempt, job: RunJob, log: str, cancel: threading.Event, forge: Forge | None
 ) -> tuple[RunAnswer | None, ChildEnd]:
     from mlops_nb.pipeline.worker import environment, read_answer
 
@@ -165,6 +187,7 @@ def _call(
         log=Path(attempt.run_dir, log),
         timeout=attempt.task.policy.timeout,
         cancel=cancel,
+        forge=forge,
     )
     found = read_answer(answer)
     request.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.config import Project
     from mlops_nb.execution.cache import ProductCache
+    from mlops_nb.execution.forge import Forge
     from mlops_nb.execution.jobs import Cancellation
     from mlops_nb.model import Fingerprint, Json, Pipeline, Plan, PlanItem, Task
     from mlops_nb.protocols import EventSink, Executor
@@ -53,6 +54,7 @@ class Work:
         env: Mapping[str, str],
         cold: bool,
         cache: ProductCache | None,
+        forge: Forge | None = None,
     ) -> None:
         self.project = project
         self.pipeline = pipeline
@@ -66,6 +68,7 @@ class Work:
         self.env = dict(env)
         self.cold = cold
         self.cache = cache
+        self.forge = forge
         self.finisher = Finisher(project, pipeline)
         self._abandoned = threading.Event()
         self._ran: set[str] = set()
@@ -143,7 +146,12 @@ class Work:
         errors = [f"{task.task}: {task.error.message}" for task in bad if task.error]
         try:
             run_pipeline_hook(
-                self.project, self.run_dir, when, env=self.env, traceback="\n".join(errors)
+                self.project,
+                self.run_dir,
+                when,
+                env=self.env,
+                traceback="\n".join(errors),
+                forge=self.forge,
             )
         except MlopsNbError as error:
             self.sink.emit(EventKind.NOTE, level="error", text=str(error))
@@ -201,7 +209,7 @@ class Work:
                     notebook_product(
                         self._path(attempt.notebook), target, product.exporter, task.export
                     )
-            run_hook(attempt, "on_finish", stop)
+            run_hook(attempt, "on_finish", stop, self.forge)
         self._check_products(task, stage, before)
         if self._abandoned.is_set():
             raise ExecutionError("the run was abandoned", where=f'task "{task.name}"')
@@ -231,7 +239,7 @@ class Work:
         # A process runs its own; a cancelled run calls nothing more.
         if attempt.notebook and not stop.is_set():
             try:
-                run_hook(attempt, "on_failure", stop)
+                run_hook(attempt, "on_failure", stop, self.forge)
             except MlopsNbError as error:
                 self.sink.emit(EventKind.NOTE, attempt.task.name, level="warning", text=str(error))
 

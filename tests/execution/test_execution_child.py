@@ -13,46 +13,75 @@ import pytest
 
 from mlops_nb.execution.attempt import failure
 from mlops_nb.execution.child import ChildEnd, run_child
+from mlops_nb.execution.forge import Forge
 from mlops_nb.execution.jobs import Cancellation
 from mlops_nb.execution.process import _judge
 from mlops_nb.model import Attempt, Task, TaskKind, TaskPolicy, TaskStatus
 
 MODULE = """
 import os, signal, subprocess, sys, time
-what, note = sys.argv[1:]
-print("hello from", what, flush=True)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-open(note, "w").write(f"{os.getpid()} {child.pid}")
-if what == "leave":
-    child.kill(); child.wait()
-    sys.exit(3)
-if what == "die":
-    os.kill(os.getpid(), signal.SIGKILL)
-if what == "stubborn":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-if what == "wait-for-all":
-    child.kill()
-    os.wait()
-    try:
+
+
+def main(arguments):
+    what, note = arguments
+    print("hello from", what, flush=True)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    open(note, "w").write(f"{os.getpid()} {child.pid}")
+    if what == "leave":
+        child.kill()
+        child.wait()
+        return 3
+    if what == "exit":
+        child.kill()
+        child.wait()
+        sys.exit(4)
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "stubborn":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if what == "wait-for-all":
+        child.kill()
         os.wait()
-    except ChildProcessError:
-        sys.exit(0)
-time.sleep(60)
+        try:
+            os.wait()
+        except ChildProcessError:
+            return 0
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.fixture
-def call(tmp_path):
-    (tmp_path / "playground.py").write_text(MODULE)
+@pytest.fixture(scope="module")
+def playground(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "playground.py").write_text(MODULE)
+    return folder
 
+
+@pytest.fixture(scope="module")
+def forge(playground):
+    with pytest.MonkeyPatch.context() as patch, Forge() as made:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(playground), *sys.path]))
+        made.start()
+        yield made
+
+
+@pytest.fixture(params=["started", "forged"])
+def call(tmp_path, playground, request, forge):
     def run(what: str, **options) -> tuple[ChildEnd, list[int]]:
         options = {"timeout": None, "cancel": Cancellation(), **options}
         note = tmp_path / "pids"
+        if request.param == "forged":
+            assert forge._is_ready()
+            options["forge"] = forge
         end = run_child(
             "playground",
             [what, str(note)],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(playground), *sys.path])},
             log=tmp_path / "logs" / "log",
             **options,
         )
@@ -91,6 +120,7 @@ def test_an_exit_code_and_the_output_come_back(call, tmp_path):
     assert (end.code, end.timed_out, end.cancelled) == (3, False, False)
     assert end.peak_mb > 1
     assert (tmp_path / "logs" / "log").read_text() == "hello from leave\n"
+    assert call("exit")[0].code == 4
     assert gone(strays(tmp_path))
 
 
@@ -124,23 +154,45 @@ def test_cancelling_ends_the_group(call, make):
     timer.join()
     assert (end.cancelled, end.timed_out) == (True, False)
     assert gone(pids)
-    # One that was set before starts nothing that lasts.
+    # One that was set before starts nothing.
     assert call("sleep", cancel=cancel)[0].cancelled
 
 
-def test_a_killed_owner_takes_the_whole_group_along(tmp_path):
-    (tmp_path / "playground.py").write_text(MODULE)
+def test_a_worker_that_is_killed_with_its_forge_has_died(tmp_path, playground):
+    with pytest.MonkeyPatch.context() as patch, Forge() as forge:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(playground), *sys.path]))
+        forge.start()
+        assert forge._is_ready()
+        timer = threading.Timer(0.5, os.kill, (forge._process.pid, signal.SIGKILL))
+        timer.start()
+        options = {"cwd": tmp_path, "env": dict(os.environ), "timeout": None, "forge": forge}
+        options |= {"log": tmp_path / "log", "cancel": Cancellation()}
+        end = run_child("playground", ["sleep", str(tmp_path / "pids")], **options)
+        assert end.code == -signal.SIGKILL
+        assert gone(strays(tmp_path))
+        # The next one is started without it.
+        end = run_child("playground", ["leave", str(tmp_path / "pids")], **options)
+        assert end.code == 3
+
+
+@pytest.mark.parametrize("way", ["started", "forged"])
+def test_a_killed_owner_takes_the_whole_group_along(tmp_path, playground, way):
     note = tmp_path / "pids"
     code = (
         "import os, pathlib, sys\n"
         "from mlops_nb.execution.child import run_child\n"
         "from mlops_nb.execution.jobs import Cancellation\n"
         "here = pathlib.Path(sys.argv[1])\n"
+        "from mlops_nb.execution.forge import Forge\n"
+        "forge = Forge()\n"
+        "if sys.argv[2] == 'forged':\n"
+        "    forge.start()\n"
+        "    assert forge._is_ready()\n"
         "run_child('playground', ['stubborn', str(here / 'pids')], cwd=here, env=dict(os.environ),\n"
-        "          log=here / 'log', timeout=None, cancel=Cancellation())\n"
+        "          log=here / 'log', timeout=None, cancel=Cancellation(), forge=forge)\n"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=env)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(playground), *sys.path])}
+    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), way], env=env)
     deadline = time.monotonic() + 20
     while (not note.exists() or " " not in note.read_text()) and time.monotonic() < deadline:
         time.sleep(0.02)
