@@ -22,6 +22,7 @@ __all__ = ["Channel", "DirectSession", "DirectStream", "Pump"]
 
 _FLUSH_AT = 64 * 1024  # characters waiting
 _FLUSH_AFTER = 0.1  # seconds
+_MOST = 1 << 20  # characters of a message, which both sides hold in memory
 _PIECE = 64 * 1024  # bytes read at a time
 _READS = 64  # at a time from one descriptor, for a writer that never stops
 _ID = 255  # bytes of a request's id at most
@@ -167,11 +168,11 @@ class DirectStream(OutStream):
                 return
             segments, self._segments, self._size = self._segments, [], 0
             for parent, parts in segments:
-                self._publish(packets, parent, "".join(parts))
+                text = "".join(parts)
+                for at in range(0, len(text), _MOST):
+                    self._publish(packets, parent, text[at : at + _MOST])
 
     def _publish(self, packets: Packets, parent: dict[str, Any], text: str) -> None:
-        if not text:
-            return
         if not self._hooks:
             name = (parent.get("msg_id") or "").encode()[:_ID]
             body = bytes([len(name)]) + name + text.encode("utf-8", "surrogatepass")
