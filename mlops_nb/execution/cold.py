@@ -61,10 +61,10 @@ class ColdClient(BoundedClient):
             except (NoSuchKernel, RuntimeError, OSError) as error:
                 not_started(control, self.kernel_name, error)
                 return
-            await self._cells()
-            if control.status is None:
-                reply = await self.async_wait_for_reply(self.kc.kernel_info())
+            reply = await self.async_wait_for_reply(self.kc.kernel_info())
+            if reply is not None:
                 self.nb.metadata["language_info"] = reply["content"]["language_info"]
+            await self._cells()
         finally:
             control.guard.detach()
             self.set_widgets_metadata()

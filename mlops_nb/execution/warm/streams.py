@@ -105,6 +105,7 @@ class DirectStream(OutStream):
         self._kind = STDOUT if name == "stdout" else STDERR
         self._fd = 1 if name == "stdout" else 2
         self._grandchild = False
+        self._held = ""
         self._segments: list[tuple[dict[str, Any], list[str]]] = []
         self._size = 0
         self._buffer_lock = threading.RLock()
@@ -132,7 +133,7 @@ class DirectStream(OutStream):
         if self.pub_thread is None:
             raise ValueError("I/O operation on closed file")
         if self._grandchild:
-            os.write(self._fd, string.encode("utf-8", "replace"))
+            self._write_lines(string)
             return len(string)
         try:
             parent = self._parent_header.get()
@@ -152,9 +153,18 @@ class DirectStream(OutStream):
             self._schedule_flush()
         return len(string)
 
+    def _write_lines(self, string: str) -> None:
+        """Write whole lines only: several processes share the descriptor."""
+        self._held += string
+        whole, newline, self._held = self._held.rpartition("\n")
+        _write_all(self._fd, whole + newline)
+
     def flush(self) -> None:
         """Send what waits; returns when the socket has it."""
-        if self._size:
+        if self._grandchild:
+            held, self._held = self._held, ""
+            _write_all(self._fd, held)
+        elif self._size:
             self._flush()
 
     def _schedule_flush(self) -> None:
@@ -192,6 +202,12 @@ class DirectStream(OutStream):
     def waiting(self) -> str:
         """Return the text that was written before there was anyone to send it to."""
         return "".join("".join(parts) for _, parts in self._segments)
+
+
+def _write_all(fd: int, text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 # A notebook that prints its stream, or a library that asks for its class, shall see no other.
