@@ -298,6 +298,8 @@ def _compare_segments(
 ) -> tuple[SegmentDrift, ...]:
     found = []
     for (column, value), part in profile.segments.items():
+        if len(part.columns) < len(profile.columns):
+            continue  # the score by predicted or true label, not a segment of the table
         windows = [w.segments[column, value] for w in base.windows if (column, value) in w.segments]
         if not windows or min(part.rows, sum(w.rows for w in windows)) < settings.min_rows:
             continue

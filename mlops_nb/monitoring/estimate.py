@@ -14,7 +14,7 @@ import numpy as np
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import PerformancePoint, Record
-from mlops_nb.monitoring.statistics import Distribution
+from mlops_nb.monitoring.statistics import Distribution, weighted_sum
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -172,8 +172,8 @@ def estimate(
     noise = weights * chance * (1 - chance)
 
     def mean(if_positive: Floats, if_negative: Floats) -> tuple[float, float]:
-        value = float(np.dot(weights, chance * if_positive + (1 - chance) * if_negative)) / n
-        return value, float(np.dot(noise, (if_positive - if_negative) ** 2)) ** 0.5 / n
+        value = weighted_sum(weights, chance * if_positive + (1 - chance) * if_negative) / n
+        return value, weighted_sum(noise, (if_positive - if_negative) ** 2) ** 0.5 / n
 
     kept = np.clip(scores, _TINY, 1 - _TINY)
     found = {
@@ -182,14 +182,14 @@ def estimate(
         "brier": mean((1 - scores) ** 2, scores**2),
         "log_loss": mean(-np.log(kept), -np.log(1 - kept)),
     }
-    hits = float(np.dot(weights * yes, chance))
-    positives = float(np.dot(weights, chance))
+    hits = weighted_sum(weights * yes, chance)
+    positives = weighted_sum(weights, chance)
     if said_yes.n:
-        spread = float(np.dot(noise, yes)) ** 0.5
+        spread = weighted_sum(noise, yes) ** 0.5
         found["precision"] = hits / said_yes.n, spread / said_yes.n
     if positives:
         recall = hits / positives
-        spread = float(np.dot(noise, (yes - recall) ** 2)) ** 0.5
+        spread = weighted_sum(noise, (yes - recall) ** 2) ** 0.5
         found["recall"] = recall, spread / positives
     if 0 < positives < n:
         area = _expected_area(scores, weights, chance)
@@ -216,10 +216,10 @@ def _expected_area(scores: Floats, weights: Floats, chance: Floats) -> float:
     """Return the area under the ROC curve when each row is positive by its chance; ties half."""
     order = np.argsort(scores, kind="stable")
     _, groups = np.unique(scores[order], return_inverse=True)
-    ones = np.bincount(groups, weights=(weights * chance)[order])
-    zeros = np.bincount(groups, weights=(weights * (1 - chance))[order])
+    ones = np.bincount(groups, weights=(weights * chance)[order]).astype(float)
+    zeros = np.bincount(groups, weights=(weights * (1 - chance))[order]).astype(float)
     below = np.cumsum(zeros) - zeros / 2
-    return float(np.dot(ones, below) / (ones.sum() * zeros.sum()))
+    return float(weighted_sum(ones, below) / (ones.sum() * zeros.sum()))
 
 
 def _hanley_mcneil(area: float, positives: float, negatives: float) -> float:
@@ -285,10 +285,10 @@ def estimate_errors(
         ("mae", np.array(model.absolute), np.array(model.square)),
         ("rmse", np.array(model.square), np.array(model.fourth)),
     ):
-        value = float(np.dot(shares, means))
+        value = weighted_sum(shares, means)
         within = np.maximum(squares - means**2, 0.0)
-        here = float(np.dot(shares, squares)) - value**2
-        variance = float(np.dot(shares**2, within / counts)) + max(here, 0.0) / prediction.n
+        here = weighted_sum(shares, squares) - value**2
+        variance = weighted_sum(shares**2, within / counts) + max(here, 0.0) / prediction.n
         error = variance**0.5
         if metric == "rmse":
             value = value**0.5
