@@ -170,9 +170,7 @@ def _compare(project: Project, gate: DriftGate, champion: Path, candidate: Path)
         reason=reason,
         evidence={
             "columns": len(report.columns),
-            "drifted": [
-                {"column": c.column, "score": c.score, "text": c.text} for c in found
-            ],
+            "drifted": [{"column": c.column, "score": c.score, "text": c.text} for c in found],
             "rows": report.rows,
             "reference_rows": report.reference_rows,
             "findings": to_builtins([c.findings for c in found]),

@@ -145,9 +145,7 @@ def register(
     from mlops_nb.registry.versions import register as register_in
 
     with opened(project, actor=actor) as (_, registry):
-        return register_in(
-            registry, folder, model=model, reason=reason, allow_pickle=allow_pickle
-        )
+        return register_in(registry, folder, model=model, reason=reason, allow_pickle=allow_pickle)
 
 
 def list_versions(
@@ -180,9 +178,7 @@ def list_versions(
         return found
 
 
-def show(
-    project: str | None, version: int | str = "latest", *, model: str = ""
-) -> VersionDetails:
+def show(project: str | None, version: int | str = "latest", *, model: str = "") -> VersionDetails:
     """Return all that is known of a version: figures, artifact, and its rows of the ledger.
 
     Raises
@@ -414,9 +410,7 @@ def history(project: str | None, model: str = "") -> tuple[LedgerEntry, ...]:
         return history_of(registry, model)
 
 
-def verify(
-    project: str | None, *, artifacts: bool = True, live: bool = True
-) -> VerifyReport:
+def verify(project: str | None, *, artifacts: bool = True, live: bool = True) -> VerifyReport:
     """Check that ledger, MLflow and artifacts agree, and say what does not.
 
     Parameters

@@ -246,9 +246,7 @@ def check_drift(
 
     limit = Severity(fail_on)
     settings = monitoring_settings(project)
-    used = msgspec.structs.replace(
-        settings.drift, ignore=(*settings.drift.ignore, *ignore)
-    )
+    used = msgspec.structs.replace(settings.drift, ignore=(*settings.drift.ignore, *ignore))
     named = tuple(segments) or settings.segments
 
     def read(path: Path) -> Profile:
