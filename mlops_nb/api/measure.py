@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_nb.errors import MonitoringError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     import pandas as pd
 
+    from mlops_nb.config import Project
     from mlops_nb.model import PerformancePoint
     from mlops_nb.monitoring.performance import ScoreSides
     from mlops_nb.monitoring.profile import Profile
     from mlops_nb.monitoring.reference import Reference
+    from mlops_nb.monitoring.settings import DriftSettings
 
-__all__ = ["Baseline", "Columns", "measure", "read_baseline"]
+__all__ = ["Baseline", "Columns", "find_baseline", "measure"]
 
 _NAMES = {"roc_auc": "auc"}
 """The registry's names of metrics that monitoring calls otherwise."""
@@ -55,7 +57,7 @@ class Baseline:
     """Its holdout's ``target`` and ``score``; ``None`` where it was saved without."""
 
 
-def read_baseline(
+def _read_baseline(
     folder: Path, reference: Reference, *, model: str, version: str, metrics: Mapping[str, float]
 ) -> Baseline:
     """Return what the artifact of a version says of its performance.
@@ -78,6 +80,53 @@ def read_baseline(
         expected |= {point.metric: point.value for point in points}
     return Baseline(
         model=model, version=version, reference=reference, expected=expected, holdout=holdout
+    )
+
+
+def find_baseline(
+    project: Project,
+    settings: DriftSettings,
+    model: str,
+    version: str,
+    reference: Path | str | None,
+) -> Baseline:
+    """Return what windows are held against: the version's own, or a reference by itself."""
+    from mlops_nb.api.gates import read_reference
+    from mlops_nb.api.opening import opened, resolve_version
+    from mlops_nb.registry.versions import find_version
+
+    if reference is not None:
+        if not model:
+            raise MonitoringError(
+                "a reference of its own does not say which model it belongs to",
+                where=str(reference),
+                fix="name the model",
+            )
+        given = read_reference(Path(reference), settings)
+        return Baseline(
+            model=model,
+            version="" if version == "champion" else version,
+            reference=given,
+            expected=given.metrics,
+        )
+    with opened(project) as (_, registry):
+        name, number = resolve_version(registry, version, model)
+        found = find_version(registry, name, number)
+        folder = registry.fetch(found)
+    try:
+        own = read_reference(folder, settings)
+    except MonitoringError as error:
+        raise MonitoringError(
+            "was registered without a reference",
+            where=f"{name} v{number}",
+            fix="give save_model reference_profiles, or name one with --reference",
+        ) from error
+    return _read_baseline(
+        folder,
+        own,
+        model=name,
+        version=str(number),
+        metrics={key: metric.value for key, metric in found.metrics.items()},
     )
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from mlops_nb.api.measure import Baseline, Columns, measure, read_baseline
+from mlops_nb.api.measure import Baseline, Columns, find_baseline, measure
 from mlops_nb.api.retrain import Retrained, Retraining
+from mlops_nb.api.watching import open_monitor, the_monitored
 from mlops_nb.config import Project, find_project
-from mlops_nb.errors import MlopsNbError, MonitoringError, nearest
+from mlops_nb.errors import MlopsNbError, MonitoringError
 from mlops_nb.model import Alert, MonitorStatus, Record, WindowResult
 from mlops_nb.monitoring.notify import Delivery
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Event
     from mlops_nb.monitoring.monitor import Monitor
-    from mlops_nb.monitoring.settings import MonitoringSettings
 
 __all__ = [
     "Columns",
@@ -38,7 +36,6 @@ __all__ = [
     "snooze",
     "status",
     "windows",
-    "write_pages",
 ]
 
 
@@ -103,11 +100,11 @@ def record(
     """
     found = find_project(project)
     retraining = Retraining(found, listener) if retrain else None
-    monitor = _monitor(found, retraining, ignore)
+    monitor = open_monitor(found, retraining, ignore)
     if retraining is not None:
         # Who has to know is told before hours of training.
         retraining.before = monitor.deliver
-    baseline = _baseline(found, monitor.settings, model, version, reference)
+    baseline = find_baseline(found, monitor.settings.drift, model, version, reference)
     result = _record(
         monitor, baseline, window, Path(data), columns or Columns(), processes, retraining
     )
@@ -148,8 +145,8 @@ def backfill(
         Data cannot be read; the windows before it are recorded.
     """
     found = find_project(project)
-    monitor = _monitor(found, None, ignore)
-    baseline = _baseline(found, monitor.settings, model, version, reference)
+    monitor = open_monitor(found, None, ignore)
+    baseline = find_baseline(found, monitor.settings.drift, model, version, reference)
     results = []
     for window in sorted(data):
         results.append(
@@ -191,19 +188,19 @@ def status(project: str | None, model: str = "") -> tuple[MonitorStatus, ...]:
     MonitoringError
         No window of that model was recorded.
     """
-    monitor = _monitor(find_project(project))
+    monitor = open_monitor(find_project(project))
     return tuple(monitor.status(name) for name in ([model] if model else monitor.models()))
 
 
 def windows(project: str | None, model: str = "", *, last: int = 0) -> tuple[WindowResult, ...]:
     """Return a model's windows in their order; the latest `last` ones if asked."""
-    monitor = _monitor(find_project(project))
-    return monitor.history(_the_monitored(monitor, model), last=last)
+    monitor = open_monitor(find_project(project))
+    return monitor.history(the_monitored(monitor, model), last=last)
 
 
 def alerts(project: str | None, model: str = "", *, active: bool = True) -> tuple[Alert, ...]:
     """Return a model's alerts, or those of all: the active ones, or all there ever were."""
-    monitor = _monitor(find_project(project))
+    monitor = open_monitor(find_project(project))
     names = [model] if model else monitor.models()
     return tuple(alert for name in names for alert in monitor.alerts(name, active=active))
 
@@ -218,7 +215,7 @@ def acknowledge(project: str | None, alert: str, *, reason: str = "", actor: str
     """
     from mlops_nb.registry.store import user_name
 
-    monitor = _monitor(find_project(project))
+    monitor = open_monitor(find_project(project))
     return monitor.acknowledge(alert, actor=actor or user_name(), reason=reason)
 
 
@@ -243,7 +240,7 @@ def snooze(
     """
     from mlops_nb.registry.store import user_name
 
-    monitor = _monitor(find_project(project))
+    monitor = open_monitor(find_project(project))
     return monitor.snooze(alert, until=until, actor=actor or user_name(), reason=reason)
 
 
@@ -255,147 +252,18 @@ def deliver(project: str | None) -> Delivery:
     ConfigError
         A notifier's settings are wrong.
     """
-    return _monitor(find_project(project)).deliver()
-
-
-def write_pages(
-    project: str | None, model: str = "", *, window: str = "", folder: Path | str | None = None
-) -> Path:
-    """Write a model's pages, one for each window, and return the path of one.
-
-    Parameters
-    ----------
-    project, model
-        Which model.
-    window
-        Whose page is returned; the latest window's by default.
-    folder
-        Where to; ``.mlops/reports/monitoring/<model>`` by default.
-
-    Raises
-    ------
-    MonitoringError
-        There is no such model or window, or a page cannot be written.
-    """
-    from mlops_nb.files import file_name
-    from mlops_nb.monitoring.report import ModelView, render_window, write_page
-
-    found = find_project(project)
-    monitor = _monitor(found)
-    name = _the_monitored(monitor, model)
-    history = monitor.history(name)
-    labels = [result.window for result in history]
-    if window and window not in labels:
-        raise MonitoringError(
-            f'window "{window}" was never recorded', where=name, fix=nearest(window, labels)
-        )
-    place = Path(folder) if folder else found.state / "reports" / "monitoring" / file_name(name)
-    links = {label: f"{file_name(label)}.html" for label in labels}
-    standing = monitor.status(name)
-    for number, result in enumerate(history):
-        is_latest = number == len(history) - 1
-        points = monitor.performance(name, version=result.version)
-        view = ModelView(
-            history=history[: number + 1],
-            # Alerts, skill and advice are known as they stand now, not as they stood then.
-            alerts=standing.alerts if is_latest else None,
-            performance=[point for point in points if point.window <= result.window],
-            expected=_expected(monitor, name, result.window),
-            skills=standing.skills if is_latest else (),
-            advice=standing.advice if is_latest else (),
-            links={label: link for label, link in links.items() if label <= result.window},
-        )
-        write_page(render_window(view), place / links[result.window])
-    return place / links[window or labels[-1]]
+    return open_monitor(find_project(project)).deliver()
 
 
 def monitored_versions(project: Project) -> set[tuple[str, int]]:
     """Return the versions whose windows are monitored: model and number."""
-    monitor = _monitor(project)
+    monitor = open_monitor(project)
     found = set()
     for model in monitor.models():
         version = monitor.history(model, last=1)[-1].version
         if version.isdecimal():
             found.add((model, int(version)))
     return found
-
-
-def _monitor(
-    project: Project, retraining: Retraining | None = None, ignore: Sequence[str] = ()
-) -> Monitor:
-    from mlops_nb.monitoring.monitor import Monitor
-    from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
-
-    settings = project.section("monitoring", MonitoringSettings)
-    drift = msgspec.structs.replace(settings.drift, ignore=(*settings.drift.ignore, *ignore))
-    return Monitor(
-        project.state,
-        settings=msgspec.structs.replace(settings, drift=drift),
-        alerts=project.section("alerts", AlertSettings),
-        retrain=retraining,
-    )
-
-
-def _the_monitored(monitor: Monitor, model: str) -> str:
-    known = monitor.models()
-    if model and model in known:
-        return model
-    if not model and len(known) == 1:
-        return known[0]
-    if model or not known:
-        raise MonitoringError(
-            f'no window of "{model}" was recorded yet' if model else "no window was recorded yet",
-            where="monitoring",
-            fix=nearest(model, known) or 'record one with "mlops-nb monitor run"',
-        )
-    raise MonitoringError("which model is meant?", fix=f"name one of {', '.join(known)}")
-
-
-def _baseline(
-    project: Project,
-    settings: MonitoringSettings,
-    model: str,
-    version: str,
-    reference: Path | str | None,
-) -> Baseline:
-    """Return what windows are held against: the version's own, or a reference by itself."""
-    from mlops_nb.api.gates import read_reference
-    from mlops_nb.api.models import opened, resolve_version
-    from mlops_nb.registry.versions import find_version
-
-    if reference is not None:
-        if not model:
-            raise MonitoringError(
-                "a reference of its own does not say which model it belongs to",
-                where=str(reference),
-                fix="name the model",
-            )
-        given = read_reference(Path(reference), settings.drift)
-        return Baseline(
-            model=model,
-            version="" if version == "champion" else version,
-            reference=given,
-            expected=given.metrics,
-        )
-    with opened(project) as (_, registry):
-        name, number = resolve_version(registry, version, model)
-        found = find_version(registry, name, number)
-        folder = registry.fetch(found)
-    try:
-        own = read_reference(folder, settings.drift)
-    except MonitoringError as error:
-        raise MonitoringError(
-            "was registered without a reference",
-            where=f"{name} v{number}",
-            fix="give save_model reference_profiles, or name one with --reference",
-        ) from error
-    return read_baseline(
-        folder,
-        own,
-        model=name,
-        version=str(number),
-        metrics={key: metric.value for key, metric in found.metrics.items()},
-    )
 
 
 def _record(
@@ -433,12 +301,6 @@ def _record(
             raise
         # The window is recorded; that a retraining failed is told beside it.
         return next(r for r in monitor.history(baseline.model) if r.window == window)
-
-
-def _expected(monitor: Monitor, model: str, window: str) -> dict[str, float]:
-    with monitor.store.reading() as db:
-        row = None if db is None else monitor.store.window(db, model, window)
-    return {} if row is None else row.expected
 
 
 def _total(one: Delivery, other: Delivery) -> Delivery:

@@ -61,7 +61,7 @@ def retrain(
     """
     from mlops_nb.api.execute import prepare, run
     from mlops_nb.api.gates import gate_tools
-    from mlops_nb.api.models import opened
+    from mlops_nb.api.opening import opened
     from mlops_nb.registry.gates import judge
     from mlops_nb.registry.promotion import promote
     from mlops_nb.registry.versions import list_versions
