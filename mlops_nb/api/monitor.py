@@ -14,7 +14,7 @@ from mlops_nb.api.retrain import Retrained, Retraining
 from mlops_nb.api.watching import open_monitor, the_monitored
 from mlops_nb.config import Project, find_project
 from mlops_nb.errors import MlopsNbError, MonitoringError
-from mlops_nb.model import Alert, MonitorStatus, Record, WindowResult
+from mlops_nb.model import Alert, MonitorStatus, Record, Severity, WindowResult
 from mlops_nb.monitoring.notify import Delivery
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Recorded(Record, frozen=True, kw_only=True):
     """A window that was recorded, and what followed from it."""
 
     result: WindowResult
+    drifted: bool
+    """Whether the data differ from the pinned reference so much as to be worth a warning."""
     alerts: tuple[Alert, ...] = ()
     """The active ones, the most severe first."""
     delivery: Delivery = Delivery()
@@ -108,8 +110,10 @@ def record(
     result = _record(
         monitor, baseline, window, Path(data), columns or Columns(), processes, retraining
     )
+    pinned = result.pinned
     return Recorded(
         result=result,
+        drifted=pinned is not None and pinned.severity.rank >= Severity.WARNING.rank,
         alerts=monitor.alerts(baseline.model),
         delivery=_total(retraining.delivery if retraining else Delivery(), monitor.deliver()),
         retrained=retraining.done if retraining else None,

@@ -27,6 +27,7 @@ __all__ = [
     "check_drift",
     "describe",
     "monitoring_settings",
+    "names_data",
     "profile_files",
 ]
 
@@ -166,6 +167,12 @@ def is_profile(path: Path) -> bool:
     """Whether a path is a profile, or a folder or index of a reference."""
     inside = (path / "index.json", path / "profiles" / "index.json")
     return path.suffix == ".bin" or path.name == "index.json" or any(p.is_file() for p in inside)
+
+
+def names_data(text: str) -> bool:
+    """Whether a text names data rather than a run: it exists, or has a folder or a suffix."""
+    path = Path(text)
+    return path.exists() or len(path.parts) > 1 or bool(path.suffix)
 
 
 def describe(profile: Profile, *, file: str = "", top: int = 3) -> ProfileFacts:
