@@ -381,13 +381,15 @@ def _whylogs() -> Any:
 
 def _stock_column(name: str, values: list[Any]) -> ColumnProfile:
     """Profile a column of mixed Python objects with stock whylogs."""
+    import numpy as np
     import pandas as pd
 
     if not values:
         return ColumnProfile(name=name)
     frame = pd.DataFrame({"column": pd.Series(values, dtype=object)})
     try:
-        data = bytes(_whylogs().log(pandas=frame).view().serialize())
+        with np.errstate(all="ignore"):
+            data = bytes(_whylogs().log(pandas=frame).view().serialize())
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise MonitoringError(
             f"its values cannot be profiled: {error}",

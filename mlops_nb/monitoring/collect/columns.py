@@ -110,6 +110,9 @@ class Column:
     def _opaque(self, mapping: Mapping) -> Opaque:
         return self._part(Opaque, mapping, lambda: Opaque(mapping))
 
+    def _times(self, mapping: Mapping) -> Datetimes:
+        return self._part(Datetimes, mapping, lambda: Datetimes(mapping))
+
     def _texts(self) -> Texts:
         return self._part(Texts, "", Texts)
 
@@ -139,8 +142,7 @@ class Column:
         absent = np.isnat(values)
         missing = int(np.count_nonzero(absent))
         known = values[~absent] if missing else values
-        times = self._part(Datetimes, "", Datetimes)
-        times.add(known.view(np.int64), _PER_SECOND[unit], missing)
+        self._times("any").add(known.view(np.int64), _PER_SECOND[unit], missing)
 
     def _add_arrow(self, values: Any, part: Values) -> None:
         import pyarrow as pa
@@ -167,7 +169,7 @@ class Column:
             integers = self._integers(part.mapping or "integral")
             integers.add(_known(values), values.null_count)
         elif t.is_timestamp(kind) or t.is_date(kind):
-            self._add_arrow_times(values)
+            self._add_arrow_times(values, part.mapping or "any")
         elif t.is_dictionary(kind):
             self._add_categories(values, part)
         elif _is_text(kind):
@@ -175,14 +177,13 @@ class Column:
         else:
             self._add_arrow_others(values)
 
-    def _add_arrow_times(self, values: Any) -> None:
+    def _add_arrow_times(self, values: Any, mapping: Mapping) -> None:
         import pyarrow as pa
 
         if pa.types.is_date(values.type):
             values = values.cast(pa.timestamp("s" if pa.types.is_date32(values.type) else "ms"))
-        times = self._part(Datetimes, "", Datetimes)
         known = _known(values.view(pa.int64()))
-        times.add(known, _PER_SECOND[values.type.unit], values.null_count)
+        self._times(mapping).add(known, _PER_SECOND[values.type.unit], values.null_count)
 
     def _add_categories(self, values: Any, part: Values) -> None:
         if values.dictionary.null_count:

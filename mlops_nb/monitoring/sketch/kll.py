@@ -160,6 +160,6 @@ class Kll:
         if not (low <= high and (items >= low).all() and (items <= high).all()):
             raise CorruptError("a KLL sketch holds items outside its range")
         levels = tuple(np.split(items, np.cumsum(sizes)[:-1]))
-        if any((np.diff(x) < 0).any() for x in levels[1:]):
+        if any((x[1:] < x[:-1]).any() for x in levels[1:]):
             raise CorruptError("a KLL sketch has unsorted levels")
         return cls(n=n, minimum=low, maximum=high, levels=levels, k=k, min_k=min_k)
