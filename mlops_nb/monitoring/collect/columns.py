@@ -25,6 +25,7 @@ __all__ = ["Column", "Values"]
 
 C = TypeVar("C", bound="Collector")
 _INT64 = 2**63
+_NAT = -(2**63)
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
@@ -139,10 +140,13 @@ class Column:
         unit = np.datetime_data(values.dtype)[0]
         if unit not in _PER_SECOND or np.datetime_data(values.dtype)[1] != 1:
             values, unit = values.astype("datetime64[us]"), "us"
-        absent = np.isnat(values)
-        missing = int(np.count_nonzero(absent))
-        known = values[~absent] if missing else values
-        self._times("any").add(known.view(np.int64), _PER_SECOND[unit], missing)
+        times = values.view(np.int64)
+        missing = 0
+        if len(times) and int(times.min()) == _NAT:
+            known = times != _NAT
+            missing = len(times) - int(np.count_nonzero(known))
+            times = times[known]
+        self._times("any").add(times, _PER_SECOND[unit], missing)
 
     def _add_arrow(self, values: Any, part: Values) -> None:
         import pyarrow as pa
@@ -153,7 +157,10 @@ class Column:
             for chunk in values.chunks or [pa.array([], kind)]:
                 self._add_arrow(chunk, part)
         elif isinstance(values, pa.ExtensionArray):
-            self._add_arrow(values.storage, part)
+            if _is_text(values.storage.type):
+                self._add_arrow(values.storage, part)
+            else:
+                self._opaque("any").add(len(values), values.null_count)
         elif t.is_null(kind):
             self._texts().add(values.cast(pa.string()), nulls_are_nan=part.nulls_are_nan)
         elif t.is_boolean(kind):
