@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_nb.errors import MonitoringError, nearest
+from mlops_nb.monitoring.collect.arrow import known_values
 from mlops_nb.monitoring.collect.columns import Column, Values
 from mlops_nb.monitoring.collect.others import Stock
 from mlops_nb.monitoring.column import ColumnProfile
@@ -181,7 +182,7 @@ def _encode(part: Values, column: str) -> tuple[NDArray[np.intp], list[str]]:
             fix="segment by a column of texts, integers or truth values",
         ) from error
     labels = [_label(x) for x in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(labels)).to_numpy(zero_copy_only=False).astype(np.intp)
+    codes = known_values(encoded.indices.cast(pa.int64()).fill_null(len(labels)))
     # Several values may share a name, such as 1 and 1.0.
     names = list(dict.fromkeys([*labels, MISSING]))
     place = {name: i for i, name in enumerate(names)}
