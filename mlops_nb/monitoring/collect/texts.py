@@ -62,7 +62,8 @@ class Texts(Collector):
             texts = texts.drop_null()
         if self._held or len(texts) < BLOCK // 8:
             # A copy, lest a small part keeps the whole batch alive.
-            self._small.append(pa.concat_arrays([texts, texts.slice(0, 0)]))
+            plain = texts.cast(pa.large_string())
+            self._small.append(pa.concat_arrays([plain, plain.slice(0, 0)]))
             self._held += len(texts)
             if self._held < BLOCK // 2:
                 return
