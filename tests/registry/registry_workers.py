@@ -7,10 +7,17 @@ import os
 import signal
 from pathlib import Path
 
+# Imported before the fork, so that children start at once.
 import mlflow.artifacts
+import mlflow.store.model_registry.sqlalchemy_store
+import mlflow.store.tracking.sqlalchemy_store
+import pandas as pd
+import psycopg
+import sklearn.linear_model
+import skops.io
 import sqlalchemy as sa
+import sqlalchemy.dialects.postgresql.psycopg
 
-import mlops_nb.registry.compare  # noqa: F401 - imported before the fork, so that children start at once
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import ConflictError, MlopsNbError
 from mlops_nb.registry.cleaning import delete_version
@@ -21,6 +28,8 @@ from mlops_nb.registry.settings import ChampionGate, GateSettings, MetricGate
 from mlops_nb.registry.store import Registry
 from mlops_nb.registry.versions import find_version, register
 from mlops_nb.stores import prepare
+
+__all__ = ["mlflow", "pd", "psycopg", "sklearn", "skops"]
 
 GATES = GateSettings(
     checks={

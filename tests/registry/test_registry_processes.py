@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import multiprocessing.forkserver
 import os
 import shutil
@@ -100,11 +102,11 @@ def test_a_ledger_written_by_many_has_one_chain(context, request, tmp_path, wher
     # Nobody has opened it before: they also make its tables at once.
     answers, codes = _all(context, workers.append_rows, [(url, 10)] * 8)
     assert codes == [0] * 8, answers
-    with Ledger(url).read() as reader:
+    with contextlib.closing(Ledger(url)) as ledger, ledger.read() as reader:
         entries = reader.entries()
         head = reader.head()
     assert [entry.seq for entry in entries] == list(range(1, 81))
-    assert all(after.before == first.hash for first, after in zip(entries, entries[1:], strict=False))
+    assert all(after.before == first.hash for first, after in itertools.pairwise(entries))
     assert head[:2] == (80, entries[-1].hash)
 
 

@@ -342,7 +342,9 @@ def test_versions_made_or_removed_in_mlflow_are_shown(any_registry, make_artifac
     promote(registry, model, 1)
 
 
-def test_a_promotion_stands_while_mlflow_is_away(make_registry, mlflow_sqlite, make_artifact, model):
+def test_a_promotion_stands_while_mlflow_is_away(
+    make_registry, mlflow_sqlite, make_artifact, model
+):
     registry = make_registry(mlflow_sqlite)
     for _ in range(2):
         register(registry, make_artifact(), model=model)
