@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_reference", "compare"]
 
+_DETAILED = 500
+"""Columns up to which those without drift are drawn and described as well."""
 _MATTERS = 0.05
 """Importance, as a share of the largest, below which a column's drift is told but not urgent."""
 
@@ -144,7 +146,15 @@ def _compare_columns(
     adjusted = benjamini_hochberg(families)
     selected = sum(q <= settings.alpha for q in adjusted)
     decided = {
-        row[0]: _decide(row, base, settings, weights, q, len(measured) / max(selected, 1))
+        row[0]: _decide(
+            row,
+            base,
+            settings,
+            weights,
+            q,
+            inflation=len(measured) / max(selected, 1),
+            detailed=len(measured) <= _DETAILED,
+        )
         for row, q in zip(measured, adjusted, strict=True)
     }
     return tuple(schema.get(name) or decided[name] for name in names)
@@ -161,7 +171,9 @@ def _decide(
     settings: DriftSettings,
     weights: Mapping[str, float],
     column_q: float,
+    *,
     inflation: float,
+    detailed: bool,
 ) -> ColumnDrift:
     name, kind, new, measured = row
     old = base.summary(name)
@@ -205,10 +217,12 @@ def _decide(
         state = DriftState.INSUFFICIENT
     weight = weights.get(name, 0.0) if weights else 1.0
     score = max((finding.ratio for finding in (drifted or findings)), default=0.0)
-    shares = explain.shares_of(kind, old, new)
+    told = detailed or bool(drifted)
+    shares = explain.shares_of(kind, old, new) if told else ()
     # One window cannot tell a clock or an identifier from drift: say so instead of shouting.
+    aspects = {finding.aspect for finding in drifted}
     unsure = len(base.windows) == 1 and (
-        kind == DATETIME or {f.aspect for f in drifted} == {"new values"}
+        aspects == {"new values"} or (kind == DATETIME and aspects == {"distribution"})
     )
     return ColumnDrift(
         column=name,
@@ -218,13 +232,13 @@ def _decide(
         score=score,
         importance=weight,
         findings=tuple(findings),
-        measures=explain.descriptive(kind, old, new, shares),
+        measures=explain.descriptive(kind, old, new, shares) if told else {},
         reference_count=old.rows,
         current_count=new.rows,
         reference_null_rate=old.missing / max(old.rows, 1),
         current_null_rate=new.missing / max(new.rows, 1),
-        overlay=explain.overlay_of(kind, old, new),
-        quantiles=explain.quantiles_of(kind, old, new),
+        overlay=explain.overlay_of(kind, old, new) if told else None,
+        quantiles=explain.quantiles_of(kind, old, new) if told else (),
         shares=shares,
         text=_text(drifted, state, old, new, unsure),
     )
