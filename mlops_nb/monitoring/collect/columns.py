@@ -25,6 +25,7 @@ __all__ = ["Column", "Values"]
 
 C = TypeVar("C", bound="Collector")
 _INT64 = 2**63
+_NAT = -(2**63)
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
@@ -110,6 +111,9 @@ class Column:
     def _opaque(self, mapping: Mapping) -> Opaque:
         return self._part(Opaque, mapping, lambda: Opaque(mapping))
 
+    def _times(self, mapping: Mapping) -> Datetimes:
+        return self._part(Datetimes, mapping, lambda: Datetimes(mapping))
+
     def _texts(self) -> Texts:
         return self._part(Texts, "", Texts)
 
@@ -136,11 +140,13 @@ class Column:
         unit = np.datetime_data(values.dtype)[0]
         if unit not in _PER_SECOND or np.datetime_data(values.dtype)[1] != 1:
             values, unit = values.astype("datetime64[us]"), "us"
-        absent = np.isnat(values)
-        missing = int(np.count_nonzero(absent))
-        known = values[~absent] if missing else values
-        times = self._part(Datetimes, "", Datetimes)
-        times.add(known.view(np.int64), _PER_SECOND[unit], missing)
+        times = values.view(np.int64)
+        missing = 0
+        if len(times) and int(times.min()) == _NAT:
+            known = times != _NAT
+            missing = len(times) - int(np.count_nonzero(known))
+            times = times[known]
+        self._times("any").add(times, _PER_SECOND[unit], missing)
 
     def _add_arrow(self, values: Any, part: Values) -> None:
         import pyarrow as pa
@@ -151,7 +157,10 @@ class Column:
             for chunk in values.chunks or [pa.array([], kind)]:
                 self._add_arrow(chunk, part)
         elif isinstance(values, pa.ExtensionArray):
-            self._add_arrow(values.storage, part)
+            if _is_text(values.storage.type):
+                self._add_arrow(values.storage, part)
+            else:
+                self._opaque("any").add(len(values), values.null_count)
         elif t.is_null(kind):
             self._texts().add(values.cast(pa.string()), nulls_are_nan=part.nulls_are_nan)
         elif t.is_boolean(kind):
@@ -167,7 +176,7 @@ class Column:
             integers = self._integers(part.mapping or "integral")
             integers.add(_known(values), values.null_count)
         elif t.is_timestamp(kind) or t.is_date(kind):
-            self._add_arrow_times(values)
+            self._add_arrow_times(values, part.mapping or "any")
         elif t.is_dictionary(kind):
             self._add_categories(values, part)
         elif _is_text(kind):
@@ -175,14 +184,13 @@ class Column:
         else:
             self._add_arrow_others(values)
 
-    def _add_arrow_times(self, values: Any) -> None:
+    def _add_arrow_times(self, values: Any, mapping: Mapping) -> None:
         import pyarrow as pa
 
         if pa.types.is_date(values.type):
             values = values.cast(pa.timestamp("s" if pa.types.is_date32(values.type) else "ms"))
-        times = self._part(Datetimes, "", Datetimes)
         known = _known(values.view(pa.int64()))
-        times.add(known, _PER_SECOND[values.type.unit], values.null_count)
+        self._times(mapping).add(known, _PER_SECOND[values.type.unit], values.null_count)
 
     def _add_categories(self, values: Any, part: Values) -> None:
         if values.dictionary.null_count:

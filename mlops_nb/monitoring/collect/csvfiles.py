@@ -16,7 +16,7 @@ _BLOCK = 1 << 22
 """Bytes parsed at a time; the types are inferred from the first of them."""
 _WIDER = {"null": "int64", "int64": "double", "double": "string"}
 """What a column is tried as next; any other type goes to text at once."""
-_FAILED = re.compile(r"In CSV column #(\d+): CSV conversion error to ([^:\[(]+)")
+_FAILED = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to ([^:\[(]+)")
 
 
 class Retype(Exception):  # noqa: N818 - a request to start over, not an error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,16 @@ from mlops_nb.monitoring.collect.frames import as_batch, check_names, is_frame, 
 from mlops_nb.monitoring.collect.parquet import ROWS, Parquet
 from mlops_nb.monitoring.collect.table import Batch
 
-__all__ = ["Piece", "Work", "deal", "find_pieces", "read_memory", "read_piece"]
+__all__ = [
+    "Piece",
+    "Work",
+    "deal",
+    "find_pieces",
+    "known_rows",
+    "paths",
+    "read_memory",
+    "read_piece",
+]
 
 _ENDS = {
     "parquet": (".parquet", ".parq", ".pq"),
@@ -46,6 +56,21 @@ class Piece(Record, frozen=True, kw_only=True):
     def rows(self) -> int:
         """How many rows there are; 0 where that is not known."""
         return sum(rows for _, rows in self.groups)
+
+
+def paths(data: object) -> list[str]:
+    """Return the paths that data are given by: one, or a list of them; else nothing."""
+    several = data if isinstance(data, (list, tuple)) else [data]
+    found = [os.fspath(path) for path in several if isinstance(path, (str, os.PathLike))]
+    return found if len(found) == len(several) else []
+
+
+def known_rows(data: Any) -> int | None:
+    """Return the rows of a table in memory; ``None`` where they cannot be known beforehand."""
+    if library(data) == "pandas":
+        return len(data)
+    rows = getattr(data, "num_rows", None) or getattr(data, "height", None)
+    return rows if isinstance(rows, int) else None
 
 
 def find_pieces(path: str | Path) -> list[Piece]:

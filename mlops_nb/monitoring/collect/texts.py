@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_nb.monitoring.collect.base import BLOCK, Collector, counters
-from mlops_nb.monitoring.collect.strings import hash_strings
+from mlops_nb.monitoring.collect.recognize import LONGEST, Recognizer
+from mlops_nb.monitoring.collect.strings import byte_lengths, hash_strings
 from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.sketch.distinct import Distinct
 from mlops_nb.monitoring.sketch.heavy import HeavyTexts, threshold
@@ -20,6 +21,10 @@ _FEW = 4096
 """Distinct texts of a block that are still counted one by one."""
 _EXACT = 1 << 16
 """Distinct texts of a column that are still counted one by one."""
+_KNOWN = 1 << 11
+"""Distinct texts that are recognized at most."""
+_WORTH_KNOWING = 1 << 12
+"""Texts of a block that have to be unknown before they are learned."""
 _BUCKETS = 1 << 14
 
 
@@ -35,6 +40,8 @@ class Texts(Collector):
         self._heavy = HeavyTexts()
         self._distinct = Distinct()
         self._hashing = False
+        self._recognizer: Recognizer | None = None
+        self._lessons = 4
         self._dictionary: Any = None
         self._used: NDArray[np.int64] = np.empty(0, np.int64)
         self._small: list[Any] = []
@@ -63,13 +70,38 @@ class Texts(Collector):
             self._add(texts.slice(start, BLOCK))
 
     def _add(self, texts: Any) -> None:
-        if not self._hashing:
-            encoded = texts.dictionary_encode()
-            if len(encoded.dictionary) <= _FEW:
-                self._add_dictionary(encoded)
-                return
+        if self._hashing:
+            self._add_hashed(texts)
+            return
+        rest = texts
+        if self._recognizer is not None:
+            others = self._recognizer.count(texts)
+            if others is not None:
+                rest = texts.take(others) if len(others) else texts.slice(0, 0)
+        if not len(rest):
+            return
+        encoded = rest.dictionary_encode()
+        if len(encoded.dictionary) <= _FEW:
+            self._add_dictionary(encoded)
+            if len(rest) > max(_WORTH_KNOWING, len(texts) // 8):
+                self._learn()
+        else:
             self._hash_from_now_on()
-        self._add_hashed(texts)
+            self._add_hashed(rest)
+
+    def _learn(self) -> None:
+        """Recognize the texts that were counted so far from now on, where they are short and few."""
+        import pyarrow as pa
+
+        self._flush()
+        counts = self._heavy.counts
+        if self._lessons == 0 or len(counts) > _KNOWN:
+            return
+        self._lessons -= 1
+        known = [text for text in sorted(counts, key=counts.__getitem__) if len(text) <= LONGEST]
+        texts = pa.array(known, pa.large_string())
+        texts = texts.filter(pa.array(byte_lengths(texts) <= LONGEST))
+        self._recognizer = Recognizer(texts) if len(texts) else None
 
     def _add_dictionary(self, texts: Any) -> None:
         known = texts.indices.drop_null() if texts.indices.null_count else texts.indices
@@ -83,7 +115,10 @@ class Texts(Collector):
         self._used += np.bincount(known.to_numpy(), minlength=len(self._used))
 
     def _flush(self) -> None:
-        """Hand the counts by dictionary index to where they are kept by text."""
+        """Hand the counts by index to where they are kept by text."""
+        known, self._recognizer = self._recognizer, None
+        if known is not None:
+            self._heavy.add(*known.totals())
         if self._dictionary is None:
             return
         import pyarrow as pa
