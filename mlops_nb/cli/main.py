@@ -21,7 +21,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("mlops_nb.cli.run", "run", "Run the pipeline, or the part of it that is out of date."),
     "plan": ("mlops_nb.cli.run", "plan", "Say what a run would do, and why."),
     "status": ("mlops_nb.cli.run", "status", "Show each task, its state and its last run."),
+    "resume": ("mlops_nb.cli.more", "resume", "Go on with a run that did not end well."),
+    "watch": ("mlops_nb.cli.more", "watch", "Watch a run of another process."),
     "runs": ("mlops_nb.cli.runs", "runs", "List, show and compare runs."),
+    "profile": ("mlops_nb.cli.more", "time_profile", "Show where a run's time and memory went."),
+    "cache": ("mlops_nb.cli.more", "cache", "List and clean the cache of products."),
+    "server": ("mlops_nb.cli.more", "server", "Keep warm kernels ready between runs."),
     "init": ("mlops_nb.cli.init", "init", "Start a project that passes its own tests."),
     "demo": ("mlops_nb.cli.demo", "demo", "Watch the closed loop on real flights."),
 }

@@ -68,6 +68,8 @@ class Work:
         self.cache = cache
         self.finisher = Finisher(project, pipeline)
         self._abandoned = threading.Event()
+        self._ran: set[str] = set()
+        """Tasks that this run has executed, not skipped or restored."""
         self._keepers: list[threading.Thread] = []
 
     def attempt(self, name: str, number: int, stop: Cancellation) -> TaskRun:
@@ -81,7 +83,10 @@ class Work:
         task, item = self.tasks[name], self.items[name]
         kinds = {reason.kind for reason in item.reasons}
         fingerprint = item.fingerprint or self.finisher.fingerprint(name)
-        if number == 1 and "forced" not in kinds:
+        # What lies below a task that ran runs too, as the plan said, unless the project wants
+        # early cut-off; above may also be restored, and then this task may be as well.
+        promised = self._ran.intersection(task.upstream) and not self.project.settings.early_cutoff
+        if number == 1 and "forced" not in kinds and not promised:
             if item.fingerprint is None and self.finisher.is_current(task, fingerprint):
                 why = "what it depends on came out the same"
                 return _good(name, TaskStatus.SKIPPED, fingerprint, why)
@@ -115,6 +120,8 @@ class Work:
             run = replace(run, status=TaskStatus.FAILED, error=failure(name, error).error)
         if not (stage.folder / commit.COMMIT).exists():
             commit.undo(stage.folder)
+        if run.status is TaskStatus.SUCCEEDED:
+            self._ran.add(name)
         return _mended(run, stage)
 
     def abandon(self) -> None:

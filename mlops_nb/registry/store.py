@@ -16,7 +16,7 @@ from mlops_nb.errors import ArtifactError, RegistryError
 from mlops_nb.registry.artifact import check_artifact
 from mlops_nb.registry.ledger import Ledger
 from mlops_nb.registry.settings import GateSettings, RegistrySettings
-from mlops_nb.stores import experiment_id, mlflow_client, mlflow_errors
+from mlops_nb.stores import default_artifacts, experiment_id, mlflow_client, mlflow_errors
 
 if TYPE_CHECKING:
     from mlops_nb.config import Project
@@ -37,7 +37,7 @@ class Registry:
     experiment
         Where runs go that are made for registering alone.
     artifacts
-        Artifact location of a new experiment; the server's choice where empty.
+        Artifact location of a new experiment; by default beside a SQLite file, or the server's choice.
     cache
         Where artifacts of a server are kept; checked at each use.
     gates, settings
@@ -61,7 +61,7 @@ class Registry:
         self.ledger = ledger
         self.tracking_uri = tracking_uri
         self.experiment = experiment
-        self.artifacts = artifacts
+        self.artifacts = artifacts or default_artifacts(tracking_uri)
         self.cache = cache
         self.gates = gates or GateSettings()
         self.settings = settings or RegistrySettings()
@@ -151,12 +151,10 @@ def open_registry(project: Project, *, actor: str = "") -> Registry:
     ConfigError
         The settings of gates or registry are wrong.
     """
-    local = not project.settings.tracking_uri
     return Registry(
         ledger=Ledger(project.ledger_url),
         tracking_uri=project.tracking_uri,
         experiment=project.settings.experiment or project.name,
-        artifacts=(project.state / "artifacts").as_uri() if local else "",
         cache=project.state / "cache" / "models",
         gates=project.section("gates", GateSettings),
         settings=project.section("registry", RegistrySettings),
