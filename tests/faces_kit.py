@@ -124,7 +124,11 @@ def window(place: Path, name: str, *, seed: int = 50, shift: float = 0.0, **more
 def write_notebook(path: Path, parameters: str, *cells: str) -> Path:
     """A notebook with a parameters cell."""
     nb = nbformat.v4.new_notebook()
-    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nb.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
     nb.cells = [first, *(nbformat.v4.new_code_cell(cell) for cell in cells)]
     path.parent.mkdir(parents=True, exist_ok=True)
