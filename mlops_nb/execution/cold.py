@@ -59,7 +59,7 @@ class ColdClient(BoundedClient):
                 self._attach()
                 await self.async_start_new_kernel_client()
             except (NoSuchKernel, RuntimeError, OSError) as error:
-                not_started(control, self.kernel_name, error)
+                not_started(control, self.kernel_name, error, self._last_words())
                 return
             reply = await self.async_wait_for_reply(self.kc.kernel_info())
             if reply is not None:
