@@ -108,6 +108,7 @@ def leave(known: Collection[str], code: int = 0) -> NoReturn:
     """
     threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter's own end begins with
     atexit._run_exitfuncs()
+    gc.collect()
     for name in reversed([name for name in sys.modules if name not in known]):
         names = getattr(sys.modules[name], "__dict__", {})
         for key in [key for key in names if key != "__builtins__"]:
