@@ -131,7 +131,7 @@ class Hll:
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview) -> Hll:
+    def from_bytes(cls, data: bytes) -> Hll:
         """Decode what whylogs or `to_bytes` wrote, in any of the three forms.
 
         Raises
@@ -139,7 +139,6 @@ class Hll:
         CorruptError
             The bytes are not a HyperLogLog sketch, are cut off or contradict themselves.
         """
-        data = memoryview(data)
         if len(data) < 8:
             raise CorruptError("an HLL sketch is cut off")
         ints, version, family, lg_k, _, flags, count, mode = struct.unpack_from("<8B", data)
@@ -183,7 +182,7 @@ def _table_size(count: int) -> int:
     return (-(-4 * count // 3) - 1).bit_length()
 
 
-def _read_registers(data: memoryview, lg_k: int, flags: int, low: int, kind: int) -> Hll:
+def _read_registers(data: bytes, lg_k: int, flags: int, low: int, kind: int) -> Hll:
     size = 1 << lg_k
     body = {_HLL_4: size // 2, _HLL_6: size * 3 // 4 + 1, _HLL_8: size}.get(kind)
     if body is None or len(data) < 40 + body:
