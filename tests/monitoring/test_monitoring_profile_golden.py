@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from mlops_nb.monitoring.profile import Profile, profile
+from mlops_nb.monitoring.sketch.container import Container
 
 GOLDEN = Path(__file__).parent / "golden"
 N = 1_500
@@ -45,8 +46,30 @@ def current() -> Profile:
     return replace(found, created=1e9, segments=parts)
 
 
+MOMENTS = {"distribution/mean", "distribution/m2"}
+
+
+def _without_moments(content: Container) -> Container:
+    return Container(
+        columns={
+            name: {path: part for path, part in column.items() if path not in MOMENTS}
+            for name, column in content.columns.items()
+        },
+        metadata=content.metadata,
+        created_ms=content.created_ms,
+        timestamp_ms=content.timestamp_ms,
+        segments={key: _without_moments(inner) for key, inner in content.segments.items()},
+    )
+
+
 def test_the_bytes_have_not_changed() -> None:
-    assert current().to_bytes() == (GOLDEN / "ours.bin").read_bytes()
+    pinned = Container.from_bytes((GOLDEN / "ours.bin").read_bytes())
+    found = Container.from_bytes(current().to_bytes())
+    assert _without_moments(found) == _without_moments(pinned)
+    for name, column in pinned.columns.items():
+        for path in MOMENTS & column.keys():
+            # Their last digit depends on the processor's vector width.
+            assert found.columns[name][path].value == pytest.approx(column[path].value, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["ours.bin", "stock.bin"])

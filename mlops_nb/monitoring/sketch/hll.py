@@ -115,7 +115,6 @@ class Hll:
         nibbles = np.minimum(above, 15)
         powers = np.bincount(registers, minlength=64) * 2.0 ** -np.arange(64)
         flags = _COMPACT | (_OUT_OF_ORDER if self.hip is None else 0)
-        hip = _improved_raw(registers) if self.hip is None else self.hip
         lg_array = 0
         if len(exceptions):
             lg_array = max(_LG_AUX[self.lg_k], _table_size(len(exceptions)))
@@ -123,7 +122,7 @@ class Hll:
         return b"".join(
             (
                 struct.pack("<8B", 10, 1, _FAMILY, self.lg_k, lg_array, flags, low, _HLL),
-                struct.pack("<3d", hip, powers[:32].sum(), powers[32:].sum()),
+                struct.pack("<3d", self.hip or 0.0, powers[:32].sum(), powers[32:].sum()),
                 struct.pack("<2I", int((above == 0).sum()), len(exceptions)),
                 (nibbles[0::2] | nibbles[1::2] << 4).astype(np.uint8).tobytes(),
                 coupons.astype("<u4").tobytes(),
