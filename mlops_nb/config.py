@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -20,7 +20,14 @@ from mlops_nb.model.tasks import TaskPolicy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Project", "Settings", "TaskSettings", "find_project", "telemetry_off"]
+__all__ = [
+    "Project",
+    "Settings",
+    "TaskSettings",
+    "find_project",
+    "telemetry_off",
+    "telemetry_variables",
+]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -37,6 +44,11 @@ _TELEMETRY = {
 def telemetry_off() -> None:
     """Turn off the telemetry of every dependency; call it before any of them is imported."""
     os.environ.update(_TELEMETRY)
+
+
+def telemetry_variables() -> dict[str, str]:
+    """Return the variables that turn telemetry off, for the environment of other processes."""
+    return dict(_TELEMETRY)
 
 
 class TaskSettings(
@@ -91,12 +103,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     cache: str = ""
     """Folder or fsspec URL of the product cache; ``.mlops/cache`` by default."""
     cache_size_mb: int = 5_000
+    reports: Literal["all", "failures"] = "all"
+    """Which tasks get an HTML report when a run ends; ``mlops-nb runs report`` makes the others."""
+    early_cutoff: bool = False
+    """Skip what lies below a task that ran and whose products came out the same."""
     max_output_mb: float = 5.0
     """Text kept in an executed notebook per cell, MiB; the rest goes to a file beside it."""
     tasks: dict[str, TaskSettings] = {}
 
 
-_SECTIONS = ("gates", "monitoring", "alerts", "schedules", "export", "features", "serving")
+_SECTIONS = (
+    "gates",
+    "registry",
+    "monitoring",
+    "alerts",
+    "schedules",
+    "demo",
+    "export",
+    "features",
+    "serving",
+)
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):

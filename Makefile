@@ -1,0 +1,82 @@
+# Two commands for a newcomer: `make run` shows the closed loop, `make test` proves it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(shell command -v uv 2>/dev/null)
+JOBS   ?= 2
+export MPLBACKEND := Agg
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint unit notebooks stress lab bench lock clean
+
+help:
+	@echo "make run     train, gate, promote, monitor and retrain on real flights (about two minutes)"
+	@echo "make test    lint, types, layers, unit tests and notebooks"
+	@echo "make lab     open JupyterLab on the project; SAMPLE=0.05 for notebooks on a small sample"
+	@echo "make bench   measure every goal; QUICK=1 for a short run"
+	@echo "make stress  kill runners, kernels and workers 100 times"
+	@echo "make lock    renew constraints.txt"
+	@echo "make clean   remove the environment and everything that runs have made"
+
+# The interpreter is checked first: a wrong one would only show as a wall of resolver output.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+ifneq ($(UV),)
+	$(UV) venv -q --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+else
+	$(PYTHON) -m venv $(VENV)
+endif
+
+define install
+	@echo "Installing into $(VENV) ..."
+	$(if $(UV),\
+	  $(UV) pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e "$(1)",\
+	  $(BIN)/python -m pip install -q -c constraints.txt -e "$(1)")
+endef
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,.[demo])
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,.[demo$(comma)dask$(comma)postgresql$(comma)dev])
+	@touch $@ $(VENV)/.demo
+
+comma := ,
+
+install: $(VENV)/.dev
+
+run: $(VENV)/.demo
+	@$(BIN)/mlops-nb demo
+
+test: lint unit notebooks
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+notebooks: $(VENV)/.dev
+	MLOPS_NB_SAMPLE=0.05 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=120 notebooks
+
+stress: $(VENV)/.dev
+	MLOPS_NB_STRESS_ROUNDS=100 $(BIN)/python -m pytest -m stress --timeout=1800
+
+lab: $(VENV)/.demo
+	$(if $(SAMPLE),MLOPS_NB_SAMPLE=$(SAMPLE)) $(BIN)/jupyter lab
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+lock:
+	uv pip compile -q --universal --python-version 3.11 --all-extras --no-annotate --no-header \
+	  --upgrade pyproject.toml -o constraints.txt
+
+clean:
+	rm -rf $(VENV) .mlops products
