@@ -284,5 +284,5 @@ def test_a_dask_cluster(tmp_path: Path) -> None:
         assert_same(profile_dask(client, [dask.delayed(TABLE)]))
         with pytest.raises(MonitoringError, match='no column "absent"'):
             profile_dask(client, tmp_path / "a.parquet", columns=["absent"])
-        with pytest.raises(MonitoringError, match="a task failed: .*zero"):
+        with pytest.raises(MonitoringError, match=r"a task failed: .*zero"):
             profile_dask(client, [dask.delayed(lambda: 1 // 0)()])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_nb.errors import MonitoringError
 from mlops_nb.monitoring.collect.arrow import index_array, known_values
 from mlops_nb.monitoring.collect.numbers import Booleans, Datetimes, Floats, Integers
 from mlops_nb.monitoring.collect.others import Foreign, Opaque, Stock
@@ -228,7 +229,14 @@ class Column:
         if not kinds <= {str}:
             import pandas as pd
 
-            absent = np.asarray(pd.isna(values), bool)
+            try:
+                absent = np.asarray(pd.isna(values), bool)
+            except ArithmeticError as error:
+                raise MonitoringError(
+                    "it holds a signalling NaN, which cannot be compared with anything",
+                    where=f'column "{self.name}"',
+                    fix="replace it by None",
+                ) from error
             if absent.any():
                 nans = sum(isinstance(x, Number) for x in values[absent])
                 kinds = set(map(type, values[~absent]))
