@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from mlops_nb.files import file_name
 from mlops_nb.model import DriftState
 
 if TYPE_CHECKING:
@@ -16,18 +15,12 @@ if TYPE_CHECKING:
     from mlops_nb.monitoring.settings import MonitoringSettings
     from mlops_nb.monitoring.store import StoredWindow
 
-__all__ = ["profile_path", "safe_name", "trailing_reference"]
-
-
-def safe_name(name: str) -> str:
-    """Return a name as one that is safe for a file; different names stay different."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".")[:80]
-    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+__all__ = ["profile_path", "trailing_reference"]
 
 
 def profile_path(state: Path, model: str, window: str) -> Path:
     """Return where a window's profile is kept."""
-    return state / "profiles" / safe_name(model) / f"{safe_name(window)}.bin"
+    return state / "profiles" / file_name(model) / f"{file_name(window)}.bin"
 
 
 def trailing_reference(
