@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 PEERS = {
     "evidently": ("evidently==0.7.23", "pandas<3", "pyarrow"),
-    "nannyml": ("nannyml==0.13.1", "pandas<3", "pyarrow"),
+    "nannyml": ("nannyml==0.13.1", "statsmodels", "pandas<3", "pyarrow"),
     "scipy": ("scipy==1.17.1", "pandas<3", "pyarrow"),
-    "whylogs": ("whylogs==1.6.4", "numpy<2", "pandas<3", "pyarrow", "scipy"),
+    "whylogs": ("whylogs[viz]==1.6.4", "numpy<2", "pandas<3", "pyarrow<20"),
 }
 
 

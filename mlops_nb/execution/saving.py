@@ -63,14 +63,14 @@ class Saver:
         known = self._fragments.get(index)
         if known is not None and known[0] is cell:
             return known[1]
-        text = _indent(_dumps(_split_cell(cell)), 2)
+        text = _cell_json(cell)
         self._fragments[index] = (cell, text)
         return text
 
 
 def notebook_json(nb: Any) -> str:
     """Return a notebook as the JSON text that Jupyter writes."""
-    return _document(nb, ",\n".join(_indent(_dumps(_split_cell(c)), 2) for c in nb["cells"]))
+    return _document(nb, ",\n".join(_cell_json(cell) for cell in nb["cells"]))
 
 
 def _document(nb: Any, cells: str) -> str:
@@ -91,10 +91,9 @@ def _ascii(value: object) -> str:
     raise TypeError(f"{type(value).__name__} in a notebook")
 
 
-def _indent(text: str, by: int) -> str:
+def _cell_json(cell: Mapping[str, Any]) -> str:
     # Line breaks inside strings are escaped, so every real one is JSON's own.
-    space = " " * by
-    return space + text.replace("\n", "\n" + space)
+    return "  " + _dumps(_split_cell(cell)).replace("\n", "\n  ")
 
 
 def _split_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,13 +118,11 @@ def _split_output(output: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _split_data(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {kind: value if _is_json(kind) else _lines(value) for kind, value in data.items()}
+    return {kind: _lines(value) if _is_text(kind) else value for kind, value in data.items()}
 
 
-def _is_json(kind: str) -> bool:
-    return kind == "application/json" or (
-        kind.startswith("application/") and kind.endswith("+json")
-    )
+def _is_text(kind: str) -> bool:
+    return kind.startswith("text/") or kind in ("application/javascript", "image/svg+xml")
 
 
 def _lines(value: Any) -> Any:

@@ -242,6 +242,17 @@ class Monitor:
             rows = self.store.windows(db, model, before=before, last=2 * self.settings.trailing)
         return trailing_reference(self.state, rows, self.settings)
 
+    def forget(self, model: str) -> None:
+        """Drop all windows, points and actions of a model; profiles are overwritten when it returns.
+
+        Raises
+        ------
+        MonitoringError
+            The state cannot be written.
+        """
+        with self.store.transaction() as db:
+            self.store.forget(db, model)
+
     def models(self) -> tuple[str, ...]:
         """Return the names of the models that were ever monitored."""
         with self.store.reading() as db:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import MonitoringError
 from mlops_nb.monitoring.collect.run import Plan, run_memory, run_pieces
-from mlops_nb.monitoring.collect.sources import deal, find_pieces
+from mlops_nb.monitoring.collect.sources import deal, find_pieces, known_rows, paths
 from mlops_nb.monitoring.collect.table import MISSING, OTHER, Columns, trim
 from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.merging import merge_columns
@@ -205,7 +205,7 @@ def profile(
     ----------
     data
         A pandas or polars frame, an Arrow table, record batch or dataset, the path of a Parquet,
-        CSV or Arrow file or of a folder of them, or an iterator of tables.
+        CSV or Arrow file or of a folder of them, a list of paths, or an iterator of tables.
     segments
         Columns of few values; the rows of each value are profiled by themselves, too.
     predictions, score, label
@@ -233,13 +233,13 @@ def profile(
     named = tuple(segments)
     plan = _plan(named, predictions, score, label, columns)
     hands = processes or os.cpu_count() or 1
-    if isinstance(data, (str, os.PathLike)):
-        whole = _profile_files(find_pieces(os.fspath(data)), plan, hands, progress)
+    files = paths(data)
+    if files:
+        pieces = [piece for file in files for piece in find_pieces(file)]
+        whole = _profile_files(pieces, plan, hands, progress)
     else:
-        total = len(data) if hasattr(data, "columns") and hasattr(data, "__len__") else None
-        whole = _as_profile(
-            *run_memory(data, plan, _stock_column, _reporter(progress, total), hands)
-        )
+        report = _reporter(progress, known_rows(data))
+        whole = _as_profile(*run_memory(data, plan, _stock_column, report, hands))
     return _finish(whole, named, most_segments, metadata, timestamp)
 
 
@@ -381,13 +381,15 @@ def _whylogs() -> Any:
 
 def _stock_column(name: str, values: list[Any]) -> ColumnProfile:
     """Profile a column of mixed Python objects with stock whylogs."""
+    import numpy as np
     import pandas as pd
 
     if not values:
         return ColumnProfile(name=name)
     frame = pd.DataFrame({"column": pd.Series(values, dtype=object)})
     try:
-        data = bytes(_whylogs().log(pandas=frame).view().serialize())
+        with np.errstate(all="ignore"):
+            data = bytes(_whylogs().log(pandas=frame).view().serialize())
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise MonitoringError(
             f"its values cannot be profiled: {error}",

@@ -158,6 +158,7 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
         "pill": _pill(report),
         "verdict": _verdict(report),
         "lead": _lead(report, view.alerts),
+        "notes": list(report.notes) if report else [],
         "figures": _figures(result, view.alerts),
         "advice": list(view.advice) or ["Nothing to do."],
         "heat": heat if len(view.history) > 1 else None,

@@ -145,6 +145,11 @@ class Store:
                 f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_VERSION};COMMIT"
             )
 
+    def forget(self, db: sqlite3.Connection, model: str) -> None:
+        """Drop everything about a model but what was told of it."""
+        for table in ("windows", "points", "actions", "announced", "retrainings"):
+            db.execute(f"DELETE FROM {table} WHERE model = ?", (model,))  # noqa: S608 - our own names
+
     # Windows and points
 
     def put_window(self, db: sqlite3.Connection, row: StoredWindow) -> None:

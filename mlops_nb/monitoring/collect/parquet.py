@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.arrow import empty
 from mlops_nb.monitoring.collect.columns import Values
 from mlops_nb.monitoring.collect.frames import as_batch, check_names
 from mlops_nb.monitoring.collect.table import Batch
@@ -108,7 +109,7 @@ class Parquet:
         names = check_names(schema.names, columns)
         names = [name for name in names if columns is None or name in columns]
         wanted = list(range(self.metadata.num_row_groups)) if groups is None else list(groups)
-        yield 0, as_batch(schema.empty_table(), frozenset(names))
+        yield 0, as_batch(empty(schema), frozenset(names))
         step = len(names) if whole_rows else -(-len(names) // _PASSES)
         for start in range(0, len(names), step or 1):
             some = names[start : start + step]

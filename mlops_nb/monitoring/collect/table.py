@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_nb.errors import MonitoringError, nearest
+from mlops_nb.monitoring.collect.arrow import known_values
 from mlops_nb.monitoring.collect.columns import Column, Values
 from mlops_nb.monitoring.collect.others import Stock
 from mlops_nb.monitoring.column import ColumnProfile
@@ -38,8 +39,8 @@ class Split:
     """The columns that are profiled by segment; all by default."""
     tables: dict[str, dict[str, Column]] = field(default_factory=dict)
 
-    def add(self, batch: Batch, stock: Stock) -> None:
-        """Add a batch of rows."""
+    def add(self, batch: Batch, stock: Stock, columns: frozenset[str] | None = None) -> None:
+        """Add a batch of rows, of which ``columns`` are profiled where nothing else is said."""
         if self.column not in batch:
             raise MonitoringError(
                 "there is no such column to segment by",
@@ -52,13 +53,14 @@ class Split:
         order = np.argsort(codes, kind="stable")
         bounds = np.searchsorted(codes[order], np.arange(len(labels) + 1))
         counts = np.diff(bounds)
-        names = list(batch) if self.wanted is None else [n for n in batch if n in self.wanted]
+        wanted = columns if self.wanted is None else self.wanted
+        names = [name for name in batch if wanted is None or name in wanted]
         taken = {name: batch[name].take(order) for name in names}
         for code in np.argsort(-counts, kind="stable").tolist():
             if not counts[code]:
                 continue
             label = labels[code]
-            if label not in self.tables and len(self.tables) >= _LIVE:
+            if label not in self.tables and label != MISSING and len(self.tables) >= _LIVE:
                 label = OTHER
             table = self.tables.setdefault(label, {})
             for name in names:
@@ -82,14 +84,21 @@ class Table:
         Profiles columns of mixed Python objects.
     splits
         The segments.
+    columns
+        The columns wanted, where batches hold more for the sake of the segments; all by default.
     pool
         Threads that columns and segments are handed to.
     """
 
     def __init__(
-        self, stock: Stock, splits: Sequence[Split] = (), pool: Executor | None = None
+        self,
+        stock: Stock,
+        splits: Sequence[Split] = (),
+        columns: frozenset[str] | None = None,
+        pool: Executor | None = None,
     ) -> None:
         self._stock = stock
+        self._wanted = columns
         self._columns: dict[str, Column] = {}
         self._splits = splits
         self._pool = pool
@@ -98,10 +107,12 @@ class Table:
     def add(self, batch: Batch) -> None:
         """Add rows."""
         for name, values in batch.items():
+            if self._wanted is not None and name not in self._wanted:
+                continue
             column = self._columns.setdefault(name, Column(name, self._stock))
             self._do(column, partial(column.add, values))
         for split in self._splits:
-            self._do(split, partial(split.add, batch, self._stock))
+            self._do(split, partial(split.add, batch, self._stock, self._wanted))
 
     def _do(self, whose: Column | Split, job: Callable[[], None]) -> None:
         """Do a job, at once or in a thread; one column's jobs follow one another."""
@@ -171,7 +182,7 @@ def _encode(part: Values, column: str) -> tuple[NDArray[np.intp], list[str]]:
             fix="segment by a column of texts, integers or truth values",
         ) from error
     labels = [_label(x) for x in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(labels)).to_numpy(zero_copy_only=False).astype(np.intp)
+    codes = known_values(encoded.indices.cast(pa.int64()).fill_null(len(labels)))
     # Several values may share a name, such as 1 and 1.0.
     names = list(dict.fromkeys([*labels, MISSING]))
     place = {name: i for i, name in enumerate(names)}
