@@ -27,8 +27,9 @@ tasks:
 def notebook(path: Path, upstream: str) -> None:
     cell = nbformat.v4.new_code_cell(f"kind = None\nupstream = {upstream}\nproduct = None")
     cell.metadata["tags"] = ["parameters"]
+    work = nbformat.v4.new_code_cell("print(kind, upstream, product)")
     kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
-    made = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    made = nbformat.v4.new_notebook(cells=[cell, work], metadata={"kernelspec": kernel})
     nbformat.write(made, path)
 
 
