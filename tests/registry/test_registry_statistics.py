@@ -116,7 +116,7 @@ def test_what_is_undefined_is_said():
     rare[0] = 1.0
     with pytest.raises(GateError, match="more than 5% of the resamples"):
         bootstrap_metric("roc_auc", rare, np.arange(200.0))
-    with pytest.raises(GateError, match='"rocauc".*did you mean "roc_auc"'):
+    with pytest.raises(GateError, match=r'"rocauc".*did you mean "roc_auc"'):
         metric_kind("rocauc")
 
 

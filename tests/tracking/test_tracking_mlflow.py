@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -107,7 +108,7 @@ def test_a_run_of_ours_is_an_mlflow_run(tracker, folder):
     inside = {item.path for item in client.list_artifacts(run_id, "tasks")}
     assert inside == {"tasks/train.html", "tasks/train.ipynb"}
     text = client.download_artifacts(run_id, "environment.txt", str(folder))
-    assert open(text).read() == "numpy==2.4.6\npandas==3.1.1\n"
+    assert Path(text).read_text() == "numpy==2.4.6\npandas==3.1.1\n"
 
 
 @pytest.mark.parametrize(
