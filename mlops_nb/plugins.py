@@ -20,6 +20,12 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dask": "mlops_nb.execution.executors.dask:DaskExecutor",
     },
     "tracker": {"mlflow": "mlops_nb.tracking.mlflow:MlflowTracker"},
+    "notifier": {
+        "webhook": "mlops_nb.monitoring.notify:WebhookNotifier",
+        "slack": "mlops_nb.monitoring.notify:SlackNotifier",
+        "email": "mlops_nb.monitoring.notify:EmailNotifier",
+        "command": "mlops_nb.monitoring.notify:CommandNotifier",
+    },
 }
 """The names shipped here, by kind, as ``module:attribute``; imported when asked for."""
 

@@ -102,12 +102,44 @@ def resolve(
     }
     for path in paths.values():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+    absent = _absent(project, pipeline, found, scratch)
     for name in found.upstream:
         for item in pipeline[name].products:
-            if item.is_file and not item.is_notebook:
+            if item.is_file and not item.is_notebook and name not in absent:
                 paths[item.path] = str(_made(project, scratch, item.path, name))
     values = task_parameters(project, pipeline, found, products=paths)
-    return values.get("upstream"), values["product"]
+    return _without(values.get("upstream"), absent), values["product"]
+
+
+def _absent(project: Project, pipeline: Pipeline, task: Task, scratch: Path) -> set[str]:
+    """Return the grid's tasks to do without: not made yet, while another of the grid has been.
+
+    By hand one candidate of a grid is enough to try what comes after it.
+    """
+    made: dict[str, list[str]] = {}
+    missing: dict[str, list[str]] = {}
+    for name in task.upstream:
+        if group := pipeline[name].group:
+            files = [p.path for p in pipeline[name].products if p.is_file and not p.is_notebook]
+            try:
+                for path in files:
+                    _made(project, scratch, path, name)
+            except PipelineError:
+                missing.setdefault(group, []).append(name)
+            else:
+                made.setdefault(group, []).append(name)
+    return {name for group in made for name in missing.get(group, ())}
+
+
+def _without(upstream: Json, names: set[str]) -> Json:
+    """Return what is injected as ``upstream`` without some tasks, also below a wildcard."""
+    if not isinstance(upstream, dict):
+        return upstream
+    return {
+        key: _without(value, names) if "*" in key else value
+        for key, value in upstream.items()
+        if key not in names
+    }
 
 
 def _find(pipeline: Pipeline, name: str) -> Task:

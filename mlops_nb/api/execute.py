@@ -10,7 +10,6 @@ import msgspec
 
 from mlops_nb import plugins
 from mlops_nb.api.facts import (
-    expected_seconds,
     input_digests,
     product_metrics,
     resolved_parameters,
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
 
+    from mlops_nb.execution.kernels import Zygote
+    from mlops_nb.execution.resident import Resident
     from mlops_nb.model import Event, TaskRun
     from mlops_nb.protocols import Executor
     from mlops_nb.runs.store import RunWriter
@@ -235,6 +236,8 @@ def run(
     from mlops_nb.execution.lock import project_lock
     from mlops_nb.execution.runner import run_plan, status_of
     from mlops_nb.runs.facts import gather_facts
+    from mlops_nb.runs.profile import expected_seconds
+    from mlops_nb.runs.report import write_reports
     from mlops_nb.runs.store import RunStore
 
     project, settings = prepared.project, prepared.project.settings
@@ -251,7 +254,7 @@ def run(
     with project_lock(project, facts.id), ExitStack() as stack:
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.
-        expected = expected_seconds(store.list(limit=20))
+        expected = expected_seconds(store)
         writer = store.create(facts)
         status = RunStatus.FAILED
         try:
@@ -269,6 +272,7 @@ def run(
                 cancel=cancel,
                 env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
                 cold=cold,
+                zygote=_zygote(prepared, stack, cold),
                 executor=_executor(executor or settings.executor, address, stack),
                 cache=ProductCache.of(project),
                 expected=expected,
@@ -278,6 +282,7 @@ def run(
                 writer.emit(EventKind.METRIC, name=name, value=value)
         finally:
             done = writer.finish(status)
+        write_reports(done, writer.folder, tasks=_reported(done, settings.reports))
         tracked = tracking.finish(done)
         if tracked:
             done = msgspec.structs.replace(done, facts=writer.amend(mlflow_run_id=tracked))
@@ -297,6 +302,34 @@ class _Tee:
         if self._listener is not None:
             self._listener(event)
         return event
+
+
+def _reported(run: Run, wanted: str) -> tuple[str, ...]:
+    """Return the tasks to write reports of."""
+    started = [task for task in run.tasks if task.attempt]
+    return tuple(task.task for task in started if wanted == "all" or not task.status.is_good)
+
+
+def _zygote(prepared: Prepared, stack: ExitStack, cold: bool) -> Zygote | Resident | None:
+    """Connect to the project's server, else start a process that warm kernels are forked from."""
+    from mlops_nb.execution.kernels import Zygote, supported
+    from mlops_nb.execution.preload import preload_for
+    from mlops_nb.execution.resident import connect_server
+
+    project = prepared.project
+    notebooks = [
+        project.root / task.source
+        for task in prepared.pipeline.tasks
+        if task.kind is TaskKind.NOTEBOOK and prepared.plan[task.name].action is Action.RUN
+    ]
+    if cold or project.settings.cold or supported() or not notebooks:
+        return None
+    preload = preload_for(notebooks)
+    server = connect_server(project.state, preload)
+    if server is not None:
+        return stack.enter_context(server)
+    memory = project.state / "cache" / "preload.json"
+    return stack.enter_context(Zygote(preload, memory=memory))
 
 
 def _executor(name: str, address: str, stack: ExitStack) -> Executor | None:

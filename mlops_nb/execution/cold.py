@@ -8,15 +8,14 @@ import signal
 import tempfile
 import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from papermill.clientwrap import PapermillNotebookClient
 
-from mlops_nb.execution.control import is_runnable, kernel_environment
+from mlops_nb.execution.control import is_runnable, kernel_environment, kernel_folder
 from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
+from mlops_nb.execution.outputs import BoundedClient
 from mlops_nb.model import TaskStatus
 
 if TYPE_CHECKING:
@@ -30,12 +29,11 @@ _WORDS = 4096  # bytes of a dead kernel's last words
 _NO_LIMIT = 10**7  # seconds; the guard keeps the clocks
 
 
-class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
+class ColdClient(BoundedClient):
     """nbclient's driver with an environment and a folder of its own, and a guard for its limits."""
 
     def __init__(self, manager: Manager, **options: Any) -> None:
         super().__init__(manager, iopub_timeout=_NO_LIMIT, **options)
-        self.control = manager.control
         self._left = False
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by execute
         self.on_cell_executed = self._note_exit
@@ -53,7 +51,7 @@ class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
         try:
             try:
                 await self.async_start_new_kernel(
-                    cwd=job.cwd or str(Path(job.notebook).parent),
+                    cwd=kernel_folder(job),
                     env=kernel_environment(job),
                     stdout=self._words,
                     stderr=self._words,
@@ -63,10 +61,10 @@ class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
             except (NoSuchKernel, RuntimeError, OSError) as error:
                 not_started(control, self.kernel_name, error)
                 return
-            await self._cells()
-            if control.status is None:
-                reply = await self.async_wait_for_reply(self.kc.kernel_info())
+            reply = await self.async_wait_for_reply(self.kc.kernel_info())
+            if reply is not None:
                 self.nb.metadata["language_info"] = reply["content"]["language_info"]
+            await self._cells()
         finally:
             control.guard.detach()
             self.set_widgets_metadata()
@@ -96,6 +94,7 @@ class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
                 stopped(control, None, "")
                 return
             self.nb_man.cell_start(cell, index)
+            self.begin_cell()
             try:
                 await self.async_execute_cell(cell, index)
             except CellExecutionError as error:
@@ -103,6 +102,7 @@ class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
             except DeadKernelError:
                 await self._died(index, cell)
             finally:
+                self.end_cell()
                 if control.status is not None:
                     self.nb_man.cell_exception(cell, index)
                 self.nb_man.cell_complete(cell, index)

@@ -8,15 +8,18 @@ whole notebook twice a cell; this one does neither. The engine is found by its e
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 
+from mlops_nb.execution.choice import warm_kernel
 from mlops_nb.execution.control import Control
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookJob
 from mlops_nb.execution.mending import mend
+from mlops_nb.execution.outputs import outputs_folder
 from mlops_nb.execution.saving import Saver
 
 __all__ = ["Manager", "MlopsEngine"]
@@ -41,6 +44,7 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
             nb, output_path, log_output=log_output, progress_bar=progress_bar, autosave_cell_every=0
         )
         self.control = control
+        self._current = 0
         self.saver = Saver(None if output_path is None else Path(output_path))
 
     def save(self, **_: Any) -> None:
@@ -49,20 +53,22 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
             self.saver.save(self.nb)
 
     def autosave_cell(self) -> None:
-        """Write the notebook if a save is due, while a cell runs."""
-        if self.saver.is_due():
-            self.saver.forget()
-            self.saver.save(self.nb)
+        """Write the notebook while a cell runs."""
+        self.saver.touch(self._current)
+        self.saver.save(self.nb)
 
     def notebook_start(self, **_: Any) -> None:
         """Clear what earlier executions left, and write the notebook."""
         self.control.begins(self.nb)
+        if self.saver.path is not None:  # what an earlier execution had put there
+            shutil.rmtree(outputs_folder(self.saver.path), ignore_errors=True)
         super().notebook_start()
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **_: Any) -> None:
         """Mark a cell as running."""
-        self.saver.touch(cell_index or 0)
-        self.control.cell_begins(cell_index or 0)
+        self._current = cell_index or 0
+        self.saver.touch(self._current)
+        self.control.cell_begins(self._current)
         super().cell_start(cell, cell_index)
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **_: Any) -> None:
@@ -127,16 +133,25 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
         **_: Any,
     ) -> None:
         """Drive a kernel through the cells."""
+        control = nb_man.control
+        options = {
+            "log": log,
+            "log_output": log_output,
+            "stdout_file": stdout_file,
+            "stderr_file": stderr_file,
+        }
+        if execution_timeout is not None:
+            control.guard.limit_cells(execution_timeout)
+        kernel, why = warm_kernel(control, nb_man.nb, kernel_name)
+        if kernel is not None:
+            from mlops_nb.execution.warm_client import WarmClient
+
+            control.kernel = "warm"
+            WarmClient(nb_man, kernel, **options).execute()
+            return
         from mlops_nb.execution.cold import ColdClient
 
-        client = ColdClient(
-            nb_man,
-            kernel_name=kernel_name,
-            startup_timeout=int(start_timeout),
-            timeout=execution_timeout,
-            log=log,
-            log_output=log_output,
-            stdout_file=stdout_file,
-            stderr_file=stderr_file,
-        )
-        client.execute()
+        control.kernel = f"cold: {why}" if why else "cold"
+        ColdClient(
+            nb_man, kernel_name=kernel_name, startup_timeout=int(start_timeout), **options
+        ).execute()

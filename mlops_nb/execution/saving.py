@@ -7,33 +7,20 @@ while it runs, and when it ends; only the cells that changed are turned into JSO
 from __future__ import annotations
 
 import json
-import os
-import threading
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mlops_nb.files import write_whole
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-__all__ = ["Saver", "notebook_json", "replace_file"]
+__all__ = ["Saver", "notebook_json"]
 
 _EVERY = 1.0  # seconds between saves while the notebook runs
 _SHARE = 0.1  # of the run's time that saving may take
 _TRANSIENT = ("orig_nbformat", "orig_nbformat_minor", "signature")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old text or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", errors="surrogatepass") as file:
-            file.write(text)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 class Saver:
@@ -68,7 +55,7 @@ class Saver:
             return
         began = monotonic()
         cells = ",\n".join(self._fragment(i, cell) for i, cell in enumerate(nb["cells"]))
-        replace_file(self.path, _document(nb, cells))
+        write_whole(self.path, _document(nb, cells).encode("utf-8", "surrogatepass"))
         took = monotonic() - began
         self._next = began + took + max(_EVERY, took / _SHARE)
 
@@ -76,14 +63,14 @@ class Saver:
         known = self._fragments.get(index)
         if known is not None and known[0] is cell:
             return known[1]
-        text = _indent(_dumps(_split_cell(cell)), 2)
+        text = _cell_json(cell)
         self._fragments[index] = (cell, text)
         return text
 
 
 def notebook_json(nb: Any) -> str:
     """Return a notebook as the JSON text that Jupyter writes."""
-    return _document(nb, ",\n".join(_indent(_dumps(_split_cell(c)), 2) for c in nb["cells"]))
+    return _document(nb, ",\n".join(_cell_json(cell) for cell in nb["cells"]))
 
 
 def _document(nb: Any, cells: str) -> str:
@@ -104,10 +91,9 @@ def _ascii(value: object) -> str:
     raise TypeError(f"{type(value).__name__} in a notebook")
 
 
-def _indent(text: str, by: int) -> str:
+def _cell_json(cell: Mapping[str, Any]) -> str:
     # Line breaks inside strings are escaped, so every real one is JSON's own.
-    space = " " * by
-    return space + text.replace("\n", "\n" + space)
+    return "  " + _dumps(_split_cell(cell)).replace("\n", "\n  ")
 
 
 def _split_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,13 +118,11 @@ def _split_output(output: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _split_data(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {kind: value if _is_json(kind) else _lines(value) for kind, value in data.items()}
+    return {kind: _lines(value) if _is_text(kind) else value for kind, value in data.items()}
 
 
-def _is_json(kind: str) -> bool:
-    return kind == "application/json" or (
-        kind.startswith("application/") and kind.endswith("+json")
-    )
+def _is_text(kind: str) -> bool:
+    return kind.startswith("text/") or kind in ("application/javascript", "image/svg+xml")
 
 
 def _lines(value: Any) -> Any:

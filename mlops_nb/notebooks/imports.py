@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.notebooks.cells import Cells
 
-__all__ = ["Import", "imports_in", "imports_of_cells", "top_imports"]
+__all__ = ["Import", "imports_at_top", "imports_in", "imports_of_cells", "top_imports"]
 
 
 class Import(Record, frozen=True, kw_only=True):
@@ -27,6 +27,8 @@ class Import(Record, frozen=True, kw_only=True):
     """What ``from module import`` names; they may be modules themselves."""
     level: int = 0
     """Leading dots."""
+    path: str = ""
+    """For ``%run path``: the file; everything else is empty then."""
 
 
 def top_imports(path: Path | str) -> tuple[str, ...]:
@@ -48,18 +50,25 @@ def top_imports(path: Path | str) -> tuple[str, ...]:
     NotebookError
         The notebook cannot be read.
     """
-    cells = read_cells(path)
+    items = imports_at_top(read_cells(path))
+    return tuple(sorted({item.module.partition(".")[0] for item in items}))
+
+
+def imports_at_top(cells: Cells) -> tuple[Import, ...]:
+    """Return what a notebook imports whenever it runs, without relative imports.
+
+    That is at the top level of cells, also below ``if``, ``try`` and ``with``, not inside functions.
+    """
     if cells.language != "python":
         return ()
     trees = [parse_cell(cell.source) for cell in cells.code]
-    found = {
-        item.module.partition(".")[0]
+    return _unique(
+        item
         for tree in trees
         if tree is not None
         for item in _walk(tree.body, into_functions=False)
         if item.module and not item.level
-    }
-    return tuple(sorted(found))
+    )
 
 
 def imports_of_cells(cells: Cells) -> tuple[Import, ...]:
@@ -93,9 +102,21 @@ def _walk(body: list[ast.stmt], *, into_functions: bool) -> Iterable[Import]:
             case ast.Call(func=func, args=[ast.Constant(value=str() as name), *_]):
                 if _is_import_call(func):
                     yield Import(module=name)
+                elif isinstance(func, ast.Attribute) and func.attr == "run_line_magic":
+                    yield from _run_magic(name, node.args)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() if not into_functions:
                 continue
         stack.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
+def _run_magic(magic: str, arguments: list[ast.expr]) -> Iterable[Import]:
+    """Return the file that ``%run`` names; options come before it, its own arguments after it."""
+    match arguments:
+        case [_, ast.Constant(value=str() as line)] if magic == "run":
+            for word in line.split():
+                if not word.startswith("-"):
+                    yield Import(module="", path=word.strip("'\""))
+                    return
 
 
 def _is_import_call(func: ast.expr) -> bool:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.model import ErrorInfo, TaskStatus
 from mlops_nb.notebooks.types import json_of
-from mlops_nb.pipeline import troubles
 from mlops_nb.pipeline.files import resolve
-from mlops_nb.pipeline.ploomber import open_dag, quiet, require_task
+from mlops_nb.pipeline.ploomber import open_dag, quiet, render, require_task
 from mlops_nb.pipeline.worker import RunAnswer, RunJob
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ def run_task(job: RunJob) -> RunAnswer:
 def run_hook(job: RunJob) -> RunAnswer:
     """Call one hook of a task, or of the whole pipeline, and run nothing else.
 
+    ``upload`` sends a task's files, with Ploomber's metadata of them, to their remote store.
+
     Raises
     ------
     ProjectError
@@ -57,6 +58,10 @@ def run_hook(job: RunJob) -> RunAnswer:
     """
     with _rendered(job) as dag:
         owner = require_task(dag, job.task, Path(job.spec)) if job.task else dag
+        if job.hooks_only == "upload":
+            answer = _attempt(owner.product.upload)
+            dag.close_clients()
+            return answer
         if getattr(owner, job.hooks_only) is None:
             return RunAnswer(status=TaskStatus.SUCCEEDED)
         call: Callable[[], object] = getattr(owner, f"_run_{job.hooks_only}")
@@ -84,10 +89,7 @@ def _rendered(job: RunJob) -> Iterator[Any]:
             _set_params(task, job)
             _redirect(task, job, root)
         with quiet():
-            try:
-                dag.render(force=True, show_progress=False)
-            except Exception as error:
-                raise troubles.translate(error, spec, dag) from error
+            render(dag, spec)
         yield dag
 
 

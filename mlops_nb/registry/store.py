@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlops_nb.config import Project
     from mlops_nb.model import ModelVersion
 
-__all__ = ["Registry", "check_alias", "check_name", "local_path", "open_registry"]
+__all__ = ["Registry", "check_alias", "check_name", "local_path", "open_registry", "user_name"]
 
 
 class Registry:
@@ -65,7 +65,7 @@ class Registry:
         self.cache = cache
         self.gates = gates or GateSettings()
         self.settings = settings or RegistrySettings()
-        self.actor = actor or _user()
+        self.actor = actor or user_name()
         self._client: Any = None
 
     @property
@@ -212,7 +212,8 @@ def check_alias(alias: str) -> None:
         )
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return who acts where nobody is named: ``MLOPS_NB_ACTOR``, else the user of the process."""
     given = os.environ.get("MLOPS_NB_ACTOR", "")
     if given:
         return given

@@ -163,7 +163,10 @@ class Hll:
         coupons = np.unique(held)
         if len(coupons) != count or (coupons >> 26 == 0).any():
             raise CorruptError("an HLL sketch is cut off or repeats its coupons")
-        return cls(lg_k=lg_k, coupons=coupons)
+        few = cls(lg_k=lg_k, coupons=coupons)
+        if count <= most_coupons(lg_k):
+            return few
+        return cls(lg_k=lg_k, registers=few.as_registers())
 
 
 _LG_AUX = (0, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 11, 12, 13)
@@ -172,7 +175,7 @@ _LG_AUX = (0, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 
 def most_coupons(lg_k: int) -> int:
     """Return how many coupons are kept before they become registers."""
-    return 8 if lg_k < 8 else 3 << (lg_k - 3) >> 2
+    return 7 if lg_k < 8 else 3 << (lg_k - 3) >> 2
 
 
 def _table_size(count: int) -> int:

@@ -26,6 +26,7 @@ __all__ = [
     "write_int",
 ]
 
+_SHORT = [bytes((value,)) for value in range(0x80)]
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -114,6 +115,8 @@ def text(value: int | memoryview) -> str:
 
 def varint(value: int) -> bytes:
     """Encode a number from -2**63 to 2**64 - 1."""
+    if 0 <= value < 0x80:
+        return _SHORT[value]
     value &= 0xFFFF_FFFF_FFFF_FFFF
     out = bytearray()
     while value > 0x7F:
