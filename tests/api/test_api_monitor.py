@@ -207,6 +207,7 @@ def test_backfill_in_order_without_telling_anyone(tmp_path: Path) -> None:
 RETRAIN = """
 [tool.mlops-nb.alerts]
 retrain = true
+retrain-parameters = { until = "{window}-28" }
 [tool.mlops-nb.gates.checks.good-enough]
 kind = "metric"
 metric = "roc_auc"
@@ -234,7 +235,7 @@ def test_drift_runs_the_pipeline_and_hands_over_a_challenger(tmp_path: Path) -> 
     root = champion(tmp_path, RETRAIN)
     (root / "pipeline.yaml").write_text(SPEC)
     (root / "train.py").write_text(
-        '# %% tags=["parameters"]\nupstream = None\nproduct = None\n'
+        '# %% tags=["parameters"]\nuntil = "2013-04-30"\nupstream = None\nproduct = None\n'
         "# %%\nimport json, os, pathlib, shutil, mlops_nb\n"
         f"old = {str(kit.artifact())!r}\n"
         "model = mlops_nb.load_model(old, digest=mlops_nb.read_manifest(old).digest)\n"
@@ -242,13 +243,14 @@ def test_drift_runs_the_pipeline_and_hands_over_a_challenger(tmp_path: Path) -> 
         "mlops_nb.save_model(model, 'made', name='trips', metrics={'roc_auc': 0.8},\n"
         "    example=pd.read_parquet(old + '/example.parquet'))\n"
         "mlops_nb.register_model('made')\n"
-        "pathlib.Path(product['done']).write_text('done')\n"
+        "pathlib.Path(product['done']).write_text(until)\n"
     )
     found = drifted_twice(root, tmp_path)
     done = found.retrained
     assert done is not None
     assert (done.challenger, done.error) == (2, "")
     assert [(gate.gate, gate.passed) for gate in done.gates] == [("good-enough", True)]
+    assert (root / "out" / "done.txt").read_text() == "2013-06-28"
     assert models.show(str(root), "challenger").version.run_id == done.run
     assert models.show(str(root), "champion").version.version == 1
     moved = models.history(str(root))[-1]
@@ -320,3 +322,21 @@ def test_settings_of_a_project_hold_and_broken_ones_are_told(
     monkeypatch.chdir(root)
     with pytest.raises(ConfigError):
         profiles.monitoring_settings(None)
+
+
+def test_series_are_scraped_as_they_stand(tmp_path: Path) -> None:
+    from urllib.request import urlopen
+
+    from mlops_nb.api import metrics
+
+    root = champion(tmp_path)
+    server, thread = metrics.serve(str(root), port=0)
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/metrics"
+        monitor.record(str(root), window="2013-05", data=kit.window(tmp_path, "may"))
+        with urlopen(url, timeout=10) as answer:
+            assert 'model="trips"' in answer.read().decode()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)

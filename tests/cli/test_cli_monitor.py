@@ -152,3 +152,20 @@ def test_what_is_missing_exits_with_its_phase(call, tmp_path: Path) -> None:
     code, _, err = call("monitor", "report")
     assert code == ExitCode.MONITORING
     assert "monitor run" in err
+
+
+def test_series_and_rules_for_prometheus(call, tmp_path: Path) -> None:
+    data = str(kit.window(tmp_path, "may"))
+    call("monitor", "run", "--window", "2013-05", "--data", data)
+    code, out, _ = call("monitor", "serve", "--textfile", "series.prom")
+    assert (code, out.strip()) == (ExitCode.OK, "series.prom")
+    assert 'model="trips"' in Path("series.prom").read_text()
+    code, _, err = call("monitor", "serve", "--push", "http://127.0.0.1:1")
+    assert code == ExitCode.MONITORING
+    assert "Pushgateway" in err
+    code, _, err = call("monitor", "serve", "--host", "256.0.0.1")
+    assert code == ExitCode.MONITORING
+    assert "--port" in err
+    rules, tests = read(call("monitor", "rules", "prometheus", "--json"))
+    assert "MlopsNbDrift" in Path(rules).read_text()
+    assert Path(rules).name in Path(tests).read_text()
