@@ -266,42 +266,9 @@ class _Window(NamedTuple):
     """Minute of the latest event in the window; null where it holds none."""
 
     def mean(self, prior: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Return the means, drawn to a prior mean by `TIMETABLE = {
-    "departure_hour",
-    "weekday",
-    "distance",
-    "block_minutes",
-    "departures_origin",
-    "departures_all",
-    "backlog_3h",
-}
-"""Numbers that are never missing; any other may be."""
-
-_PRIOR_FLIGHTS`; null where unknown."""
+        """Return the means, drawn to a prior mean by `_PRIOR_FLIGHTS`; null where unknown."""
         if prior is not None:
-            return (self.total + TIMETABLE = {
-    "departure_hour",
-    "weekday",
-    "distance",
-    "block_minutes",
-    "departures_origin",
-    "departures_all",
-    "backlog_3h",
-}
-"""Numbers that are never missing; any other may be."""
-
-_PRIOR_FLIGHTS * prior) / (self.count + TIMETABLE = {
-    "departure_hour",
-    "weekday",
-    "distance",
-    "block_minutes",
-    "departures_origin",
-    "departures_all",
-    "backlog_3h",
-}
-"""Numbers that are never missing; any other may be."""
-
-_PRIOR_FLIGHTS)
+            return (self.total + _PRIOR_FLIGHTS * prior) / (self.count + _PRIOR_FLIGHTS)
         return np.divide(
             self.total, self.count, where=self.count > 0, out=np.full_like(self.total, np.nan)
         )
