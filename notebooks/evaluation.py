@@ -60,8 +60,8 @@ def holdout_scores(table: pd.DataFrame, score: pd.Series) -> pd.DataFrame:
         {
             "target": table[TARGET].to_numpy(),
             "score": score,
-            "day": table["date"].dt.strftime("%Y-%m-%d").to_numpy(),
             **{name: table[name].to_numpy() for name in SLICES},
+            "day": table["date"].dt.strftime("%Y-%m-%d").to_numpy(),
         },
     ).set_axis(pd.Index(table["flight_id"], name="flight_id"))
     return scores[scores["target"].notna()]

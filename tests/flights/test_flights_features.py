@@ -12,6 +12,7 @@ from features import (
     LEAD,
     NUMERIC,
     TARGET,
+    TIMETABLE,
     add_split,
     build_features,
     known,
@@ -39,6 +40,7 @@ def some(table: pd.DataFrame, rows: int = 25) -> pd.DataFrame:
 def test_one_row_a_flight_of_the_window(raw, table) -> None:
     assert list(table["flight_id"]) == list(raw[0].loc[raw[0]["predict"], "flight_id"])
     assert all(table[name].dtype == np.float64 for name in NUMERIC)
+    assert table[sorted(TIMETABLE)].notna().all(axis=None)
     assert not set(FEATURES) & {"dep_delay", "arr_delay", "departed", "landed", TARGET}
 
 
