@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mlops_nb.execution.resident import Resident
 
 ALLOWED = ["raises-exception"]
+ANY_ORDER = "any-order"
+"""Tag of a cell whose words are compared without their order."""
 
 
 def write_notebook(
@@ -135,6 +137,8 @@ def comparable(ran: Ran, *hidden: str) -> dict[str, Any]:
                 streams[output.name] = streams.get(output.name, "") + output.text
             else:
                 others.append(_plain(output, hidden))
+        if ANY_ORDER in cell.metadata.get("tags", []):
+            streams = {name: " ".join(sorted(text.split())) for name, text in streams.items()}
         cells.append(
             {
                 "source": cell.source,
