@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from mlops_nb.errors import TrackingError
@@ -16,10 +19,10 @@ from mlops_nb.stores import (
 
 
 def test_a_fresh_store_appears_whole(mlflow_template):
-    assert {path.name for path in mlflow_template.parent.iterdir()} <= {
-        "mlflow.db",
-        "mlflow.db.lock",
-    }
+    names = {path.name for path in mlflow_template.parent.iterdir()}
+    assert names <= {"mlflow.db", "mlflow.db.lock", "mlflow.db-wal", "mlflow.db-shm"}
+    with contextlib.closing(sqlite3.connect(mlflow_template)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     before = mlflow_template.stat().st_mtime_ns
     prepare(f"sqlite:///{mlflow_template}")
     assert mlflow_template.stat().st_mtime_ns == before

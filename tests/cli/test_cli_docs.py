@@ -18,7 +18,7 @@ from mlops_nb.registry.settings import GateSettings, RegistrySettings
 
 PAGES = [
     Path(__file__).parents[2] / "docs" / "how-to" / name
-    for name in ("registry.md", "monitoring.md")
+    for name in ("registry-commands.md", "monitoring.md")
 ]
 
 
