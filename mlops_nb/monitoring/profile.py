@@ -335,8 +335,8 @@ def _stock_column(name: str, values: list[Any]) -> ColumnProfile:
 
     if not values:
         return ColumnProfile(name=name)
-    frame = pd.DataFrame({"column": pd.Series(values, dtype=object)})
     try:
+        frame = pd.DataFrame({"column": pd.Series(values, dtype=object)})
         with np.errstate(all="ignore"):
             data = bytes(_whylogs().log(pandas=frame).view().serialize())
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

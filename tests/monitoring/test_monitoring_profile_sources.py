@@ -137,7 +137,7 @@ def test_pandas_masked_types() -> None:
         types_mapper={
             pa.int64(): pd.Int64Dtype(),
             pa.bool_(): pd.BooleanDtype(),
-            pa.string(): pd.StringDtype(na_value=pd.NA),
+            pa.string(): pd.StringDtype(),
         }.get
     )
     found = profile(frame).columns
@@ -272,7 +272,7 @@ def test_a_dask_cluster(tmp_path: Path) -> None:
 
     pq.write_table(TABLE, tmp_path / "a.parquet", row_group_size=3_000)
     with Client(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
     ) as client:
         assert_same(profile_dask(client, tmp_path / "a.parquet"))
         frame = dd.from_pandas(TABLE.to_pandas(types_mapper=pd.ArrowDtype), npartitions=4)
