@@ -20,6 +20,9 @@ from mlops_nb.errors import MonitoringError
 from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.profile import Profile, profile
 
+VIEW = getattr(pa, "string_view", pa.large_string)()
+"""Older versions of Arrow do not know views."""
+
 
 def one(values: Any, **kinds: Any) -> ColumnProfile:
     data = values if isinstance(values, pa.Array) else pd.Series(values, **kinds)
@@ -67,7 +70,7 @@ def test_all_null(values: pa.Array) -> None:
     ("values", "types", "kind"),
     [
         (pa.array([Decimal("1.5"), None]), {"fractional": 1}, "numeric"),
-        (pa.array([1.5, None], pa.float16()), {"fractional": 1}, "numeric"),
+        (pa.array([np.float16(1.5), None], pa.float16()), {"fractional": 1}, "numeric"),
         (pa.array([[1, 2], [], None]), {"tensor": 1, "object": 1}, "mixed"),
         (pa.array([[1.0], [2.0]], pa.list_(pa.float32(), 1)), {"tensor": 2}, "mixed"),
         (pa.array([["a"], None]), {"object": 1}, "mixed"),
@@ -78,7 +81,7 @@ def test_all_null(values: pa.Array) -> None:
         (pa.array([time(1), None]), {"object": 1}, "mixed"),
         (pa.array([date(2020, 1, 1), None]), {"object": 1}, "datetime"),
         (pa.array([date(2020, 1, 1)], pa.date64()), {"object": 1}, "datetime"),
-        (pa.array(["a", None], pa.string_view()), {"string": 1}, "categorical"),
+        (pa.array(["a", None]).cast(VIEW), {"string": 1}, "categorical"),
         (pa.array(["a", None], pa.large_string()), {"string": 1}, "categorical"),
         (pa.array([1, 1, None]).dictionary_encode(), {"integral": 2}, "numeric"),
         (pa.array([1.5]).dictionary_encode(), {"fractional": 1}, "numeric"),
@@ -196,7 +199,9 @@ class _Hostile(list[int]):
 
 def test_objects_that_raise_are_told_by_column() -> None:
     for value in (Decimal("sNaN"), _Hostile()):
-        frame = pd.DataFrame({"x": pd.Series([1.5, value], dtype=object)})
+        values = np.array([1.5, None])
+        values[1] = value
+        frame = pd.DataFrame({"x": values})
         with pytest.raises(MonitoringError) as caught:
             profile(frame)
         assert caught.value.where == 'column "x"' and caught.value.fix
