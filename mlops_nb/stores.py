@@ -30,6 +30,11 @@ __all__ = [
 ]
 
 _LOCK_SECONDS = 120.0
+_SILENT = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+"""What a client prints on its own would break the output of ``--json``."""
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -157,6 +162,8 @@ def mlflow_client(uri: str) -> Any:
     """
     prepare(uri)
     telemetry_off()
+    for name, value in _SILENT.items():
+        os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     with mlflow_errors(uri):

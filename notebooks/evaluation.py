@@ -115,7 +115,9 @@ def by_slice(scores: pd.DataFrame, column: str, *, least: int = 200) -> pd.DataF
                 "auc_high": auc.high,
             }
         )
-    return pd.DataFrame(rows).sort_values("flights", ascending=False, ignore_index=True)
+    names = [column, "flights", "late", "predicted", "auc", "auc_low", "auc_high"]
+    found = pd.DataFrame(rows, columns=names)
+    return found.sort_values("flights", ascending=False, ignore_index=True)
 
 
 def is_better(figure: str, value: float, than: float) -> bool:

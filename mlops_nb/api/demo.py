@@ -44,14 +44,14 @@ class DemoSettings(
     model: str = ""
     months: tuple[str, ...] = ()
     """``2013-04`` ...: in the order in which they arrive."""
-    score: str = "notebooks/score.ipynb"
+    score: str = "notebooks/7_score.ipynb"
     """Scores one month; takes ``month``, ``model``, ``digest`` and ``folder``."""
     registered: str = "products/register/version.json"
     """Where the pipeline says which version it has registered."""
     evaluated: str = "products/evaluate/report.json"
     trailing_months: int = 3
     """Months that a challenger is trained and judged on."""
-    rest_months: int = 3
+    rest_months: int = 4
     """Months after a retraining in which alerts start no other."""
 
 

@@ -138,14 +138,14 @@ class Production:
             ),
             drifted=tuple(c.column for c in found.pinned.drifted) if found.pinned else (),
             columns=len(found.pinned.columns) if found.pinned else 0,
-            opened=tuple(alert.text for alert in opened),
+            opened=tuple(f"{alert.subject}: {alert.text}" for alert in opened),
             report=self._page_path(window).relative_to(self.project.root).as_posix(),
         )
         return Arrival(
             result=result,
             alerts=alerts,
             alarming=bool(grave),
-            cause=grave[0].text if grave else "",
+            cause=f"{grave[0].subject}: {grave[0].text}" if grave else "",
         )
 
     def write_pages(self) -> dict[str, str]:

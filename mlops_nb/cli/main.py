@@ -24,7 +24,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "resume": ("mlops_nb.cli.more", "resume", "Go on with a run that did not end well."),
     "watch": ("mlops_nb.cli.more", "watch", "Watch a run of another process."),
     "runs": ("mlops_nb.cli.runs", "runs", "List, show and compare runs."),
-    "profile": ("mlops_nb.cli.more", "time_profile", "Show where a run's time and memory went."),
+    "models": ("mlops_nb.cli.models", "models", "Judge, promote and roll back models."),
+    "drift": ("mlops_nb.cli.drift", "drift", "Compare data with a reference."),
+    "monitor": ("mlops_nb.cli.monitor", "monitor", "Watch a model's data and performance."),
+    "profile": ("mlops_nb.cli.profile", "profile", "Profile data files, or a run's time."),
     "cache": ("mlops_nb.cli.more", "cache", "List and clean the cache of products."),
     "server": ("mlops_nb.cli.more", "server", "Keep warm kernels ready between runs."),
     "init": ("mlops_nb.cli.init", "init", "Start a project that passes its own tests."),
@@ -83,6 +86,8 @@ def cli(ctx: click.Context, project: str | None) -> None:
       mlops-nb run                        run what is out of date
       mlops-nb run train -p max_depth=8   one task and what it needs
       mlops-nb runs show latest           what happened
+      mlops-nb models promote latest      the new champion, if its gates pass
+      mlops-nb monitor status             whether it still does its work
     """
     ctx.obj = project
 

@@ -1,4 +1,4 @@
-"""``mlops-nb resume | watch | profile | cache | server``."""
+"""``mlops-nb resume | watch | cache | server``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.text import Text
 from mlops_nb.cli import output
 from mlops_nb.errors import ExitCode
 
-__all__ = ["cache", "resume", "server", "time_profile", "watch"]
+__all__ = ["cache", "resume", "server", "watch"]
 
 _RUN = click.argument("run_id", metavar="[RUN]", default="latest")
 
@@ -89,54 +89,6 @@ def watch(project: str | None, run_id: str, as_json: bool) -> None:
             view(event)
     run = get_run(project, run_id)
     console.print(output.status_text(run.status), Text(f"run {run.id}"))
-
-
-@click.command("profile")
-@_RUN
-@click.option("--cells", default=3, show_default=True, help="Slowest cells to show of each task.")
-@output.json_option
-@click.pass_obj
-def time_profile(project: str | None, run_id: str, cells: int, as_json: bool) -> None:
-    """Show where a run's time and memory went, and its critical path (marked ●).
-
-    \b
-    Examples:
-      mlops-nb profile
-      mlops-nb profile 20260301-0600 --cells 10
-    """
-    from mlops_nb.api.runs import profile_run
-
-    found = profile_run(project, run_id)
-    if as_json:
-        output.print_json(found)
-        return
-    console = output.console()
-    rows = output.table(
-        "task", "took", "share", "waited", "overhead", "peak", "slowest cells",
-        right=("took", "share", "waited", "overhead", "peak"),
-    )  # fmt: skip
-    for task in found.tasks:
-        slow = ", ".join(f"[{c.index + 1}] {output.seconds(c.seconds)}" for c in task.cells[:cells])
-        rows.add_row(
-            Text(
-                ("● " if task.critical else "  ") + task.task, style="bold" if task.critical else ""
-            ),
-            output.seconds(task.seconds),
-            f"{task.share:.0%}",
-            output.seconds(task.waited),
-            output.seconds(task.overhead),
-            f"{task.peak_mb:,.0f} MiB" if task.peak_mb else "",
-            Text(slow),
-        )
-    console.print(rows)
-    console.print()
-    path = " → ".join(found.critical_path)
-    console.print(Text(f"critical path: {path} ({output.seconds(found.critical_seconds)})"))
-    console.print(
-        Text(
-            f"run {found.run}: {output.seconds(found.seconds)} for {output.seconds(found.work)} of work"
-        )
-    )
 
 
 @click.group()

@@ -83,11 +83,13 @@ class Server:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: self._stop(None))
+        self._used = time.time()
+        look = min(_LOOK, self._idle)
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(reader, selectors.EVENT_READ)
             while not (self._stopping and not self._sessions) and self._is_wanted():
-                for key, _ in selector.select(_LOOK):
+                for key, _ in selector.select(look):
                     if key.fileobj is self._listener:
                         self._accept()
                     else:

@@ -156,6 +156,10 @@ class Profile:
     def merge(self, other: Profile) -> Profile:
         """Return the profile of both tables' rows, with the segments of both.
 
+        A segment that one side has, and the other may count among `OTHER`, becomes `OTHER`: what is
+        left under a value's own name stands for all of its rows. Segments by a column that only one
+        side knows stand for that side's rows.
+
         Raises
         ------
         MonitoringError
@@ -169,16 +173,26 @@ class Profile:
             if len(parts) == 2 and parts[0].foreign.keys() & parts[1].foreign.keys():
                 both = _stock_merge(*(Profile(columns={name: part}) for part in parts))
                 columns[name] = replace(columns[name], foreign=both.columns[name].foreign)
-        segments = dict(self.segments)
-        for key, segment in other.segments.items():
-            segments[key] = segments[key].merge(segment) if key in segments else segment
         return Profile(
             columns=columns,
             metadata={**self.metadata, **other.metadata},
-            segments=segments,
+            segments=_merge_segments(self.segments, other.segments),
             created=_earlier(self.created, other.created),
             timestamp=_earlier(self.timestamp, other.timestamp),
         )
+
+
+def _merge_segments(
+    left: Mapping[tuple[str, str], Profile], right: Mapping[tuple[str, str], Profile]
+) -> dict[tuple[str, str], Profile]:
+    merged: dict[tuple[str, str], Profile] = {}
+    for mine, theirs in ((left, right), (right, left)):
+        for (column, value), segment in mine.items():
+            key = (column, value)
+            if key not in theirs and value != MISSING and (column, OTHER) in theirs:
+                key = (column, OTHER)
+            merged[key] = merged[key].merge(segment) if key in merged else segment
+    return merged
 
 
 def _earlier(a: float, b: float) -> float:

@@ -28,7 +28,7 @@ from mlops_nb.pipeline.records import Loaded, Stored
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["open_dag", "quiet", "read_specification", "render", "require_task"]
+__all__ = ["open_dag", "preload", "quiet", "read_specification", "render", "require_task"]
 
 
 @contextlib.contextmanager
@@ -49,6 +49,14 @@ def quiet() -> Iterator[io.StringIO]:
     finally:
         logging.disable(disabled)
         sys.excepthook = hook
+
+
+def preload() -> None:
+    """Import what reading and running a specification takes, and do nothing with it."""
+    telemetry_off()
+    with quiet():
+        import ploomber.spec.dagspec
+        import ploomber.tasks  # noqa: F401
 
 
 @contextlib.contextmanager

@@ -267,7 +267,8 @@ def _drift(gate: settings.DriftGate, candidate: Candidate) -> Answer:
     sides = []
     for whose, folder in (("champion", candidate.champion_folder), ("model", candidate.folder)):
         profiles = read_manifest(folder).profiles
-        name = gate.profile or (next(iter(profiles)) if len(profiles) == 1 else "")
+        # A reference of several windows stands in its folder beside an index, and is one.
+        name = gate.profile or (next(iter(profiles)) if len(profiles) == 1 else "index")
         if name not in profiles:
             raise GateError(
                 f'the {whose} has no reference profile "{name}"',

@@ -176,11 +176,22 @@ def test_every_truncation_is_noticed(n: int) -> None:
             Kll.from_bytes(data[:size])
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.binary(max_size=200), st.sampled_from([0, 8, 24]))
-def test_any_bytes_are_refused_or_read(data: bytes, keep: int) -> None:
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([6, 1500, 3000]),
+    st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=4),
+    st.binary(max_size=20),
+)
+def test_any_bytes_are_refused_or_read(n: int, flips: list[tuple[int, int]], tail: bytes) -> None:
+    data = bytearray(theirs(np.arange(float(n))).serialize() + tail)
+    for at, value in flips:
+        data[at % len(data)] = value
     try:
-        sketch = Kll.from_bytes(theirs(np.arange(6.0)).serialize()[:keep] + data)
+        sketch = Kll.from_bytes(bytes(data))
     except CorruptError:
         return
-    assert Kll.from_bytes(sketch.to_bytes()).n == sketch.n
+    again = sketching.kll_doubles_sketch.deserialize(sketch.to_bytes())
+    assert again.get_n() == sketch.n
+    again.merge(theirs(np.arange(5_000.0)))
+    again.update(array=np.arange(5_000.0))
+    again.get_quantiles([0.1, 0.9])

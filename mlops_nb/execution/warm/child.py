@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -92,7 +92,7 @@ def _seeds() -> None:
         numpy.seed()
 
 
-def leave(known: Collection[str]) -> None:
+def leave(known: Collection[str], code: int = 0) -> NoReturn:
     """End the process as the interpreter does, in its order, without taking the preload apart.
 
     Taking down every module that was preloaded costs more than most notebooks, and can be seen
@@ -103,9 +103,12 @@ def leave(known: Collection[str]) -> None:
     ----------
     known
         Names of the modules that were there before the fork.
+    code
+        The exit code.
     """
     threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter's own end begins with
     atexit._run_exitfuncs()
+    gc.collect()
     for name in reversed([name for name in sys.modules if name not in known]):
         names = getattr(sys.modules[name], "__dict__", {})
         for key in [key for key in names if key != "__builtins__"]:
@@ -115,7 +118,7 @@ def leave(known: Collection[str]) -> None:
         if type(thing) in _FILES and not thing.closed:
             _flush(thing)
     ctypes.CDLL(None).fflush(None)
-    os._exit(0)
+    os._exit(code)
 
 
 _FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)

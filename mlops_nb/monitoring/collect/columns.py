@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.arrow import index_array, known_values
 from mlops_nb.monitoring.collect.numbers import Booleans, Datetimes, Floats, Integers
 from mlops_nb.monitoring.collect.others import Foreign, Opaque, Stock
 from mlops_nb.monitoring.collect.texts import Texts
@@ -65,9 +67,7 @@ class Values:
         """Return copies of some of the rows."""
         if isinstance(self.values, np.ndarray):
             return self._like(self.values[rows])
-        import pyarrow as pa
-
-        return self._like(self.values.take(pa.array(rows)))
+        return self._like(self.values.take(index_array(rows)))
 
 
 class Column:
@@ -154,7 +154,7 @@ class Column:
 
         kind = values.type
         if isinstance(values, pa.ChunkedArray):
-            for chunk in values.chunks or [pa.array([], kind)]:
+            for chunk in values.chunks or [pa.nulls(0, kind)]:
                 self._add_arrow(chunk, part)
         elif isinstance(values, pa.ExtensionArray):
             if _is_text(values.storage.type):
@@ -171,10 +171,10 @@ class Column:
         elif t.is_floating(kind) or t.is_decimal(kind):
             if t.is_decimal(kind) or t.is_float16(kind):
                 values = values.cast(pa.float64())
-            self._floats().add(values.to_numpy(zero_copy_only=False), values.null_count)
+            self._floats().add(known_values(values), values.null_count)
         elif t.is_integer(kind):
             integers = self._integers(part.mapping or "integral")
-            integers.add(_known(values), values.null_count)
+            integers.add(known_values(values), values.null_count)
         elif t.is_timestamp(kind) or t.is_date(kind):
             self._add_arrow_times(values, part.mapping or "any")
         elif t.is_dictionary(kind):
@@ -189,7 +189,7 @@ class Column:
 
         if pa.types.is_date(values.type):
             values = values.cast(pa.timestamp("s" if pa.types.is_date32(values.type) else "ms"))
-        known = _known(values.view(pa.int64()))
+        known = known_values(values.view(pa.int64()))
         self._times(mapping).add(known, _PER_SECOND[values.type.unit], values.null_count)
 
     def _add_categories(self, values: Any, part: Values) -> None:
@@ -229,7 +229,14 @@ class Column:
         if not kinds <= {str}:
             import pandas as pd
 
-            absent = np.asarray(pd.isna(values), bool)
+            try:
+                absent = np.asarray(pd.isna(values), bool)
+            except ArithmeticError as error:
+                raise MonitoringError(
+                    "it holds a signalling NaN, which cannot be compared with anything",
+                    where=f'column "{self.name}"',
+                    fix="replace it by None",
+                ) from error
             if absent.any():
                 nans = sum(isinstance(x, Number) for x in values[absent])
                 kinds = set(map(type, values[~absent]))
@@ -266,13 +273,6 @@ def _as_arrow(values: NDArray[np.object_], kinds: set[type]) -> Any:
         return pa.array(values, wanted[kind], from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return None
-
-
-def _known(values: Any) -> NDArray[Any]:
-    """Return a fixed-width Arrow array without its nulls."""
-    plain = values.drop_null() if values.null_count else values
-    out: NDArray[Any] = plain.to_numpy(zero_copy_only=False)
-    return out
 
 
 def _is_text(kind: Any) -> bool:

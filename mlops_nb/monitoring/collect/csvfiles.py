@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.arrow import empty
 from mlops_nb.monitoring.collect.frames import as_batch, check_names
 from mlops_nb.monitoring.collect.table import Batch
 
@@ -61,7 +62,7 @@ def read_csv(path: str, columns: frozenset[str] | None, types: dict[str, str]) -
             ),
         )
         names = check_names(reader.schema.names, columns)
-        yield as_batch(reader.schema.empty_table(), columns)
+        yield as_batch(empty(reader.schema), columns)
         for batch in reader:
             yield as_batch(batch, columns)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:

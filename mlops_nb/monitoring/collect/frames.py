@@ -49,7 +49,7 @@ def as_batch(data: Any, columns: frozenset[str] | None = None) -> Batch:
         return {name: _of_series(data.iloc[:, i]) for i, name in wanted}
     names = check_names(data.schema.names, columns)
     wanted = [(i, n) for i, n in enumerate(names) if columns is None or n in columns]
-    return {name: Values(data.column(i)) for i, name in wanted}
+    return {name: Values(_takeable(data.column(i))) for i, name in wanted}
 
 
 def check_names(names: list[str], wanted: Iterable[str] | None) -> list[str]:
@@ -70,6 +70,13 @@ def check_names(names: list[str], wanted: Iterable[str] | None) -> list[str]:
             f'there is no column "{missing[0]}"', where="profile", fix=nearest(missing[0], known)
         )
     return names
+
+
+def _takeable(values: Any) -> Any:
+    """Return texts in a layout that Arrow's functions can all work with."""
+    import pyarrow as pa
+
+    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
 
 
 def _of_series(series: Any) -> Values:

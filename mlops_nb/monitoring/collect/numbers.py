@@ -33,10 +33,9 @@ class Floats(Collector):
         self._distinct = Distinct()
 
     def add(self, values: NDArray[np.floating], absent: int = 0) -> None:
-        """Add numbers, NaN where one is missing; ``absent`` of them were null rather than NaN."""
-        self._count += len(values)
+        """Add numbers, NaN where one is missing, and how many were null rather than NaN."""
+        self._count += len(values) + absent
         self._nulls += absent
-        self._nans -= absent
         for block in self._pending.take(values):
             self._add(block)
 

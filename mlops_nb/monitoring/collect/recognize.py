@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_nb.monitoring.collect.arrow import index_array
 from mlops_nb.monitoring.collect.strings import as_words, byte_lengths
 
 __all__ = ["LONGEST", "Recognizer"]
@@ -81,10 +82,10 @@ class Recognizer:
 
     def totals(self) -> tuple[list[str], list[int]]:
         """Return the known texts that were seen, and how often."""
-        import pyarrow as pa
-
         used = np.flatnonzero(self._counts)
-        return self.texts.take(pa.array(self._owner[used])).to_pylist(), self._counts[used].tolist()
+        return self.texts.take(index_array(self._owner[used])).to_pylist(), self._counts[
+            used
+        ].tolist()
 
 
 def _places(words: NDArray[np.uint64], shift: np.uint64) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import Record
+from mlops_nb.monitoring.collect.arrow import empty, index_array, text_array
 from mlops_nb.monitoring.collect.columns import Values
 from mlops_nb.monitoring.collect.csvfiles import read_csv
 from mlops_nb.monitoring.collect.frames import as_batch, check_names, is_frame, library
@@ -185,8 +186,8 @@ def _constant(text: str, rows: int) -> Values:
     value = None if text == "__HIVE_DEFAULT_PARTITION__" else unquote(text)
     if value is not None and value.lstrip("-").isdecimal():
         return Values(np.full(rows, int(value), np.int64))
-    index = pa.array(np.zeros(rows, np.int32))
-    return Values(pa.DictionaryArray.from_arrays(index, pa.array([value], pa.string())))
+    names = pa.nulls(1, pa.large_string()) if value is None else text_array([value])
+    return Values(pa.DictionaryArray.from_arrays(index_array(np.zeros(rows, np.int64)), names))
 
 
 def _read(
@@ -211,7 +212,7 @@ def _read_arrow(path: str, columns: frozenset[str] | None) -> Work:
 
     try:
         with pa.memory_map(path) as source, pa.ipc.open_file(source) as file:
-            yield 0, as_batch(file.schema.empty_table(), columns)
+            yield 0, as_batch(empty(file.schema), columns)
             for i in range(file.num_record_batches):
                 batch = as_batch(file.get_batch(i), columns)
                 yield _rows(batch), batch
@@ -232,6 +233,10 @@ def read_memory(data: Any, columns: frozenset[str] | None, *, whole_rows: bool) 
         data = data.collect()
     if is_frame(data):
         yield from _read_frame(data, columns, whole_rows)
+    elif library(data) == "polars":
+        # Its stream holds texts, also within lists, in a layout that Arrow cannot pick rows of.
+        for part in data.iter_slices(_MEMORY_ROWS) if len(data) else [data]:
+            yield from _read_frame(part.to_arrow(), columns, whole_rows)
     elif hasattr(data, "__arrow_c_stream__"):
         import pyarrow as pa
 
@@ -277,7 +282,7 @@ def _read_frame(data: Any, columns: frozenset[str] | None, whole_rows: bool) -> 
 
 def _read_batches(reader: Any, columns: frozenset[str] | None) -> Work:
     check_names(reader.schema.names, columns)
-    yield 0, as_batch(reader.schema.empty_table(), columns)
+    yield 0, as_batch(empty(reader.schema), columns)
     for batch in reader:
         part = as_batch(batch, columns)
         yield _rows(part), part

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_nb.monitoring.collect.arrow import index_array, known_values
 from mlops_nb.monitoring.sketch.murmur import BLOCK, hash_bytes, hash_rows
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def hash_strings(texts: Any) -> Iterator[tuple[Any, Words, Words]]:
         lengths = byte_lengths(part)
         known = lengths > 0
         if not known.all():
-            part, lengths = part.filter(known), lengths[known]
+            part, lengths = part.take(index_array(known)), lengths[known]
             if not len(lengths):
                 continue
         blocks = lengths >> 4
@@ -54,13 +55,14 @@ def hash_strings(texts: Any) -> Iterator[tuple[Any, Words, Words]]:
             yield part, a[back], b[back]
         elif high * 16 < _LONG:
             order = np.argsort(-blocks, kind="stable")
-            yield from _by_length(part.take(order), lengths[order])
+            yield from _by_length(part.take(index_array(order)), lengths[order])
         else:
             long = lengths >= _LONG
-            hashes = [hash_bytes(text.encode()) for text in part.filter(long).to_pylist()]
+            some = part.take(index_array(long))
+            hashes = [hash_bytes(text.encode()) for text in some.to_pylist()]
             both = np.array(hashes, np.uint64)
-            yield part.filter(long), both[:, 0].copy(), both[:, 1].copy()
-            yield from hash_strings(part.filter(~long))
+            yield some, both[:, 0].copy(), both[:, 1].copy()
+            yield from hash_strings(part.take(index_array(~long)))
 
 
 def _by_length(texts: Any, lengths: Lengths) -> Iterator[tuple[Any, Words, Words]]:
@@ -79,8 +81,7 @@ def byte_lengths(texts: Any) -> Lengths:
     """Return how many bytes each string of an array without nulls has."""
     import pyarrow.compute as pc
 
-    out: Lengths = pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
-    return out
+    return known_values(pc.binary_length(texts)).astype(np.int64, copy=False)
 
 
 def as_words(texts: Any, lengths: Lengths, count: int) -> Words:
