@@ -7,9 +7,7 @@ the merging of metrics that are not known here.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import MonitoringError
+from mlops_nb.files import write_whole
 from mlops_nb.monitoring.collect.run import Plan, run_memory, run_pieces
 from mlops_nb.monitoring.collect.sources import deal, find_pieces, known_rows, paths
 from mlops_nb.monitoring.collect.table import MISSING, OTHER, Columns, trim
@@ -31,7 +30,15 @@ if TYPE_CHECKING:
     from mlops_nb.monitoring.collect.run import Progress
     from mlops_nb.monitoring.collect.sources import Piece
 
-__all__ = ["MISSING", "OTHER", "ColumnProfile", "Profile", "profile", "profile_dask"]
+__all__ = [
+    "MISSING",
+    "OTHER",
+    "ColumnProfile",
+    "Profile",
+    "merge_all",
+    "profile",
+    "profile_dask",
+]
 
 _DATETIME = "mlops_nb.datetime."
 """Metadata key before a column's name: its distribution is of seconds since 1970."""
@@ -121,17 +128,7 @@ class Profile:
         """
         path = Path(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(self.to_bytes())
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(path)
-            finally:
-                with suppress(FileNotFoundError):
-                    Path(name).unlink()
+            write_whole(path, self.to_bytes(), durable=True)
         except OSError as error:
             raise MonitoringError(
                 f"cannot be written: {error.strerror}", where=str(path)
