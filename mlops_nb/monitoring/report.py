@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ColumnDrift,
         DriftReport,
         PerformancePoint,
+        SegmentDrift,
         Skill,
         WindowResult,
     )
@@ -168,9 +169,19 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
         else "The most important columns",
         "cards": [_card(column) for column in shown] if cards else [],
         "reference_label": _span(report.reference_windows) if report else "",
+        "segments": _segments(report) if cards and report else [],
         "table": rest[:_TABLE] if cards else [],
         "table_hidden": len(columns) - len(rest[:_TABLE]) if cards else 0,
     }
+
+
+def _segments(report: DriftReport) -> list[SegmentDrift]:
+    """Return the segments, those that drifted first; the largest of the others."""
+    ranked = sorted(
+        report.segments,
+        key=lambda s: (s.state in (DriftState.OK, DriftState.INSUFFICIENT), -s.rows, s.name),
+    )
+    return ranked[:_TABLE]
 
 
 def _ordered(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
