@@ -146,6 +146,9 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
     report = result.pinned
     columns = _ordered(report.columns) if report else []
     drifted = [column for column in columns if column.drifted]
+    active = None if view.alerts is None else [a for a in view.alerts if a.state.is_active]
+    closed = [alert for alert in view.alerts or () if not alert.state.is_active]
+    closed.sort(key=lambda alert: (alert.closed, alert.id), reverse=True)
     heat, hidden = _heat(view)
     shown = drifted[:_CARDS] or columns[:4]
     rest = [c for c in columns if c.state is not DriftState.OK or len(columns) <= _TABLE]
@@ -161,7 +164,8 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
         "advice": list(view.advice) or ["Nothing to do."],
         "heat": heat if len(view.history) > 1 else None,
         "heat_hidden": hidden,
-        "alerts": view.alerts,
+        "alerts": active,
+        "closed": closed,
         "charts": _charts(view),
         "performance_notes": _notes(view),
         "cards_title": f"What changed ({len(drifted)})"
@@ -230,7 +234,11 @@ def _lead(report: DriftReport | None, alerts: Sequence[Alert] | None) -> str:
     text = f"{len(found)} of {len(report.columns)} columns changed: {names}{more}."
     first = min((c.since for c in found if c.since), default="")
     if first and first != report.window:
-        text += f" The longest of these has lasted since {first}."
+        text += (
+            f" It has been so since {first}."
+            if len(found) == 1
+            else f" The longest of these has lasted since {first}."
+        )
     return text
 
 
