@@ -18,8 +18,9 @@ import pytest
 from whylogs_oracle import exact
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.cluster import profile_dask
 from mlops_nb.monitoring.collect.sources import deal, find_pieces
-from mlops_nb.monitoring.profile import Profile, profile, profile_dask
+from mlops_nb.monitoring.profile import Profile, profile
 
 N = 12_000
 
