@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlops_nb.errors import MonitoringError
 from mlops_nb.files import file_name
 from mlops_nb.model import DriftState
 
@@ -11,11 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from mlops_nb.model import PerformancePoint
     from mlops_nb.monitoring.reference import Reference
     from mlops_nb.monitoring.settings import MonitoringSettings
     from mlops_nb.monitoring.store import StoredWindow
 
-__all__ = ["profile_path", "trailing_reference"]
+__all__ = ["check_names", "profile_path", "trailing_reference"]
 
 
 def profile_path(state: Path, model: str, window: str) -> Path:
@@ -46,3 +48,23 @@ def trailing_reference(
         [row.result.window for row in sound],
         settings=settings.drift,
     )
+
+
+def check_names(model: str, window: str, points: Sequence[PerformancePoint]) -> None:
+    """Refuse names that lead nowhere, and points of another window.
+
+    Raises
+    ------
+    MonitoringError
+        See above.
+    """
+    if not model or "/" in model or not window:
+        raise MonitoringError(
+            f'model "{model}" and window "{window}" need names, the model one without a slash',
+            where="monitoring",
+        )
+    for point in points:
+        if point.window != window:
+            raise MonitoringError(
+                f'a point of window "{point.window}" was given for "{window}"', where=model
+            )

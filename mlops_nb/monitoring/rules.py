@@ -220,7 +220,8 @@ def _duration(steps: int) -> str:
     """Write a time as Prometheus' humanizeDuration does."""
     days, rest = divmod(steps * _STEP * 60, 86_400)
     hours, rest = divmod(rest, 3600)
-    return f"{days}d {hours}h {rest // 60}m {rest % 60}s"
+    parts = [f"{days}d"] * (days > 0) + [f"{hours}h"] * (days + hours > 0)
+    return " ".join([*parts, f"{rest // 60}m", f"{rest % 60}s"])
 
 
 def _dump(document: dict[str, object]) -> str:
