@@ -162,7 +162,7 @@ class TreeView:
 
     def render(self) -> RenderableType:
         """Return the tree as it stands."""
-        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
         names = self._shown()
         rows = [self._cells(name, self._state.rows[name]) for name in names]
         for place, justify in enumerate(_JUSTIFY):
@@ -174,6 +174,7 @@ class TreeView:
                 no_wrap=True,
                 overflow="ellipsis",
                 min_width=None if last else needed,
+                ratio=1 if last else None,
             )
         for cells in rows:
             grid.add_row(*cells)

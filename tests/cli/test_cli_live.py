@@ -57,8 +57,9 @@ def test_long_reasons_never_push_names_off_a_narrow_screen() -> None:
     view = TreeView(Console(), DIAMOND)
     view(event(EventKind.PLAN, items=[{"task": "b", "why": "because of this and that " * 20}]))
     lines = shown(view).splitlines()
-    assert lines[1].startswith("├─ b     · pending")
-    assert lines[1].endswith("…")
+    assert lines[1].startswith("├─ b")
+    assert "· pending" in lines[1]
+    assert lines[1].rstrip().endswith("…")
 
 
 def test_tree_of_many_tasks_fits_the_screen_and_keeps_what_moves() -> None:
@@ -78,8 +79,8 @@ def test_lines_tell_retries_and_ends_without_colour() -> None:
     view(event(EventKind.TASK_RETRY, "a", attempt=1, delay=2.0))
     view(event(EventKind.TASK_FINISHED, "a", status="succeeded", started=98.0, ended=100.0))
     assert out.getvalue().splitlines() == [
-        "· pending     a  again in 2.0 s",
-        "✓ succeeded   a  2.0 s",
+        "· pending    a  again in 2.0 s",
+        "✓ succeeded  a  2.0 s",
     ]
 
 
