@@ -26,6 +26,14 @@ import jsonschema
 check = jsonschema.FormatChecker()
 assert check.conforms("http://example.org/ä", "iri"), "the check works when it is asked for"
 assert not check.conforms("http://exa mple", "iri")
+for name in ("requests", "pyarrow", "pyarrow.fs"):
+    assert name not in sys.modules, name
+from papermill import iorw
+assert iorw.requests.get.__module__ == "requests.api"
+selector = iorw.FileSelector("/tmp")
+import pyarrow.fs, requests
+assert isinstance(selector, pyarrow.fs.FileSelector)
+assert requests is sys.modules["requests"] is not iorw.requests
 print("whole")
 """
 

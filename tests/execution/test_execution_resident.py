@@ -184,6 +184,23 @@ def test_a_client_that_dies_takes_its_kernels_along(tmp_path: Path, state: Path)
     assert until(idle)
 
 
+def test_one_zygote_serves_whoever_wants_no_more_than_it_has(tmp_path: Path, state: Path) -> None:
+    def imported(*preload: str) -> tuple[int, str]:
+        connection = connect_server(state, preload)
+        assert connection is not None
+        code = "import os, sys; os.getppid(), [n in sys.modules for n in ('numpy', 'fractions')]"
+        with connection:
+            pid, names = eval(run(tmp_path, code, zygote=connection).text(0))
+        return pid, names
+
+    first, _ = imported("numpy")
+    assert imported("decimal") == (first, [True, False])
+    more, names = imported("fractions")
+    assert more != first
+    assert names == [True, True]  # and what the first one had
+    assert imported("numpy", "fractions") == (more, [True, True])
+
+
 def test_an_older_servers_kernels_are_not_used(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

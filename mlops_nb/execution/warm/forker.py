@@ -96,6 +96,8 @@ class Zygote:
             why = watch.objection("".join(stream.waiting() for stream in self._app.streams))
             if why:
                 return {"unsafe": [name, why]}
+        # Made here and not in each child: to read a name is to copy the page that it lies on.
+        self._app.known = set(sys.modules)
         tops = {name.partition(".")[0] for name in set(sys.modules) - known}
         tops -= sys.stdlib_module_names  # these come before any folder of the user's
         self._added = {k: v for k, v in os.environ.items() if before.get(k) != v}
@@ -203,9 +205,8 @@ class Zygote:
         except (OSError, ValueError) as error:
             kernel_app.failed(child.socket, f"{type(error).__name__}: {error}")
             os._exit(1)
-        known = set(sys.modules)
         self._app.run(child.socket, child.files[:2], null)
-        leave(known)
+        leave(self._app.known)
 
 
 def _kill(pid: int) -> None:
