@@ -1,0 +1,81 @@
+"""Tells whether the process that wrote a record is still the one that carries its number."""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import cache
+from pathlib import Path
+
+from mlops_nb.model import Record
+
+__all__ = ["Owner", "boot_id", "is_alive", "me", "process_started"]
+
+
+class Owner(Record, frozen=True, kw_only=True):
+    """One process of one machine since one boot."""
+
+    host: str
+    boot_id: str
+    pid: int
+    started: float
+    """See `process_started`."""
+
+
+@cache
+def boot_id() -> str:
+    """Return what names this boot of the machine; empty where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def process_started(pid: int) -> float | None:
+    """Return when a process started; ``None`` where there is none, or only its zombie.
+
+    Returns
+    -------
+    float or None
+        Seconds since the boot on Linux (a clock that nobody sets), since the epoch elsewhere.
+    """
+    if Path("/proc/self/stat").exists():
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        # The command's name stands in parentheses and may hold anything, so count from its end.
+        fields = stat.rpartition(")")[2].split()
+        if fields[0] in "ZX":
+            return None
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return float(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def me() -> Owner:
+    """Return this process."""
+    pid = os.getpid()
+    return Owner(
+        host=socket.gethostname(),
+        boot_id=boot_id(),
+        pid=pid,
+        started=process_started(pid) or 0.0,
+    )
+
+
+def is_alive(owner: Owner) -> bool | None:
+    """Return whether a process still lives; ``None`` where another machine would have to say."""
+    if owner.host != socket.gethostname():
+        return None
+    if owner.boot_id != boot_id():
+        return False
+    started = process_started(owner.pid)
+    return started is not None and abs(started - owner.started) < 0.05

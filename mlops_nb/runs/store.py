@@ -1,0 +1,409 @@
+"""Keeps the runs of a project: ``.mlops/runs/<id>/`` with ``run.json`` and ``events.jsonl``.
+
+A run's folder appears whole, with its facts and its first event. While the run goes on, its events
+are the only truth; once it has ended, ``summary.json`` holds what they add up to, so that a
+thousand runs are listed without reading a thousand logs.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlops_nb.errors import RunError, nearest
+from mlops_nb.files import sync_folder, write_whole
+from mlops_nb.model import (
+    Event,
+    EventKind,
+    Json,
+    Record,
+    Run,
+    RunFacts,
+    RunStatus,
+    decode,
+    encode,
+    to_builtins,
+)
+from mlops_nb.processes import Owner, is_alive, me
+from mlops_nb.runs.fold import Folding, fold
+from mlops_nb.runs.log import EventLog, EventReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["RunStore", "RunWriter", "new_run_id"]
+
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_POLL = 0.04
+"""Seconds between two looks at a log that somebody follows."""
+_id_lock = threading.Lock()
+_last_id_time = 0
+
+
+class _Summary(Record, frozen=True, kw_only=True):
+    """What ``summary.json`` holds."""
+
+    log_size: int
+    """Bytes of the log it was made from; a log of another size makes it void."""
+    run: Run
+
+
+def new_run_id() -> str:
+    """Return an id such as ``20261123-074014-k3z9qd``: ids sort by time, two never agree.
+
+    The last part counts the fraction of the second (four characters) and ends at random (two).
+    """
+    global _last_id_time
+    with _id_lock:
+        micros = max(time.time_ns() // 1000, _last_id_time + 1)
+        _last_id_time = micros
+    seconds, fraction = divmod(micros, 1_000_000)
+    digits = ""
+    for _ in range(4):
+        fraction, digit = divmod(fraction, 36)
+        digits = _ALPHABET[digit] + digits
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
+    return stamp + "-" + digits + secrets.choice(_ALPHABET) + secrets.choice(_ALPHABET)
+
+
+class RunWriter:
+    """Writes one run; an `EventSink`. Made by `RunStore.create`."""
+
+    def __init__(self, folder: Path, facts: RunFacts, log: EventLog, folding: Folding) -> None:
+        self.folder = folder
+        self._facts = facts
+        self._log = log
+        self._folding = folding
+        self._lock = threading.RLock()
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._facts.id
+
+    @property
+    def facts(self) -> RunFacts:
+        """The run's facts."""
+        return self._facts
+
+    def emit(self, kind: EventKind, task: str = "", **data: Json) -> Event:
+        """Append one event and return it.
+
+        Raises
+        ------
+        RunError
+            The run has ended, or the disk refuses the event.
+        """
+        with self._lock:
+            event = self._log.emit(kind, task, **data)
+            self._folding.add(event)
+        return event
+
+    def run(self) -> Run:
+        """Return the run as it stands."""
+        with self._lock:
+            return self._folding.run()
+
+    def amend(self, **changes: Json) -> RunFacts:
+        """Add facts that became known after the start, such as ``mlflow_run_id``.
+
+        Raises
+        ------
+        RunError
+            ``run.json`` cannot be written.
+        """
+        with self._lock:
+            self._facts = msgspec.structs.replace(self._facts, **changes)
+            self._folding.facts = self._facts
+            _write(self.folder / "run.json", encode(self._facts, indent=2))
+        return self._facts
+
+    def finish(self, status: RunStatus) -> Run:
+        """Say how the run ended, and close it.
+
+        Raises
+        ------
+        RunError
+            The run has ended before, or the disk refuses the event.
+        """
+        with self._lock:
+            self.emit(
+                EventKind.RUN_FINISHED,
+                status=status.value,
+                seconds=round(time.time() - self._facts.started, 3),
+            )
+            run = self._folding.run()
+            self.close()
+            _write(
+                self.folder / "summary.json",
+                encode(_Summary(log_size=self._log.size, run=run)),
+            )
+        return run
+
+    def close(self) -> None:
+        """Close the log without saying how the run ended; a second call does nothing."""
+        self._log.close()
+
+
+class RunStore:
+    """The runs below a project's state folder.
+
+    Parameters
+    ----------
+    state_dir
+        ``Project.state``; nothing is made there before the first run is created.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self.folder = Path(state_dir) / "runs"
+
+    def create(self, facts: RunFacts) -> RunWriter:
+        """Start a run: its folder appears with its facts and its first event.
+
+        Parameters
+        ----------
+        facts
+            As `mlops_nb.runs.facts.gather_facts` returns them; an empty ``id`` is filled in.
+
+        Raises
+        ------
+        RunError
+            The folder cannot be written, or a run of that id exists.
+        """
+        owner = me()
+        facts = msgspec.structs.replace(
+            facts,
+            id=facts.id or new_run_id(),
+            host=owner.host,
+            boot_id=owner.boot_id,
+            pid=owner.pid,
+            pid_started=owner.started,
+        )
+        final = self.folder / facts.id
+        draft = self.folder / f".new-{facts.id}-{secrets.token_hex(3)}"
+        try:
+            draft.mkdir(parents=True)
+            write_whole(draft / "run.json", encode(facts, indent=2))
+            log = EventLog(draft / "events.jsonl", facts.id)
+            brief = msgspec.structs.replace(facts, environment={}, input_digests={})
+            first = log.emit(EventKind.RUN_STARTED, **to_builtins(brief))
+            os.rename(draft, final)  # noqa: PTH104 - Path.replace would take an empty folder's place
+            sync_folder(self.folder)
+        except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise RunError(
+                f"the run cannot be recorded: {error}",
+                where=str(self.folder),
+                fix="check that the folder can be written to and that its disk has room",
+            ) from error
+        log.path = final / "events.jsonl"
+        folding = Folding(facts)
+        folding.add(first)
+        return RunWriter(final, facts, log, folding)
+
+    def ids(self) -> list[str]:
+        """Return every run's id, the newest first."""
+        try:
+            names = [path.name for path in self.folder.iterdir()]
+        except OSError:
+            return []
+        return sorted((name for name in names if not name.startswith(".")), reverse=True)
+
+    def find(self, run: str) -> str:
+        """Return a run's whole id.
+
+        Parameters
+        ----------
+        run
+            An id, the beginning or the end of just one, or ``latest``.
+
+        Raises
+        ------
+        RunError
+            No run or more than one is meant.
+        """
+        ids = self.ids()
+        if run in ids:
+            return run
+        if run == "latest":
+            if ids:
+                return ids[0]
+            raise RunError("there is no run yet", fix='start one with "mlops-nb run"')
+        found = [one for one in ids if run and (one.startswith(run) or one.endswith(run))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise RunError(
+                f'"{run}" may be any of {len(found)} runs: {", ".join(found[:3])}',
+                fix="give more of its id",
+            )
+        raise RunError(
+            f'no run is called "{run}"',
+            where=str(self.folder),
+            fix=nearest(run, ids[:50]) if len(ids) < 4 else 'see "mlops-nb runs list"',
+        )
+
+    def path(self, run: str) -> Path:
+        """Return a run's folder; raises `RunError` like `find`."""
+        return self.folder / self.find(run)
+
+    def facts(self, run: str) -> RunFacts:
+        """Return a run's facts.
+
+        Raises
+        ------
+        RunError
+            The run is unknown, or its ``run.json`` cannot be read.
+        """
+        path = self.path(run) / "run.json"
+        try:
+            return decode(path.read_bytes(), RunFacts)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise RunError(f"cannot be read: {error}", where=str(path)) from error
+
+    def get(self, run: str = "latest") -> Run:
+        """Return a run as it stands.
+
+        Parameters
+        ----------
+        run
+            An id, the beginning or the end of just one, or ``latest``.
+
+        Raises
+        ------
+        RunError
+            The run is unknown, or its record cannot be read.
+        """
+        return self._read(self.find(run))
+
+    def list(
+        self,
+        limit: int | None = None,
+        *,
+        status: RunStatus | None = None,
+        pipeline: str = "",
+        task: str = "",
+    ) -> tuple[Run, ...]:
+        """Return runs, the newest first; one whose record is damaged is left out.
+
+        Parameters
+        ----------
+        limit
+            At most so many; all by default.
+        status, pipeline, task
+            Only runs of that status, of that pipeline, with that task.
+        """
+        runs: list[Run] = []
+        for name in self.ids():
+            if limit is not None and len(runs) >= limit:
+                break
+            try:
+                run = self._read(name)
+            except RunError:
+                continue
+            if (
+                (status is None or run.status is status)
+                and (not pipeline or run.facts.pipeline == pipeline)
+                and (not task or any(one.task == task for one in run.tasks))
+            ):
+                runs.append(run)
+        return tuple(runs)
+
+    def events(self, run: str, *, since: int = 0) -> tuple[Event, ...]:
+        """Return a run's events so far.
+
+        Parameters
+        ----------
+        since
+            Only those with a greater ``seq``.
+
+        Raises
+        ------
+        RunError
+            The run is unknown, or its log is damaged before its last line.
+        """
+        events = EventReader(self.path(run) / "events.jsonl").read()
+        return tuple(event for event in events if event.seq > since)
+
+    def follow(self, run: str, *, since: int = 0) -> Iterator[Event]:
+        """Yield a run's events as they are written; ends with the run, also when it is lost.
+
+        Raises
+        ------
+        RunError
+            The run is unknown or was removed, or its log is damaged.
+        """
+        facts = self.facts(run)
+        reader = EventReader(self.folder / facts.id / "events.jsonl")
+        looks = 0
+        gone = False
+        while True:
+            for event in reader.read():
+                if event.seq > since:
+                    yield event
+                if event.kind is EventKind.RUN_FINISHED:
+                    return
+            if gone:
+                return
+            looks += 1
+            # The owner is looked at once a second, and the log once more after it was gone.
+            gone = looks % 25 == 0 and _is_gone(facts)
+            if not gone:
+                time.sleep(_POLL)
+
+    def remove(self, run: str) -> None:
+        """Delete a run's folder.
+
+        Raises
+        ------
+        RunError
+            The run is unknown, is still going on, or cannot be deleted.
+        """
+        found = self.get(run)
+        if found.status is RunStatus.RUNNING:
+            raise RunError(
+                "is still running",
+                where=f"run {found.id}",
+                fix=f"stop process {found.facts.pid} on {found.facts.host} first",
+            )
+        # Renamed first: what is listed is always whole.
+        grave = self.folder / f".old-{found.id}"
+        try:
+            os.replace(self.folder / found.id, grave)  # noqa: PTH105
+            shutil.rmtree(grave)
+        except OSError as error:
+            raise RunError(f"cannot be removed: {error}", where=f"run {found.id}") from error
+
+    def _read(self, name: str) -> Run:
+        folder = self.folder / name
+        log = folder / "events.jsonl"
+        try:
+            summary = decode((folder / "summary.json").read_bytes(), _Summary)
+            if log.stat().st_size == summary.log_size:
+                return summary.run
+        except (OSError, msgspec.MsgspecError):
+            # A run that goes on or was lost has none; a damaged one can be made again.
+            pass
+        facts = self.facts(name)
+        # Asked before the log is read: an owner that ends in between has written its last event.
+        lost = _is_gone(facts)
+        return fold(EventReader(log).read(), facts=facts, lost=lost)
+
+
+def _is_gone(facts: RunFacts) -> bool:
+    owner = Owner(host=facts.host, boot_id=facts.boot_id, pid=facts.pid, started=facts.pid_started)
+    return is_alive(owner) is False
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise RunError(f"cannot be written: {error}", where=str(path)) from error
