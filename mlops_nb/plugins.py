@@ -20,6 +20,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dask": "mlops_nb.execution.executors.dask:DaskExecutor",
     },
     "tracker": {"mlflow": "mlops_nb.tracking.mlflow:MlflowTracker"},
+    "exporter": {
+        "github": "mlops_nb.export.github:GithubExporter",
+    },
 }
 """The names shipped here, by kind, as ``module:attribute``; imported when asked for."""
 
