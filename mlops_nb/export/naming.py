@@ -15,12 +15,33 @@ __all__ = ["env_names", "identifier", "label", "safe_names", "title"]
 
 _RESERVED = frozenset(
     # Keys that GitLab takes for something else than a job.
-    "after-script artifacts before-script cache default image include pages services spec stages "
-    "types variables workflow "
-    # Words that YAML 1.1 reads as values.
-    "false nil no null off on true yes "
-    # Jobs that exporters add.
-    "mlops-nb-comment mlops-nb-drift mlops-nb-report".split()
+    [
+        "after-script",
+        "artifacts",
+        "before-script",
+        "cache",
+        "default",
+        "image",
+        "include",
+        "pages",
+        "services",
+        "spec",
+        "stages",
+        "types",
+        "variables",
+        "workflow",
+        "false",
+        "nil",
+        "no",
+        "null",
+        "off",
+        "on",
+        "true",
+        "yes",
+        "mlops-nb-comment",
+        "mlops-nb-drift",
+        "mlops-nb-report",
+    ]
 )
 _LIMIT = 40
 """Characters: a Kubernetes name has 63, of which a project's name and a pod's suffix take a part."""
