@@ -22,6 +22,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "tracker": {"mlflow": "mlops_nb.tracking.mlflow:MlflowTracker"},
     "exporter": {
         "github": "mlops_nb.export.github:GithubExporter",
+        "gitlab": "mlops_nb.export.gitlab:GitlabExporter",
     },
 }
 """The names shipped here, by kind, as ``module:attribute``; imported when asked for."""

@@ -126,8 +126,11 @@ class Work:
         words = ["python", "-m", "mlops_nb.export.carry", "pack", "--to", job.bundle]
         return shell_words([*words, *_names(job.tasks)])
 
-    def run(self, job: Job | None = None) -> str:
-        """Return the lines that run a job's tasks, or the whole pipeline, with the given parameters."""
+    def run(self, job: Job | None = None, after: str = "") -> str:
+        """Return the lines that run a job's tasks, or the whole pipeline, with the given parameters.
+
+        ``after`` is shell that follows the command on its line.
+        """
         lines = []
         if self.inputs:
             lines.append("set --")
@@ -138,14 +141,15 @@ class Work:
         rest = ' "$@"' if self.inputs else ""
         # Options come first: a task may be called like one.
         names = f" {shell_words(_names(job.tasks))}" if job else ""
-        lines.append(f"mlops-nb run{rest}{names}")
+        lines.append(f"mlops-nb run{rest}{names} {after}".rstrip(" "))
         return "\n".join(lines)
 
-    def summary(self, job: Job, to: str) -> str:
-        """Return the command that writes what happened as Markdown."""
-        return shell_words(
-            ["python", "-m", "mlops_nb.api.summary", "--title", job.title, "--to", to]
-        )
+    def summary(self, job: Job, to: str, metrics: str = "", junit: str = "") -> str:
+        """Return the command that writes what happened: Markdown, OpenMetrics text, JUnit XML."""
+        words = ["python", "-m", "mlops_nb.api.summary", "--title", job.title, "--to", to]
+        words += ["--metrics", metrics] if metrics else []
+        words += ["--junit", junit] if junit else []
+        return shell_words(words)
 
     def script(self, job: Job) -> str:
         """Return the whole of a job as POSIX shell: unpack, run, pack."""

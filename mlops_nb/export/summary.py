@@ -1,4 +1,4 @@
-"""Tells what a job's runs did, as Markdown for a CI system's summary or comment.
+"""Tells what a job's runs did in the forms that CI systems show: Markdown, OpenMetrics, JUnit.
 
 Whatever a notebook or an error says is shown as plain text: nothing in it becomes a link, an image,
 a mention or HTML.
@@ -6,6 +6,7 @@ a mention or HTML.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Run, TaskRun
 
-__all__ = ["markdown"]
+__all__ = ["junit", "markdown", "metrics"]
 
 _MARKS = {
     "succeeded": "✅",
@@ -87,3 +88,44 @@ def _block(text: str) -> str:
     if len(lines) > _LINES:
         lines = [*lines[:_LINES], f"... {len(lines) - _LINES} more lines"]
     return "".join(f"    {line}\n" for line in lines) + "\n"
+
+
+def metrics(runs: Iterable[Run]) -> str:
+    """Return the metrics of runs as OpenMetrics text; of two with one name the later one."""
+    values = {name: value for run in runs for name, value in run.metrics.items()}
+    lines = [
+        f"{re.sub(r'[^a-zA-Z0-9_:]', '_', name if name[:1].isalpha() else '_' + name)} {value!r}\n"
+        for name, value in values.items()
+    ]
+    return "".join(lines)
+
+
+def junit(runs: Iterable[Run], title: str = "") -> str:
+    """Return runs as JUnit XML: a task is a test case, so that a failing cell is shown as one."""
+    from xml.etree.ElementTree import Element, SubElement, tostring
+
+    suite = Element("testsuite", name=_xml(title) or "pipeline")
+    counts = {"tests": 0, "failures": 0, "skipped": 0}
+    for run in runs:
+        for task in run.tasks:
+            counts["tests"] += 1
+            case = SubElement(
+                suite, "testcase", name=_xml(task.task), classname=_xml(run.facts.pipeline)
+            )
+            case.set("time", f"{task.seconds or 0:.3f}")
+            if task.error is not None:
+                counts["failures"] += 1
+                failure = SubElement(case, "failure", type=_xml(task.error.name))
+                failure.set("message", _xml(task.error.message))
+                failure.text = _xml(f"{task.error.source}\n\n{task.error.traceback}")
+            elif task.status.value in ("skipped", "blocked", "cancelled"):
+                counts["skipped"] += 1
+                SubElement(case, "skipped", message=_xml(task.why))
+    for name, count in counts.items():
+        suite.set(name, str(count))
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(suite, encoding="unicode") + "\n"
+
+
+def _xml(text: str) -> str:
+    """Replace what XML 1.0 cannot hold in any form."""
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
