@@ -20,7 +20,14 @@ from mlops_nb.model.tasks import TaskPolicy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Project", "Settings", "TaskSettings", "find_project", "telemetry_off"]
+__all__ = [
+    "Project",
+    "Settings",
+    "TaskSettings",
+    "find_project",
+    "telemetry_off",
+    "telemetry_variables",
+]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -37,6 +44,11 @@ _TELEMETRY = {
 def telemetry_off() -> None:
     """Turn off the telemetry of every dependency; call it before any of them is imported."""
     os.environ.update(_TELEMETRY)
+
+
+def telemetry_variables() -> dict[str, str]:
+    """Return the variables that turn telemetry off, for the environment of other processes."""
+    return dict(_TELEMETRY)
 
 
 class TaskSettings(
@@ -96,7 +108,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     tasks: dict[str, TaskSettings] = {}
 
 
-_SECTIONS = ("gates", "monitoring", "alerts", "schedules", "export", "features", "serving")
+_SECTIONS = (
+    "gates",
+    "registry",
+    "monitoring",
+    "alerts",
+    "schedules",
+    "export",
+    "features",
+    "serving",
+)
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):

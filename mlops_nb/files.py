@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["sync_folder", "write_whole"]
+__all__ = ["file_name", "sync_folder", "write_whole"]
+
+
+def file_name(name: str) -> str:
+    """Return a name that may hold anything as one safe path segment; equal only for equal names."""
+    safe = quote(name, safe=" +,=@()")
+    if safe in ("", ".", ".."):
+        safe = "%" + safe
+    if len(safe) > 120:
+        safe = safe[:100] + "~" + hashlib.sha256(name.encode()).hexdigest()[:16]
+    return safe
 
 
 def write_whole(path: Path, data: bytes, *, durable: bool = False) -> None:

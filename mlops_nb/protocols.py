@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import threading
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from mlops_nb.model import Event, EventKind, Json, Pipeline, Run, RunFacts
+    from mlops_nb.model import Attempt, Event, EventKind, Json, Pipeline, Run, RunFacts, TaskRun
 
-__all__ = ["EventSink", "Exporter", "Notifier", "Tracker"]
+__all__ = ["EventSink", "Executor", "Exporter", "Notifier", "Tracker"]
 
 
 @runtime_checkable
@@ -19,6 +20,30 @@ class EventSink(Protocol):
 
     def emit(self, kind: EventKind, task: str = "", **data: Json) -> Event:
         """Append one event and return it with its ``seq`` and ``time``."""
+        ...
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Where tasks run: this machine, or a cluster."""
+
+    @property
+    def slots(self) -> float:
+        """Cores there are to fill."""
+        ...
+
+    def run(
+        self, attempt: Attempt, *, tell: Callable[..., object], cancel: threading.Event
+    ) -> TaskRun:
+        """Run one attempt to its end and say how it ended; called from a thread for each.
+
+        ``tell(kind, **data)`` passes on events of the task while it runs. When ``cancel`` is set
+        the task is ended, and its status says so. A failure is a status, not an exception.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what was started; no attempt is running any more."""
         ...
 
 

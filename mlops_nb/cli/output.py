@@ -15,7 +15,16 @@ from mlops_nb.model import RunStatus, TaskStatus, encode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MARKS", "console", "json_option", "print_json", "seconds", "since", "status_text", "table"]
+__all__ = [
+    "MARKS",
+    "console",
+    "json_option",
+    "print_json",
+    "seconds",
+    "since",
+    "status_text",
+    "table",
+]
 
 MARKS: dict[str, tuple[str, str]] = {
     "pending": ("·", "dim"),

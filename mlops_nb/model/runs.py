@@ -156,6 +156,8 @@ class RunFacts(Record, frozen=True, kw_only=True):
     trigger: str = "manual"
     parameters: dict[str, Json] = {}
     """Parameters given for this run, over those of the specification."""
+    resolved: dict[str, Json] = {}
+    """Every parameter's value: by name, or ``task.name`` where tasks disagree."""
     targets: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     user: str = ""

@@ -58,6 +58,8 @@ class Product(Record, frozen=True, kw_only=True):
     """False for relations in a database and other products without a path."""
     is_notebook: bool = False
     """True for the executed notebook (or its report) of a notebook task."""
+    exporter: str = ""
+    """For `is_notebook`: nbconvert's exporter (``html``, ``markdown``); ``ipynb`` for none."""
 
 
 class TaskPolicy(Record, frozen=True, kw_only=True):
@@ -89,21 +91,32 @@ class Task(Record, frozen=True, kw_only=True):
     """POSIX path relative to the project root, or a function's dotted path."""
     products: tuple[Product, ...] = ()
     upstream: tuple[str, ...] = ()
+    groups: dict[str, str] = {}
+    """For upstream tasks that were named by a pattern: the pattern by the task's name; their
+    products are handed on as ``upstream[pattern][task]``."""
     params: dict[str, Json] = {}
     """Parameters from the specification, placeholders resolved; without ``upstream`` and ``product``."""
     declared: tuple[Parameter, ...] = ()
     """What the notebook's parameters cell declares, without ``upstream`` and ``product``."""
+    has_parameters: bool = True
+    """False for a notebook without a cell tagged ``parameters``."""
     inputs: tuple[str, ...] = ()
     """Files outside the pipeline that the task reads; POSIX paths relative to the project root."""
     kernel: str = ""
     """The kernelspec a notebook asks for; empty for the default of its language."""
     language: str = "python"
+    cwd: str = ""
+    """Folder the task runs in, relative to the project root; empty for the root itself."""
+    export: dict[str, Json] = {}
+    """Keyword arguments for nbconvert's export."""
     group: str = ""
     """The grid this task belongs to; empty where it stands alone."""
     hooks: tuple[str, ...] = ()
     """Dotted paths of Ploomber hooks (``on_render``, ``on_finish``, ``on_failure``) as ``when:path``."""
     serialized: bool = False
     """True where Ploomber's serializer and unserializer handle the products."""
+    spec: dict[str, str] = {}
+    """Further keys of the specification that its result depends on, as text."""
     policy: TaskPolicy = TaskPolicy()
 
 

@@ -116,9 +116,12 @@ class Folding:
             )
         elif event.kind is EventKind.TASK_CELL:
             cells = self._cells.setdefault(name, [])
-            cells.append(
-                CellRun(index=data["index"], seconds=data["seconds"], peak_mb=data.get("peak_mb"))
-            )
+            if data.get("seconds") is not None:  # without, the cell has only begun
+                cells.append(
+                    CellRun(
+                        index=data["index"], seconds=data["seconds"], peak_mb=data.get("peak_mb")
+                    )
+                )
             task = msgspec.structs.replace(
                 task,
                 cells_done=len(cells),

@@ -1,0 +1,344 @@
+"""Plans and runs a pipeline, and says how its tasks stand."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlops_nb import plugins
+from mlops_nb.api.facts import (
+    expected_seconds,
+    input_digests,
+    product_metrics,
+    resolved_parameters,
+)
+from mlops_nb.config import Project, find_project, telemetry_off
+from mlops_nb.errors import ParameterError
+from mlops_nb.model import (
+    Action,
+    EventKind,
+    Json,
+    Pipeline,
+    Plan,
+    Record,
+    Run,
+    RunStatus,
+    TaskKind,
+    TaskStatus,
+)
+from mlops_nb.pipeline.load import load_pipeline
+from mlops_nb.pipeline.overrides import with_parameters
+from mlops_nb.pipeline.plan import make_plan
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mlops_nb.model import Event, TaskRun
+    from mlops_nb.protocols import Executor
+    from mlops_nb.runs.store import RunWriter
+
+__all__ = ["Outcome", "Prepared", "TaskState", "parse_parameters", "prepare", "run", "status"]
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that is planned and not started."""
+
+    project: Project
+    pipeline: Pipeline
+    plan: Plan
+    parameters: dict[str, Json] = {}
+    targets: tuple[str, ...] = ()
+    resumed_from: str = ""
+
+    @property
+    def is_noop(self) -> bool:
+        """Whether every task is up to date."""
+        return all(item.action is Action.SKIP for item in self.plan.items)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that has ended, and the folder that holds its records."""
+
+    run: Run
+    folder: Path
+
+
+class TaskState(Record, frozen=True, kw_only=True):
+    """How one task stands between runs."""
+
+    task: str
+    kind: TaskKind
+    action: Action
+    """What a run would do with it now."""
+    why: str
+    upstream: tuple[str, ...] = ()
+    last_status: TaskStatus | None = None
+    """How it ended in the last run that had it do something; ``None`` where it never ran."""
+    last_run: str = ""
+    last_ended: float | None = None
+    """Seconds since the epoch."""
+    last_seconds: float | None = None
+
+
+def parse_parameters(pairs: Sequence[str], file: str | Path | None = None) -> dict[str, Json]:
+    """Read parameters from ``NAME=VALUE`` texts and a YAML or JSON file; the texts win.
+
+    Values from texts stay text here: they get their type from the notebook that declares them.
+
+    Raises
+    ------
+    ParameterError
+        A text has no ``=``, or the file cannot be read or holds no mapping.
+    """
+    values: dict[str, Json] = {}
+    if file is not None:
+        import yaml
+
+        try:
+            loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError(f"cannot be read: {error}", where=str(file)) from error
+        except yaml.YAMLError as error:
+            raise ParameterError(f"is not valid YAML: {error}", where=str(file)) from error
+        if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
+            raise ParameterError(
+                "holds no parameters", where=str(file), fix="write one NAME: VALUE a line"
+            )
+        values.update(loaded)
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip():
+            raise ParameterError(f'"{pair}" is no parameter', fix="write it as NAME=VALUE")
+        values[name.strip()] = text
+    return values
+
+
+def prepare(
+    project: Project | Path | str | None = None,
+    *,
+    targets: Sequence[str] = (),
+    start_from: Sequence[str] = (),
+    parameters: Mapping[str, Json] | None = None,
+    force: bool = False,
+    cache: str | None = None,
+) -> Prepared:
+    """Load a project's pipeline and plan a run; nothing is run.
+
+    What an earlier run was about to put into place when it was killed is put there first.
+
+    Parameters
+    ----------
+    project
+        A project, its folder or its specification; by default the current folder's.
+    targets
+        Tasks to bring up to date with what they need; all by default.
+    start_from
+        Tasks to run anew together with everything below them.
+    parameters
+        Values for this run, checked against what the notebooks declare; text is converted.
+    force
+        Run also what is up to date.
+    cache
+        Folder or fsspec URL of the product cache; the project's by default.
+
+    Raises
+    ------
+    ProjectError
+        The project, its pipeline, a notebook or a parameter is wrong.
+    """
+    from mlops_nb.execution.cache import ProductCache
+    from mlops_nb.execution.recovery import recover
+
+    telemetry_off()
+    found = project if isinstance(project, Project) else find_project(project)
+    if cache is not None:
+        found = msgspec.structs.replace(
+            found, settings=msgspec.structs.replace(found.settings, cache=cache)
+        )
+    recover(found)
+    pipeline = load_pipeline(found)
+    given = dict(parameters or {})
+    if given:
+        pipeline = with_parameters(pipeline, given)
+    kept = ProductCache.of(found)
+    plan = make_plan(
+        found,
+        pipeline,
+        targets=targets,
+        start_from=start_from,
+        force=force,
+        cached=kept.has,
+    )
+    return Prepared(
+        project=found,
+        pipeline=pipeline,
+        plan=plan,
+        parameters=given,
+        targets=tuple(targets),
+    )
+
+
+def run(
+    prepared: Prepared,
+    *,
+    listener: Callable[[Event], None] | None = None,
+    jobs: int | None = None,
+    keep_going: bool = False,
+    timeout: float | None = None,
+    cold: bool = False,
+    executor: str | None = None,
+    address: str = "",
+    trigger: str = "manual",
+    cancel: threading.Event | None = None,
+) -> Outcome:
+    """Run what was prepared, and keep its record.
+
+    Parameters
+    ----------
+    prepared
+        What `prepare` returned.
+    listener
+        Called with each event, from the thread that emits it.
+    jobs
+        Tasks at a time; the project's setting, else the number of cores, by default.
+    keep_going
+        Go on with what does not need a failed task.
+    timeout
+        Seconds the whole run may take.
+    cold
+        Start every kernel afresh.
+    executor, address
+        Where tasks run (``local``, ``dask``), and the cluster's address.
+    trigger
+        What started the run: ``manual``, ``schedule``, ``drift`` ...
+    cancel
+        Ends the run when it is set; Ctrl-C does the same in the main thread.
+
+    Returns
+    -------
+    Outcome
+        The run as it ended. A failed task is no exception: the run's status tells.
+
+    Raises
+    ------
+    RunError
+        Another run is going on in this project, or the run's folder cannot be written.
+    TrackingError
+        The tracking store cannot be reached, and a notebook of this run needs it.
+    """
+    from mlops_nb.api.track import Tracking
+    from mlops_nb.execution.cache import ProductCache
+    from mlops_nb.execution.lock import project_lock
+    from mlops_nb.execution.runner import run_plan, status_of
+    from mlops_nb.runs.facts import gather_facts
+    from mlops_nb.runs.store import RunStore
+
+    project, settings = prepared.project, prepared.project.settings
+    facts = gather_facts(
+        root=project.root,
+        pipeline=project.name,
+        parameters=prepared.parameters,
+        targets=prepared.targets,
+        trigger=trigger,
+        resumed_from=prepared.resumed_from,
+        input_digests=input_digests(prepared.plan),
+    )
+    facts = msgspec.structs.replace(facts, resolved=resolved_parameters(prepared.pipeline))
+    with project_lock(project, facts.id), ExitStack() as stack:
+        store = RunStore(project.state)
+        # Before the run exists: what it was expected to take comes from the ones before.
+        expected = expected_seconds(store.list(limit=20))
+        writer = store.create(facts)
+        status = RunStatus.FAILED
+        try:
+            tracking = stack.enter_context(Tracking(facts, prepared, writer.folder))
+            tasks = run_plan(
+                project,
+                prepared.pipeline,
+                prepared.plan,
+                sink=_Tee(writer, listener),
+                run_dir=writer.folder,
+                run_id=facts.id,
+                jobs=settings.jobs if jobs is None else jobs,
+                keep_going=keep_going,
+                timeout=timeout,
+                cancel=cancel,
+                env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
+                cold=cold,
+                executor=_executor(executor or settings.executor, address, stack),
+                cache=ProductCache.of(project),
+                expected=expected,
+            )
+            status = status_of(tasks)
+            for name, value in product_metrics(prepared.pipeline, project.root).items():
+                writer.emit(EventKind.METRIC, name=name, value=value)
+        finally:
+            done = writer.finish(status)
+        tracked = tracking.finish(done)
+        if tracked:
+            done = msgspec.structs.replace(done, facts=writer.amend(mlflow_run_id=tracked))
+    return Outcome(run=done, folder=writer.folder)
+
+
+class _Tee:
+    """An event sink that also tells a listener."""
+
+    def __init__(self, writer: RunWriter, listener: Callable[[Event], None] | None) -> None:
+        self._writer = writer
+        self._listener = listener
+
+    def emit(self, kind: EventKind, task: str = "", **data: Json) -> Event:
+        """Append an event and pass it on."""
+        event = self._writer.emit(kind, task, **data)
+        if self._listener is not None:
+            self._listener(event)
+        return event
+
+
+def _executor(name: str, address: str, stack: ExitStack) -> Executor | None:
+    """Return a cluster's executor, closed with the run; ``None`` for this machine."""
+    if name == "local":
+        return None
+    made: Executor = plugins.find("executor", name)(address)
+    stack.callback(made.close)
+    return made
+
+
+def status(project: Project | Path | str | None = None) -> tuple[TaskState, ...]:
+    """Return how each task of a pipeline stands, in order.
+
+    Raises
+    ------
+    ProjectError
+        The project, its pipeline or a notebook is wrong.
+    """
+    from mlops_nb.runs.store import RunStore
+
+    prepared = prepare(project)
+    last: dict[str, tuple[str, TaskRun]] = {}
+    for run in RunStore(prepared.project.state).list(limit=50):
+        for task in run.tasks:
+            if task.attempt or task.status is TaskStatus.RESTORED:
+                last.setdefault(task.task, (run.id, task))
+    states = []
+    for known in prepared.pipeline.tasks:
+        item = prepared.plan[known.name]
+        run_id, ran = last.get(known.name, ("", None))
+        states.append(
+            TaskState(
+                task=known.name,
+                kind=known.kind,
+                action=item.action,
+                why=item.why,
+                upstream=known.upstream,
+                last_status=ran.status if ran else None,
+                last_run=run_id,
+                last_ended=ran.ended if ran else None,
+                last_seconds=ran.seconds if ran else None,
+            )
+        )
+    return tuple(states)

@@ -1,0 +1,174 @@
+"""Drives a kernel that is started afresh through its kernelspec, for any language."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+
+from mlops_nb.execution.control import is_runnable, kernel_environment
+from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
+from mlops_nb.model import TaskStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from mlops_nb.execution.papermill_engine import Manager
+
+__all__ = ["ColdClient"]
+
+_WORDS = 4096  # bytes of a dead kernel's last words
+_NO_LIMIT = 10**7  # seconds; the guard keeps the clocks
+
+
+class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
+    """nbclient's driver with an environment and a folder of its own, and a guard for its limits."""
+
+    def __init__(self, manager: Manager, **options: Any) -> None:
+        super().__init__(manager, iopub_timeout=_NO_LIMIT, **options)
+        self.control = manager.control
+        self._left = False
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by execute
+        self.on_cell_executed = self._note_exit
+
+    def execute(self, **_: Any) -> Any:
+        """Run every cell; what went wrong is found in ``control``."""
+        self.reset_execution_trackers()
+        with self._words:
+            _run(self._execute())
+        return self.nb
+
+    async def _execute(self) -> None:
+        control, job = self.control, self.control.job
+        self.km = self.create_kernel_manager()
+        try:
+            try:
+                await self.async_start_new_kernel(
+                    cwd=job.cwd or str(Path(job.notebook).parent),
+                    env=kernel_environment(job),
+                    stdout=self._words,
+                    stderr=self._words,
+                )
+                self._attach()
+                await self.async_start_new_kernel_client()
+            except (NoSuchKernel, RuntimeError, OSError) as error:
+                not_started(control, self.kernel_name, error)
+                return
+            await self._cells()
+            if control.status is None:
+                reply = await self.async_wait_for_reply(self.kc.kernel_info())
+                self.nb.metadata["language_info"] = reply["content"]["language_info"]
+        finally:
+            control.guard.detach()
+            self.set_widgets_metadata()
+            await self._end()
+
+    def _attach(self) -> None:
+        provisioner = self.km.provisioner
+        self.control.pid = pid = getattr(provisioner, "pid", None)
+
+        def send(number: int) -> None:
+            with suppress(OSError):
+                if pid is not None and hasattr(os, "killpg"):
+                    os.killpg(pid, number)
+                elif pid is not None:
+                    os.kill(pid, signal.SIGTERM)
+
+        self.control.guard.attach(
+            lambda: send(signal.SIGINT), lambda: send(getattr(signal, "SIGKILL", signal.SIGTERM))
+        )
+
+    async def _cells(self) -> None:
+        control, guard = self.control, self.control.guard
+        for index, cell in enumerate(self.nb.cells):
+            if not is_runnable(cell):
+                continue
+            if guard.fired():
+                stopped(control, None, "")
+                return
+            self.nb_man.cell_start(cell, index)
+            try:
+                await self.async_execute_cell(cell, index)
+            except CellExecutionError as error:
+                cell_failed(control, index, cell, error.ename, error.evalue)
+            except DeadKernelError:
+                await self._died(index, cell)
+            finally:
+                if control.status is not None:
+                    self.nb_man.cell_exception(cell, index)
+                self.nb_man.cell_complete(cell, index)
+            if self._left:
+                ask_exit(control, index, cell)
+            if guard.fired():
+                stopped(control, index, cell.source)
+            if control.status is not None:
+                return
+
+    async def _died(self, index: int, cell: Any) -> None:
+        process = getattr(self.km.provisioner, "process", None)
+        code = None if process is None else process.poll()
+        if self.control.guard.fired():
+            stopped(self.control, index, cell.source)
+            return
+        self.control.fail(
+            TaskStatus.DIED,
+            name="KernelDied",
+            message=how_it_died(code),
+            index=index,
+            source=cell.source,
+            traceback=self._last_words(),
+        )
+
+    def _last_words(self) -> str:
+        """Return the end of what the kernel's process wrote past its own streams, as crashes do."""
+        self._words.seek(0, os.SEEK_END)
+        self._words.seek(max(0, self._words.tell() - _WORDS))
+        lines = self._words.read().decode("utf-8", errors="replace").splitlines()
+        return "\n".join(line for line in lines if "[IPKernelApp]" not in line)
+
+    async def _note_exit(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
+        payload = execute_reply["content"].get("payload") or ()
+        self._left = any(item.get("source") == "ask_exit" for item in payload)
+
+    async def _end(self) -> None:
+        """Shut the kernel down; leave nothing of one that did not end by itself."""
+        if self.km is None:  # nbclient cleaned up after a start that failed
+            return
+        pid = self.control.pid
+        hard = self.control.status not in (None, TaskStatus.FAILED)
+        self.shutdown_kernel = "immediate" if hard else "graceful"
+        await self._async_cleanup_kernel()
+        if hard and pid is not None and hasattr(os, "killpg"):
+            with suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, in a thread of its own where this one has a running loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    failure: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            asyncio.run(work)
+        except BaseException as error:  # noqa: BLE001 - handed over to the waiting thread
+            failure.append(error)
+
+    thread = threading.Thread(target=body, name="mlops-nb cold kernel")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]

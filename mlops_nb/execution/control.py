@@ -1,0 +1,164 @@
+"""What one execution knows and collects while Papermill's engine drives it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from mlops_nb.execution.guard import Guard
+from mlops_nb.execution.jobs import CellProgress, NotebookJob
+from mlops_nb.model import CellRun, ErrorInfo, TaskStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Control", "is_runnable", "plain_text"]
+
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_SKIP = "skip-execution"
+
+
+def plain_text(text: str) -> str:
+    """Return a text without terminal colour codes."""
+    return _ANSI.sub("", text)
+
+
+def is_runnable(cell: Any) -> bool:
+    """Whether a cell is sent to the kernel."""
+    return (
+        cell["cell_type"] == "code"
+        and bool(cell["source"].strip())
+        and _SKIP not in cell["metadata"].get("tags", [])
+    )
+
+
+class Control:
+    """Links the engine to the caller: limits in, progress and the result out.
+
+    Parameters
+    ----------
+    job
+        What to execute.
+    guard
+        Ends the kernel when time is up.
+    on_cell
+        Told of each cell's begin and end.
+    injected
+        Index of the cell that was added to the notebook; ``None`` where there is none.
+    """
+
+    def __init__(
+        self,
+        job: NotebookJob,
+        guard: Guard,
+        *,
+        on_cell: Callable[[CellProgress], None] | None = None,
+        injected: int | None = None,
+    ) -> None:
+        self.job = job
+        self.guard = guard
+        self.kernel = ""
+        self.status: TaskStatus | None = None
+        self.error: ErrorInfo | None = None
+        self.failed: int | None = None
+        """Index of the failing cell in the notebook as it is executed."""
+        self.reached = 0
+        """Index of the first cell that was not begun."""
+        self.cells: list[CellRun] = []
+        self.total = 0
+        self.peak_mb: float | None = None
+        self.pid: int | None = None
+        self._on_cell = on_cell
+        self._injected = injected
+        self._began = 0.0
+        self._done = 0
+
+    def author_index(self, index: int) -> int | None:
+        """Return a cell's index in the notebook as its author sees it; ``None`` if it was injected."""
+        if self._injected is None or index < self._injected:
+            return index
+        return None if index == self._injected else index - 1
+
+    def begins(self, nb: Any) -> None:
+        """Count the cells."""
+        self.total = sum(
+            is_runnable(cell)
+            for index, cell in enumerate(nb["cells"])
+            if self.author_index(index) is not None
+        )
+
+    def cell_begins(self, index: int) -> None:
+        """Start a cell's clock and tell the caller."""
+        self.reached = index + 1
+        self._began = monotonic()
+        self.guard.cell_starts()
+        shown = self.author_index(index)
+        if self._on_cell is not None and shown is not None:
+            self._on_cell(CellProgress(index=shown, done=self._done, total=self.total))
+
+    def cell_ends(self, index: int) -> None:
+        """Stop a cell's clock and tell the caller."""
+        self.guard.cell_ends()
+        shown = self.author_index(index)
+        now, peak = self._memory()
+        if peak is not None:
+            self.peak_mb = max(peak, self.peak_mb or 0.0)
+        if shown is None:
+            return
+        self._done += 1
+        run = CellRun(index=shown, seconds=monotonic() - self._began, peak_mb=now)
+        self.cells.append(run)
+        if self._on_cell is not None:
+            self._on_cell(
+                CellProgress(
+                    index=shown,
+                    done=self._done,
+                    total=self.total,
+                    seconds=run.seconds,
+                    peak_mb=run.peak_mb,
+                )
+            )
+
+    def fail(
+        self,
+        status: TaskStatus,
+        *,
+        name: str,
+        message: str,
+        index: int | None,
+        source: str = "",
+        traceback: str = "",
+    ) -> None:
+        """Note why the notebook did not succeed; the first reason stands."""
+        if self.status is not None:
+            return
+        self.status = status
+        self.failed = index
+        self.error = ErrorInfo(
+            name=name,
+            message=plain_text(message),
+            cell=None if index is None else self.author_index(index),
+            source=source,
+            traceback=plain_text(traceback),
+        )
+
+    def _memory(self) -> tuple[float | None, float | None]:
+        """Return the kernel's resident set and its peak, MiB, as the operating system knows them."""
+        if self.pid is None:
+            return None, None
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return None, None
+        found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", status, re.MULTILINE))
+        if "VmRSS" not in found:
+            return None, None
+        return int(found["VmRSS"]) / 1024, int(found.get("VmHWM") or found["VmRSS"]) / 1024
+
+
+def kernel_environment(job: NotebookJob) -> dict[str, str]:
+    """Return the whole environment of a job's kernel."""
+    return {**os.environ, **job.env}

@@ -1,0 +1,152 @@
+"""Executes one notebook and says honestly how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from mlops_nb.errors import NotebookError
+from mlops_nb.execution.control import Control
+from mlops_nb.execution.guard import Guard
+from mlops_nb.execution.jobs import NotebookOutcome
+from mlops_nb.execution.light import import_papermill
+from mlops_nb.model import TaskStatus
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+
+    from mlops_nb.execution.jobs import CellProgress, NotebookJob
+    from mlops_nb.model import Json
+
+__all__ = ["ENGINE", "run_notebook"]
+
+ENGINE = "mlops-nb"
+"""The engine's name in Papermill's registry."""
+
+
+def run_notebook(
+    job: NotebookJob,
+    *,
+    zygote: Any = None,
+    on_cell: Callable[[CellProgress], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> NotebookOutcome:
+    """Execute a notebook through Papermill's engine interface and write the executed one.
+
+    Safe to call from several threads at once: nothing of the process is changed, the kernel alone
+    gets the job's folder and environment. The executed notebook is written whatever happens, and
+    its cells' states are true. A failure is an outcome, not an exception.
+
+    Parameters
+    ----------
+    job
+        What to execute, where to and within which limits.
+    zygote
+        Where warm kernels come from; without one the kernel starts cold.
+    on_cell
+        Called, in this thread, when a cell begins and when it ends.
+    cancel
+        Ends the execution when it is set: the kernel is interrupted, then killed. A
+        `mlops_nb.execution.jobs.Cancellation` acts at once, a plain event within 0.25 s.
+
+    Raises
+    ------
+    NotebookError
+        The notebook cannot be read.
+    """
+    began = monotonic()
+    engine = _engine()
+    nb = _prepare(job)
+    injected = _inject(nb, job)
+    kernel = job.kernel or nb.metadata.get("kernelspec", {}).get("name") or "python3"
+    with Guard(
+        timeout=job.timeout, cell_timeout=job.cell_timeout, grace=job.grace, cancel=cancel
+    ) as guard:
+        control = Control(job, guard, on_cell=on_cell, injected=injected)
+        control.kernel = "cold"
+        engine.execute_notebook(
+            nb,
+            kernel,
+            output_path=job.output,
+            progress_bar=False,
+            start_timeout=job.start_timeout,
+            control=control,
+        )
+    return NotebookOutcome(
+        status=control.status or TaskStatus.SUCCEEDED,
+        error=control.error,
+        kernel=control.kernel,
+        cells=tuple(control.cells),
+        cells_total=control.total,
+        peak_mb=control.peak_mb,
+        seconds=monotonic() - began,
+    )
+
+
+def _engine() -> Any:
+    """Return our engine, in Papermill's registry also where the package's metadata is not installed."""
+    registry = import_papermill().papermill_engines
+    from mlops_nb.execution.papermill_engine import MlopsEngine
+
+    registry.register(ENGINE, MlopsEngine)
+    return registry.get_engine(ENGINE)
+
+
+def _prepare(job: NotebookJob) -> Any:
+    """Read the notebook and give it the metadata that Papermill's format asks for."""
+    import nbformat
+
+    from mlops_nb.execution.mending import remove_banners
+
+    try:
+        nb = nbformat.read(job.notebook, as_version=4)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
+        raise NotebookError(f"cannot be read: {error}", where=job.notebook) from error
+    remove_banners(nb)
+    from papermill.version import version
+
+    nb.metadata.setdefault("papermill", nbformat.from_dict({}))  # type: ignore[no-untyped-call]
+    nb.metadata.papermill.update(
+        parameters=_jsonable(job.parameters),
+        environment_variables={},
+        version=version,
+        input_path=job.notebook,
+        output_path=job.output,
+    )
+    nb.metadata.papermill.setdefault("default_parameters", {})
+    for cell in nb.cells:
+        cell.metadata.setdefault("tags", [])
+    return nb
+
+
+def _jsonable(values: Mapping[str, Json]) -> Any:
+    """Return the values as JSON can hold them: what the metadata shows; the cell keeps the types."""
+    import json
+
+    with contextlib.suppress(TypeError, ValueError):
+        return json.loads(json.dumps(values, default=str))
+    return {name: repr(value) for name, value in values.items()}
+
+
+def _inject(nb: Any, job: NotebookJob) -> int | None:
+    """Add the cell that sets the parameters; return its index, or ``None`` where none was added."""
+    if not job.parameters:
+        return None
+    from nbformat.v4 import new_code_cell
+
+    lines = [f"{name} = {value!r}" for name, value in job.parameters.items()]
+    cell = new_code_cell(  # type: ignore[no-untyped-call]
+        "\n".join(["# Parameters", *lines]), metadata={"tags": ["injected-parameters"]}
+    )
+    if (nb.nbformat, nb.nbformat_minor) < (4, 5):
+        del cell["id"]
+    for index, known in enumerate(nb.cells):
+        if "injected-parameters" in known.metadata.tags:
+            nb.cells[index] = cell
+            return None
+    tagged = [i for i, known in enumerate(nb.cells) if "parameters" in known.metadata.tags]
+    at = tagged[0] + 1 if tagged else 0
+    nb.cells.insert(at, cell)
+    return at

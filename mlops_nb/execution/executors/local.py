@@ -1,0 +1,53 @@
+"""Runs tasks on this machine: notebooks in kernels, the rest in processes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from mlops_nb.execution.attempt import run_attempt
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from mlops_nb.model import Attempt, TaskRun
+
+__all__ = ["LocalExecutor", "cores"]
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class LocalExecutor:
+    """Runs tasks on this machine.
+
+    Parameters
+    ----------
+    jobs
+        Tasks of one core each at a time; the number of cores by default.
+    zygote
+        Where warm kernels come from; without one every kernel starts cold.
+    """
+
+    def __init__(self, *, jobs: int = 0, zygote: Any = None) -> None:
+        self._jobs = jobs if jobs > 0 else cores()
+        self._zygote = zygote
+
+    @property
+    def slots(self) -> float:
+        """Cores there are to fill."""
+        return float(self._jobs)
+
+    def run(
+        self, attempt: Attempt, *, tell: Callable[..., object], cancel: threading.Event
+    ) -> TaskRun:
+        """Run one attempt in the calling thread; see `mlops_nb.protocols.Executor`."""
+        return run_attempt(attempt, tell=tell, cancel=cancel, zygote=self._zygote)
+
+    def close(self) -> None:
+        """Do nothing: a zygote belongs to whoever made it."""

@@ -1,0 +1,142 @@
+"""The Papermill engine ``mlops-nb``: Papermill's interface and output format, honest status.
+
+Papermill's own manager marks every cell completed when a kernel dies or times out, and saves the
+whole notebook twice a cell; this one does neither. The engine is found by its entry point, so
+``papermill --engine mlops-nb`` uses it too.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from papermill.engines import NBClientEngine, NotebookExecutionManager
+
+from mlops_nb.execution.control import Control
+from mlops_nb.execution.guard import Guard
+from mlops_nb.execution.jobs import NotebookJob
+from mlops_nb.execution.mending import mend
+from mlops_nb.execution.saving import Saver
+
+__all__ = ["Manager", "MlopsEngine"]
+
+log = logging.getLogger("mlops_nb.kernels")
+log.addHandler(logging.NullHandler())  # nothing on stderr unless the application asks for it
+
+
+class Manager(NotebookExecutionManager):  # type: ignore[misc]
+    """Papermill's execution manager with few, atomic saves and a metadata that does not lie."""
+
+    def __init__(
+        self,
+        nb: Any,
+        control: Control,
+        *,
+        output_path: str | None,
+        log_output: bool = False,
+        progress_bar: bool | dict[str, Any] = False,
+    ) -> None:
+        super().__init__(
+            nb, output_path, log_output=log_output, progress_bar=progress_bar, autosave_cell_every=0
+        )
+        self.control = control
+        self.saver = Saver(None if output_path is None else Path(output_path))
+
+    def save(self, **_: Any) -> None:
+        """Write the notebook if a save is due."""
+        if self.saver.is_due():
+            self.saver.save(self.nb)
+
+    def autosave_cell(self) -> None:
+        """Write the notebook if a save is due, while a cell runs."""
+        if self.saver.is_due():
+            self.saver.forget()
+            self.saver.save(self.nb)
+
+    def notebook_start(self, **_: Any) -> None:
+        """Clear what earlier executions left, and write the notebook."""
+        self.control.begins(self.nb)
+        super().notebook_start()
+
+    def cell_start(self, cell: Any, cell_index: int | None = None, **_: Any) -> None:
+        """Mark a cell as running."""
+        self.saver.touch(cell_index or 0)
+        self.control.cell_begins(cell_index or 0)
+        super().cell_start(cell, cell_index)
+
+    def cell_complete(self, cell: Any, cell_index: int | None = None, **_: Any) -> None:
+        """Mark a cell as completed, unless it failed."""
+        self.saver.touch(cell_index or 0)
+        self.control.cell_ends(cell_index or 0)
+        super().cell_complete(cell, cell_index)
+
+    def notebook_complete(self, **_: Any) -> None:
+        """Write the notebook for the last time, with what really happened."""
+        self.end_time = self.now()
+        record = self.nb.metadata.papermill
+        record["end_time"] = self.end_time.isoformat()
+        record["duration"] = (self.end_time - self.start_time).total_seconds()
+        mend(self.nb, self.control)
+        self.complete_pbar()
+        self.cleanup_pbar()
+        self.saver.forget()
+        self.saver.save(self.nb)
+
+
+class MlopsEngine(NBClientEngine):  # type: ignore[misc]
+    """Executes notebooks in cold kernels through their kernelspec, or in warm ones."""
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: Any,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool | dict[str, Any] = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        *,
+        control: Control | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Execute a notebook; see ``papermill.engines.Engine``."""
+        if control is None:
+            job = NotebookJob(task="", notebook="", output=output_path or "", kernel=kernel_name)
+            control = Control(job, Guard())
+        manager = Manager(
+            nb, control, output_path=output_path, log_output=log_output, progress_bar=progress_bar
+        )
+        manager.notebook_start()
+        try:
+            cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **kwargs)
+        finally:
+            manager.notebook_complete()
+        return manager.nb
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: Manager,
+        kernel_name: str,
+        log_output: bool = False,
+        stdout_file: Any = None,
+        stderr_file: Any = None,
+        start_timeout: float = 60,
+        execution_timeout: float | None = None,
+        **_: Any,
+    ) -> None:
+        """Drive a kernel through the cells."""
+        from mlops_nb.execution.cold import ColdClient
+
+        client = ColdClient(
+            nb_man,
+            kernel_name=kernel_name,
+            startup_timeout=int(start_timeout),
+            timeout=execution_timeout,
+            log=log,
+            log_output=log_output,
+            stdout_file=stdout_file,
+            stderr_file=stderr_file,
+        )
+        client.execute()

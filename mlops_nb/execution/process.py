@@ -1,0 +1,154 @@
+"""Runs a task that is no notebook through Ploomber, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_nb.errors import ExecutionError
+from mlops_nb.execution.child import run_child
+from mlops_nb.execution.ending import how_it_died
+from mlops_nb.files import file_name, write_whole
+from mlops_nb.model import ErrorInfo, EventKind, TaskRun, TaskStatus, encode
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from mlops_nb.execution.child import ChildEnd
+    from mlops_nb.model import Attempt
+    from mlops_nb.pipeline.worker import RunAnswer, RunJob
+
+__all__ = ["run_hook", "run_process"]
+
+_TAIL = 4096
+"""Bytes of a task's output that its event and its error tell; the log has all."""
+_WORKER = "mlops_nb.pipeline.worker"
+
+
+def run_process(
+    attempt: Attempt, *, tell: Callable[..., object], cancel: threading.Event
+) -> TaskRun:
+    """Run one attempt at a function, script, statement or command.
+
+    Returns
+    -------
+    TaskRun
+        How it ended; its output is in the attempt's log.
+
+    Raises
+    ------
+    OSError
+        The process cannot be started.
+    """
+    from mlops_nb.pipeline.worker import RunJob
+
+    job = RunJob(
+        root=attempt.root,
+        spec=attempt.spec,
+        task=attempt.task.name,
+        params=attempt.task.params,
+        products=attempt.products,
+    )
+    answer, end = _call(attempt, job, attempt.log, cancel)
+    tail = _tail(Path(attempt.run_dir, attempt.log))
+    if tail:
+        tell(EventKind.TASK_LOG, text=tail)
+    status, error = _judge(attempt, answer, end, tail)
+    return TaskRun(
+        task=attempt.task.name,
+        status=status,
+        error=error,
+        peak_mb=end.peak_mb,
+    )
+
+
+def run_hook(attempt: Attempt, when: str, cancel: threading.Event) -> None:
+    """Call a notebook task's Ploomber hook.
+
+    Parameters
+    ----------
+    when
+        ``on_finish`` or ``on_failure``; nothing happens where the task has none.
+
+    Raises
+    ------
+    ExecutionError
+        The hook raised, or its process died.
+    """
+    if not any(hook.startswith(f"{when}:") for hook in attempt.task.hooks):
+        return
+    from mlops_nb.pipeline.worker import RunJob
+
+    job = RunJob(
+        root=attempt.root,
+        spec=attempt.spec,
+        task=attempt.task.name,
+        params=attempt.task.params,
+        products=attempt.products,
+        hooks_only=when,
+    )
+    log = f"logs/{file_name(attempt.task.name)}.{when}.log"
+    answer, end = _call(attempt, job, log, cancel)
+    status, error = _judge(attempt, answer, end, _tail(Path(attempt.run_dir, log)))
+    if status is not TaskStatus.SUCCEEDED:
+        raise ExecutionError(
+            f"its {when} hook did not succeed: {error.message if error else status.value}",
+            where=f'task "{attempt.task.name}"',
+            fix=f"see {log} in the run's folder",
+        )
+
+
+def _call(
+    attempt: Attempt, job: RunJob, log: str, cancel: threading.Event
+) -> tuple[RunAnswer | None, ChildEnd]:
+    from mlops_nb.pipeline.worker import environment, read_answer
+
+    folder = Path(attempt.run_dir, "jobs")
+    name = f"{file_name(attempt.task.name)}.{attempt.number}{job.hooks_only}"
+    request, answer = folder / f"{name}.json", folder / f"{name}.answer.json"
+    answer.unlink(missing_ok=True)
+    write_whole(request, encode(job))
+    end = run_child(
+        _WORKER,
+        ["run", str(request), str(answer)],
+        cwd=Path(attempt.root),
+        env={**environment(), **attempt.env},
+        log=Path(attempt.run_dir, log),
+        timeout=attempt.task.policy.timeout,
+        cancel=cancel,
+    )
+    found = read_answer(answer)
+    request.unlink(missing_ok=True)
+    answer.unlink(missing_ok=True)
+    return found, end
+
+
+def _judge(
+    attempt: Attempt, answer: RunAnswer | None, end: ChildEnd, tail: str
+) -> tuple[TaskStatus, ErrorInfo | None]:
+    if end.cancelled:
+        return TaskStatus.CANCELLED, ErrorInfo(name="Cancelled", message="cancelled while it ran")
+    if end.timed_out:
+        text = f"the task took longer than {attempt.task.policy.timeout:g} s"
+        return TaskStatus.TIMED_OUT, ErrorInfo(name="Timeout", message=text, traceback=tail)
+    if answer is not None:
+        return answer.status, answer.error
+    if end.code < 0:
+        text = how_it_died(end.code).replace("the kernel", "the task's process")
+        return TaskStatus.DIED, ErrorInfo(name="ProcessDied", message=text, traceback=tail)
+    text = f"the task's process left with exit code {end.code} before the task was done"
+    return TaskStatus.EXITED, ErrorInfo(name="SystemExit", message=text, traceback=tail)
+
+
+def _tail(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", text).strip()

@@ -1,0 +1,145 @@
+"""Writes the executed notebook while it runs: whole at every moment, and seldom.
+
+A save replaces the file atomically. Saves are made when the notebook starts, at most once a second
+while it runs, and when it ends; only the cells that changed are turned into JSON again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Saver", "notebook_json", "replace_file"]
+
+_EVERY = 1.0  # seconds between saves while the notebook runs
+_SHARE = 0.1  # of the run's time that saving may take
+_TRANSIENT = ("orig_nbformat", "orig_nbformat_minor", "signature")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a text file so that readers see the old text or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(text)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+class Saver:
+    """Saves one notebook to one path.
+
+    Parameters
+    ----------
+    path
+        Where to; ``None`` saves nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._fragments: dict[int, tuple[Any, str]] = {}
+        self._next = 0.0
+
+    def touch(self, index: int) -> None:
+        """Say that a cell changed."""
+        self._fragments.pop(index, None)
+
+    def forget(self) -> None:
+        """Say that every cell may have changed."""
+        self._fragments.clear()
+
+    def is_due(self) -> bool:
+        """Whether a save may be made now."""
+        return self.path is not None and monotonic() >= self._next
+
+    def save(self, nb: Any) -> None:
+        """Write the notebook now."""
+        if self.path is None:
+            return
+        began = monotonic()
+        cells = ",\n".join(self._fragment(i, cell) for i, cell in enumerate(nb["cells"]))
+        replace_file(self.path, _document(nb, cells))
+        took = monotonic() - began
+        self._next = began + took + max(_EVERY, took / _SHARE)
+
+    def _fragment(self, index: int, cell: Any) -> str:
+        known = self._fragments.get(index)
+        if known is not None and known[0] is cell:
+            return known[1]
+        text = _indent(_dumps(_split_cell(cell)), 2)
+        self._fragments[index] = (cell, text)
+        return text
+
+
+def notebook_json(nb: Any) -> str:
+    """Return a notebook as the JSON text that Jupyter writes."""
+    return _document(nb, ",\n".join(_indent(_dumps(_split_cell(c)), 2) for c in nb["cells"]))
+
+
+def _document(nb: Any, cells: str) -> str:
+    rest = {key: nb[key] for key in nb if key not in ("cells", *_TRANSIENT)}
+    rest["metadata"] = {k: v for k, v in nb["metadata"].items() if k not in _TRANSIENT}
+    body = _dumps(rest)
+    # Keys are sorted and "cells" is the first, as in every notebook that nbformat writes.
+    return '{\n "cells": [' + (f"\n{cells}\n ]" if cells else "]") + "," + body[1:] + "\n"
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=_ascii)
+
+
+def _ascii(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("ascii")
+    raise TypeError(f"{type(value).__name__} in a notebook")
+
+
+def _indent(text: str, by: int) -> str:
+    # Line breaks inside strings are escaped, so every real one is JSON's own.
+    space = " " * by
+    return space + text.replace("\n", "\n" + space)
+
+
+def _split_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a cell with its long texts as lists of lines, the form notebooks have on disk."""
+    plain = {key: value for key, value in cell.items() if key != "metadata"}
+    plain["metadata"] = {k: v for k, v in cell["metadata"].items() if k != "trusted"}
+    plain["source"] = _lines(cell["source"])
+    if "outputs" in plain:
+        plain["outputs"] = [_split_output(output) for output in cell["outputs"]]
+    if "attachments" in plain:
+        plain["attachments"] = {k: _split_data(v) for k, v in cell["attachments"].items()}
+    return plain
+
+
+def _split_output(output: Mapping[str, Any]) -> dict[str, Any]:
+    plain = dict(output)
+    if output["output_type"] in ("execute_result", "display_data"):
+        plain["data"] = _split_data(output["data"])
+    elif output["output_type"] == "stream":
+        plain["text"] = _lines(output["text"])
+    return plain
+
+
+def _split_data(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {kind: value if _is_json(kind) else _lines(value) for kind, value in data.items()}
+
+
+def _is_json(kind: str) -> bool:
+    return kind == "application/json" or (
+        kind.startswith("application/") and kind.endswith("+json")
+    )
+
+
+def _lines(value: Any) -> Any:
+    return value.splitlines(True) if isinstance(value, str) else value

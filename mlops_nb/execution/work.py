@@ -1,0 +1,273 @@
+"""What is done for one task of a run: prepare, run, commit. Runs in the task's own thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from mlops_nb.errors import ExecutionError, MlopsNbError
+from mlops_nb.execution import commit
+from mlops_nb.execution.attempt import failure
+from mlops_nb.execution.convert import notebook_product
+from mlops_nb.execution.process import run_hook
+from mlops_nb.execution.recovery import Finisher
+from mlops_nb.execution.staging import Stage
+from mlops_nb.files import file_name
+from mlops_nb.model import Attempt, EventKind, TaskKind, TaskRun, TaskStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlops_nb.config import Project
+    from mlops_nb.execution.cache import ProductCache
+    from mlops_nb.execution.jobs import Cancellation
+    from mlops_nb.model import Fingerprint, Json, Pipeline, Plan, PlanItem, Task
+    from mlops_nb.protocols import EventSink, Executor
+
+__all__ = ["Work"]
+
+Stamp = tuple[object, ...]
+
+_NO_PRODUCT = "MissingProduct"
+"""What the worker calls a task that ended well without its product."""
+
+
+class Work:
+    """The tasks of one run, and what working on them takes."""
+
+    def __init__(
+        self,
+        *,
+        project: Project,
+        pipeline: Pipeline,
+        plan: Plan,
+        sink: EventSink,
+        run_dir: Path,
+        run_id: str,
+        executor: Executor,
+        env: Mapping[str, str],
+        cold: bool,
+        cache: ProductCache | None,
+    ) -> None:
+        self.project = project
+        self.pipeline = pipeline
+        self.plan = plan
+        self.tasks: dict[str, Task] = {task.name: task for task in pipeline.tasks}
+        self.items: dict[str, PlanItem] = {item.task: item for item in plan.items}
+        self.sink = sink
+        self.run_dir = run_dir
+        self.run_id = run_id
+        self.executor = executor
+        self.env = dict(env)
+        self.cold = cold
+        self.cache = cache
+        self.finisher = Finisher(project, pipeline)
+        self._abandoned = threading.Event()
+        self._keepers: list[threading.Thread] = []
+
+    def attempt(self, name: str, number: int, stop: Cancellation) -> TaskRun:
+        """Try one task once; its products are in place when the status is good.
+
+        Raises
+        ------
+        MlopsNbError, OSError
+            The task could not be prepared, or its products not be put into place.
+        """
+        task, item = self.tasks[name], self.items[name]
+        kinds = {reason.kind for reason in item.reasons}
+        fingerprint = item.fingerprint or self.finisher.fingerprint(name)
+        if number == 1 and "forced" not in kinds:
+            if item.fingerprint is None and self.finisher.is_current(task, fingerprint):
+                why = "what it depends on came out the same"
+                return _good(name, TaskStatus.SKIPPED, fingerprint, why)
+            restored = self._restore(task, fingerprint)
+            if restored is not None:
+                return restored
+        stage = Stage(self.project.root, self.run_dir, task)
+        stage.make()
+        before = {path: _stamp(stage.final(path)) for path in stage.products}
+        attempt = self._make_attempt(task, number, stage)
+        self.sink.emit(EventKind.TASK_STARTED, name, attempt=number)
+
+        def tell(kind: EventKind, **data: Json) -> object:
+            return self.sink.emit(kind, name, **data)
+
+        run = self.executor.run(attempt, tell=tell, cancel=stop)
+        if attempt.notebook and self._path(attempt.notebook).exists():
+            stage.mend(self._path(attempt.notebook))
+        try:
+            if run.error is not None and run.error.name == _NO_PRODUCT:
+                # Ploomber looks only where the product was redirected to.
+                self._check_products(task, stage, before)
+                run = replace(run, status=TaskStatus.SUCCEEDED, error=None)
+            if run.status is TaskStatus.SUCCEEDED:
+                landed = self._land(task, attempt, stage, before, fingerprint, stop)
+                run = replace(run, fingerprint=fingerprint.digest)
+                self._keep(task, fingerprint, landed)
+            else:
+                self._hook_after_failure(attempt, stop)
+        except (MlopsNbError, OSError) as error:
+            run = replace(run, status=TaskStatus.FAILED, error=failure(name, error).error)
+        if not (stage.folder / commit.COMMIT).exists():
+            commit.undo(stage.folder)
+        return _mended(run, stage)
+
+    def abandon(self) -> None:
+        """Commit nothing more: the run goes on without the tasks that are still running."""
+        self._abandoned.set()
+
+    def close(self) -> None:
+        """Wait for products on their way into the cache, and tidy up."""
+        for thread in self._keepers:
+            thread.join()
+        self.finisher.close()
+        commit.tidy(self.run_dir)
+
+    def _path(self, relative: str) -> Path:
+        return self.run_dir / relative
+
+    def _make_attempt(self, task: Task, number: int, stage: Stage) -> Attempt:
+        notebook = task.kind is TaskKind.NOTEBOOK
+        parameters: dict[str, Json] = {}
+        if notebook:
+            from mlops_nb.pipeline.params import task_parameters
+
+            parameters = task_parameters(
+                self.project, self.pipeline, task.name, products=stage.products
+            )
+        name = file_name(task.name)
+        return Attempt(
+            run=self.run_id,
+            task=task,
+            number=number,
+            root=str(self.project.root),
+            spec=str(self.project.spec),
+            run_dir=str(self.run_dir),
+            notebook=f"notebooks/{name}.ipynb" if notebook else "",
+            log=f"logs/{name}.log",
+            parameters=parameters,
+            products=stage.products,
+            env=self.env,
+            cold=self.cold,
+            max_output_mb=self.project.settings.max_output_mb,
+        )
+
+    def _land(
+        self,
+        task: Task,
+        attempt: Attempt,
+        stage: Stage,
+        before: Mapping[str, Stamp],
+        fingerprint: Fingerprint,
+        stop: Cancellation,
+    ) -> dict[str, Path]:
+        """Put an attempt's products in place; return them by the names the cache knows them by."""
+        if attempt.notebook:
+            for product in task.products:
+                if product.is_notebook:
+                    target = Path(stage.products[product.path])
+                    notebook_product(
+                        self._path(attempt.notebook), target, product.exporter, task.export
+                    )
+            run_hook(attempt, "on_finish", stop)
+        self._check_products(task, stage, before)
+        if self._abandoned.is_set():
+            raise ExecutionError("the run was abandoned", where=f'task "{task.name}"')
+        landed = stage.named()
+        record = commit.prepare(stage, run=self.run_id, fingerprint=fingerprint)
+        commit.commit(stage, record, self.finisher.finish)
+        return landed
+
+    def _check_products(self, task: Task, stage: Stage, before: Mapping[str, Stamp]) -> None:
+        for path in stage.missing():
+            stamp = _stamp(stage.final(path))
+            if not stamp or stamp == before[path]:
+                raise ExecutionError(
+                    f'ended without writing its product "{path}"',
+                    where=f'task "{task.name}"',
+                    fix='write to the path that "product" holds',
+                )
+            self.sink.emit(
+                EventKind.NOTE,
+                task.name,
+                level="warning",
+                text=f'"{path}" was written in place, where a failure can damage it; '
+                'write to the path that "product" holds',
+            )
+
+    def _hook_after_failure(self, attempt: Attempt, stop: Cancellation) -> None:
+        # A process runs its own; a cancelled run calls nothing more.
+        if attempt.notebook and not stop.is_set():
+            try:
+                run_hook(attempt, "on_failure", stop)
+            except MlopsNbError as error:
+                self.sink.emit(EventKind.NOTE, attempt.task.name, level="warning", text=str(error))
+
+    def _restore(self, task: Task, fingerprint: Fingerprint) -> TaskRun | None:
+        """Put a task's products in place from the cache; ``None`` where it has none of them."""
+        if self.cache is None or not self.cache.keeps(task):
+            return None
+        started = time.time()
+        stage = Stage(self.project.root, self.run_dir, task)
+        stage.make()
+        try:
+            if not self.cache.restore(fingerprint.digest, stage):
+                return None
+            record = commit.prepare(stage, run=self.run_id, fingerprint=fingerprint)
+            commit.commit(stage, record, self.finisher.finish)
+        finally:
+            if not (stage.folder / commit.COMMIT).exists():
+                commit.undo(stage.folder)
+        why = "its products were in the cache"
+        run = _good(task.name, TaskStatus.RESTORED, fingerprint, why)
+        return replace(run, started=started, ended=time.time())
+
+    def _keep(self, task: Task, fingerprint: Fingerprint, landed: Mapping[str, Path]) -> None:
+        """Copy a task's products into the cache, while the next tasks run already."""
+        cache = self.cache
+        if cache is None or not cache.keeps(task):
+            return
+
+        def body() -> None:
+            try:
+                cache.keep(task.name, fingerprint.digest, landed, run=self.run_id)
+            except MlopsNbError as error:
+                self.sink.emit(EventKind.NOTE, task.name, level="warning", text=str(error))
+
+        thread = threading.Thread(target=body, name=f"mlops-nb cache {task.name}", daemon=True)
+        self._keepers.append(thread)
+        thread.start()
+
+
+def _good(task: str, status: TaskStatus, fingerprint: Fingerprint, why: str) -> TaskRun:
+    return TaskRun(task=task, status=status, why=why, fingerprint=fingerprint.digest)
+
+
+def _stamp(path: Path) -> Stamp:
+    """Return what changes when a file or folder is written; empty where there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    own: Stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    if not path.is_dir():
+        return own
+    inside = sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(path))
+    return (*own, *inside)
+
+
+def _mended(run: TaskRun, stage: Stage) -> TaskRun:
+    """Show final paths in an error's texts."""
+    if run.error is None:
+        return run
+    error = replace(
+        run.error,
+        message=stage.mend_text(run.error.message),
+        traceback=stage.mend_text(run.error.traceback),
+    )
+    return replace(run, error=error)

@@ -1,0 +1,405 @@
+"""The monitor of a project: records windows, keeps alerts, tells how a model stands."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlops_nb.errors import MonitoringError, nearest
+from mlops_nb.model import (
+    Alert,
+    AlertState,
+    DriftState,
+    MonitorStatus,
+    PerformancePoint,
+    Severity,
+    WindowResult,
+)
+from mlops_nb.monitoring.advice import advise
+from mlops_nb.monitoring.alerts import Action, observe, replay
+from mlops_nb.monitoring.gap import gaps, skills
+from mlops_nb.monitoring.outbox import queue_changes
+from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
+from mlops_nb.monitoring.store import Store, StoredWindow
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mlops_nb.model import DriftReport
+    from mlops_nb.monitoring.alerts import Observation
+    from mlops_nb.monitoring.profile import Profile
+    from mlops_nb.monitoring.reference import Reference
+
+__all__ = ["Monitor"]
+
+
+class Monitor:
+    """Everything that is known of the monitored models of one project.
+
+    Parameters
+    ----------
+    state
+        The project's state folder; ``monitor.db`` and ``profiles/`` lie in it.
+    settings, alerts
+        ``[tool.mlops-nb.monitoring]`` and ``[tool.mlops-nb.alerts]``.
+    retrain
+        What ``retrain = true`` calls, with the model and the reason, outside any transaction and
+        at most once per cool-down.
+    """
+
+    def __init__(
+        self,
+        state: Path | str,
+        *,
+        settings: MonitoringSettings | None = None,
+        alerts: AlertSettings | None = None,
+        retrain: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self.state = Path(state)
+        self.settings = settings or MonitoringSettings()
+        self.alert_settings = alerts or AlertSettings()
+        self.store = Store(self.state / "monitor.db")
+        self._retrain = retrain
+
+    def record_window(
+        self,
+        model: str,
+        window: str,
+        profile: Profile,
+        *,
+        reference: Reference,
+        version: str = "",
+        performance: Sequence[PerformancePoint] = (),
+        expected: Mapping[str, float] | None = None,
+        importance: Mapping[str, float] | None = None,
+    ) -> WindowResult:
+        """Compare a window with its references, and keep what was found.
+
+        Recording a window again replaces it: the same call gives the same state.
+
+        Parameters
+        ----------
+        model
+            The monitored model's name.
+        window
+            The window's label; labels sort by time, as ``2013-07`` or ``2013-07-01`` do.
+        profile
+            The window's profile; kept under ``profiles/``.
+        reference
+            The model version's own reference. A trailing one of the latest windows without a
+            schema fault stands beside it where there are at least two.
+        version
+            The model version.
+        performance
+            Realised and estimated points of this window that are known already; points without
+            a window's label of their own are not accepted.
+        expected
+            The metrics to hold realised ones against; the reference's by default.
+        importance
+            Feature importances; the reference's by default.
+
+        Raises
+        ------
+        MonitoringError
+            A label is empty, a point is of another window, or the state cannot be written.
+        """
+        from mlops_nb.monitoring.drift import compare
+
+        _check(model, window, performance)
+        path = self.profile_path(model, window)
+        profile.write(path)
+        settings = self.settings.drift
+
+        def report(base: Reference, name: str) -> DriftReport:
+            return compare(
+                profile,
+                base,
+                window=window,
+                model=model,
+                version=version,
+                baseline=name,
+                importance=importance if importance is not None else reference.importance,
+                settings=settings,
+            )
+
+        reports = [report(reference, "pinned")]
+        trailing = self.trailing(model, window)
+        if trailing is not None:
+            reports.append(report(trailing, "trailing"))
+        with self.store.transaction() as db:
+            self.store.put_points(db, model, version, performance)
+            points = self.store.points(db, model, window=window)
+            wanted = dict(expected if expected is not None else reference.metrics)
+            row = StoredWindow(
+                result=WindowResult(
+                    model=model,
+                    window=window,
+                    version=version,
+                    rows=profile.rows,
+                    reports=tuple(reports),
+                    recorded=time.time(),
+                ),
+                observations=(),
+                expected=wanted,
+                profile=path.relative_to(self.state).as_posix(),
+            )
+            result, reason = self._settle(db, row, points)
+        self._act(model, reason)
+        return result
+
+    def record_performance(
+        self, model: str, window: str, performance: Sequence[PerformancePoint]
+    ) -> WindowResult:
+        """Add what became known of a window's performance, when its labels arrive late.
+
+        Raises
+        ------
+        MonitoringError
+            The window was never recorded.
+        """
+        _check(model, window, performance)
+        with self.store.transaction() as db:
+            row = self.store.window(db, model, window)
+            if row is None:
+                known = [w.result.window for w in self.store.windows(db, model)]
+                raise MonitoringError(
+                    f'window "{window}" was never recorded', where=model, fix=nearest(window, known)
+                )
+            self.store.put_points(db, model, row.result.version, performance)
+            points = self.store.points(db, model, window=window)
+            result, reason = self._settle(db, row, points)
+        self._act(model, reason)
+        return result
+
+    def _settle(
+        self, db: sqlite3.Connection, row: StoredWindow, points: Sequence[PerformancePoint]
+    ) -> tuple[WindowResult, str]:
+        """Write a window with its performance, replay the alerts, queue what is new to tell."""
+        result = row.result
+        found = gaps(points, row.expected, self.settings)
+        observations = observe(result.window, result.pinned, found, version=result.version)
+        result = msgspec.structs.replace(result, performance=tuple(points), gaps=found)
+        row = msgspec.structs.replace(row, result=result, observations=observations)
+        self.store.put_window(db, row)
+        seen = self.store.observations(db, result.model)
+        (result,) = _with_since([result], seen)
+        alerts, changes = replay(
+            result.model, seen, self.store.actions(db, result.model), settings=self.settings
+        )
+        reason = queue_changes(
+            self.store,
+            db,
+            model=result.model,
+            alerts=alerts,
+            changes=changes,
+            latest=max((o.window for o in seen), default=result.window),
+            settings=self.alert_settings,
+        )
+        return result, reason
+
+    def _act(self, model: str, reason: str) -> None:
+        """Start a retraining where one was claimed, after everything is safely written."""
+        if reason and self._retrain is not None:
+            self._retrain(model, reason)
+
+    def trailing(self, model: str, before: str) -> Reference | None:
+        """Return the reference of the windows just before one; ``None`` for fewer than two."""
+        from mlops_nb.monitoring.profile import Profile
+        from mlops_nb.monitoring.reference import Reference
+
+        if self.settings.trailing < 2:
+            return None
+        with self.store.reading() as db:
+            if db is None:
+                return None
+            rows = self.store.windows(db, model, before=before, last=2 * self.settings.trailing)
+        # A window with a broken column would teach that broken is natural.
+        sound = [
+            row
+            for row in rows
+            if row.profile
+            and (row.result.pinned is None or row.result.pinned.state is not DriftState.SCHEMA)
+            and (self.state / row.profile).is_file()
+        ][-self.settings.trailing :]
+        if len(sound) < 2:
+            return None
+        return Reference(
+            [Profile.read(self.state / row.profile) for row in sound],
+            [row.result.window for row in sound],
+            settings=self.settings.drift,
+        )
+
+    def profile_path(self, model: str, window: str) -> Path:
+        """Return where a window's profile is kept."""
+        return self.state / "profiles" / _safe(model) / f"{_safe(window)}.bin"
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names of the models that were ever monitored."""
+        with self.store.reading() as db:
+            return () if db is None else self.store.models(db)
+
+    def history(self, model: str, *, last: int = 0) -> tuple[WindowResult, ...]:
+        """Return a model's windows in their order; the latest `last` ones if asked."""
+        with self.store.reading() as db:
+            if db is None:
+                return ()
+            rows = self.store.windows(db, model, last=last)
+            seen = self.store.observations(db, model)
+        return _with_since([row.result for row in rows], seen)
+
+    def performance(self, model: str, *, version: str = "") -> tuple[PerformancePoint, ...]:
+        """Return a model's performance over all windows."""
+        with self.store.reading() as db:
+            return () if db is None else self.store.points(db, model, version=version)
+
+    def alerts(self, model: str, *, active: bool = True) -> tuple[Alert, ...]:
+        """Return a model's alerts, the active ones or all there ever were."""
+        with self.store.reading() as db:
+            if db is None:
+                return ()
+            found, _ = replay(
+                model,
+                self.store.observations(db, model),
+                self.store.actions(db, model),
+                settings=self.settings,
+            )
+        return tuple(alert for alert in found if alert.state.is_active or not active)
+
+    def status(self, model: str) -> MonitorStatus:
+        """Tell how a model stands after its latest window.
+
+        Raises
+        ------
+        MonitoringError
+            No window of it was ever recorded.
+        """
+        with self.store.reading() as db:
+            rows = () if db is None else self.store.windows(db, model)
+            if db is None or not rows:
+                known = () if db is None else self.store.models(db)
+                raise MonitoringError(
+                    f'no window of "{model}" was recorded yet',
+                    where="monitoring",
+                    fix=nearest(model, known) or 'record one with "mlops-nb monitor run"',
+                )
+            latest = rows[-1]
+            version = latest.result.version
+            points = self.store.points(db, model, version=version)
+        alerts = self.alerts(model)
+        known_windows = [p.window for p in points if p.kind == "realised"]
+        shown = max(known_windows) if known_windows else latest.result.window
+        judged = skills(points, latest.expected)
+        pinned = latest.result.pinned
+        return MonitorStatus(
+            model=model,
+            version=version,
+            window=latest.result.window,
+            windows=len(rows),
+            state=pinned.state if pinned else DriftState.INSUFFICIENT,
+            severity=max(
+                (a.severity for a in alerts if a.state is AlertState.OPEN),
+                key=lambda s: s.rank,
+                default=Severity.NONE,
+            ),
+            alerts=alerts,
+            performance=tuple(p for p in points if p.window == shown),
+            skills=judged,
+            advice=advise(latest.result, alerts, judged),
+            recorded=latest.result.recorded,
+        )
+
+    def acknowledge(self, alert: str, *, actor: str, reason: str = "") -> Alert:
+        """Note that someone looks after an alert.
+
+        Raises
+        ------
+        MonitoringError
+            There is no such active alert.
+        """
+        return self._do(Action(alert=alert, kind="acknowledge", actor=actor, reason=reason))
+
+    def snooze(self, alert: str, *, until: str, actor: str, reason: str = "") -> Alert:
+        """Silence an alert until a window.
+
+        Parameters
+        ----------
+        alert
+            Its id.
+        until
+            The first window in which it speaks again.
+        actor, reason
+            Who, and why.
+
+        Raises
+        ------
+        MonitoringError
+            There is no such active alert.
+        """
+        return self._do(Action(alert=alert, kind="snooze", actor=actor, reason=reason, until=until))
+
+    def _do(self, action: Action) -> Alert:
+        model = action.alert.partition("/")[0]
+        known = {alert.id: alert for alert in self.alerts(model)}
+        if action.alert not in known:
+            raise MonitoringError(
+                f'no active alert is called "{action.alert}"',
+                where=model,
+                fix=nearest(action.alert, known),
+            )
+        with self.store.transaction() as db:
+            self.store.put_action(db, model, msgspec.structs.replace(action, time=time.time()))
+        return next(alert for alert in self.alerts(model) if alert.id == action.alert)
+
+
+def _check(model: str, window: str, points: Sequence[PerformancePoint]) -> None:
+    if not model or "/" in model or not window:
+        raise MonitoringError(
+            f'model "{model}" and window "{window}" need names, the model one without a slash',
+            where="monitoring",
+        )
+    for point in points:
+        if point.window != window:
+            raise MonitoringError(
+                f'a point of window "{point.window}" was given for "{window}"', where=model
+            )
+
+
+def _with_since(
+    results: Sequence[WindowResult], observations: Sequence[Observation]
+) -> tuple[WindowResult, ...]:
+    """Say of each drifted column since which window it has been so without a break."""
+    bad: dict[tuple[str, str], dict[str, bool]] = {}
+    for seen in observations:
+        if seen.aspect in ("drift", "schema") and seen.bad is not None:
+            windows = bad.setdefault((seen.version, seen.subject), {})
+            windows[seen.window] = windows.get(seen.window, False) or seen.bad
+    told = []
+    for result in results:
+        if result.pinned is None:
+            told.append(result)
+            continue
+        columns = []
+        for column in result.pinned.columns:
+            since = ""
+            seen_in = bad.get((result.version, column.column), {})
+            for window in sorted(seen_in, reverse=True) if column.drifted else ():
+                if window <= result.window and not seen_in[window]:
+                    break
+                since = window if window <= result.window else since
+            columns.append(msgspec.structs.replace(column, since=since))
+        report = msgspec.structs.replace(result.pinned, columns=tuple(columns))
+        told.append(msgspec.structs.replace(result, reports=(report, *result.reports[1:])))
+    return tuple(told)
+
+
+def _safe(name: str) -> str:
+    """Return a name as one that is safe for a file; different names stay different."""
+    from hashlib import sha256
+
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".")[:80]
+    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"

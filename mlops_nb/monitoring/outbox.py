@@ -1,0 +1,150 @@
+"""Decides what is told to whom, and queues it in the same transaction that found it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from mlops_nb.model import AlertState, Message, Severity, Transition
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from mlops_nb.model import Alert
+    from mlops_nb.monitoring.settings import AlertSettings
+    from mlops_nb.monitoring.store import Store
+
+__all__ = ["queue_changes"]
+
+_RETRAIN_ASPECTS = ("drift", "performance", "concept")
+
+
+def queue_changes(
+    store: Store,
+    db: sqlite3.Connection,
+    *,
+    model: str,
+    alerts: Sequence[Alert],
+    changes: Mapping[str, Sequence[Transition]],
+    latest: str,
+    settings: AlertSettings,
+) -> str:
+    """Queue a message per notifier for each change that was not told before.
+
+    Filling in old windows tells nothing of alerts that are closed by now; an alert is told once
+    as opened, once for each severity it rises to, and as closed if it was told as opened.
+
+    Parameters
+    ----------
+    store, db
+        The store and its open transaction.
+    model
+        The monitored model.
+    alerts
+        All of them, as they stand now.
+    changes
+        What each window changed.
+    latest
+        The latest window.
+    settings
+        Who is told, from which severity on, and whether to retrain.
+
+    Returns
+    -------
+    str
+        Why a retraining was claimed; empty where none is due.
+    """
+    now = time.time()
+    standing = {alert.id: alert for alert in alerts}
+    reasons: list[str] = []
+    for window in sorted(changes):
+        for change in changes[window]:
+            alert = standing.get(change.alert.id)
+            if alert is None or not _is_news(store, db, model, change, alert, window, latest):
+                continue
+            if not store.announce(db, model, change.key):
+                continue
+            _queue(store, db, change, window, now, settings)
+            if (
+                change.change in ("opened", "escalated")
+                and change.alert.aspect in _RETRAIN_ASPECTS
+                and change.alert.severity.rank >= Severity(settings.retrain_severity).rank
+            ):
+                reasons.append(f"{change.alert.subject}: {change.alert.text}")
+    for alert in alerts:
+        # A snooze that ran out while its cause persists speaks once more.
+        if alert.state is AlertState.OPEN and alert.snoozed_until:
+            reminder = Transition(alert=alert, change=f"reminded {alert.snoozed_until}")
+            if store.announce(db, model, reminder.key):
+                _queue(store, db, reminder, latest, now, settings)
+    if not settings.retrain or not reasons:
+        return ""
+    reason = "; ".join(reasons[:3]) + (f" and {len(reasons) - 3} more" if len(reasons) > 3 else "")
+    claimed = store.claim_retraining(
+        db, model, reason, now=now, cool_down=settings.cool_down * 3600
+    )
+    return reason if claimed else ""
+
+
+def _is_news(
+    store: Store,
+    db: sqlite3.Connection,
+    model: str,
+    change: Transition,
+    alert: Alert,
+    window: str,
+    latest: str,
+) -> bool:
+    if change.change == "closed":
+        opened = (f"{alert.id}:opened:{severity.value}" for severity in Severity)
+        return window == latest and any(store.was_announced(db, model, key) for key in opened)
+    return alert.state.is_active and alert.state is not AlertState.SNOOZED
+
+
+def _queue(
+    store: Store,
+    db: sqlite3.Connection,
+    change: Transition,
+    window: str,
+    now: float,
+    settings: AlertSettings,
+) -> None:
+    alert = change.alert
+    subject = (
+        f"[{alert.severity.value}] {alert.model}: {alert.subject} {alert.aspect} {_word(change)}"
+    )
+    text = (
+        f"{alert.text}\n\nWindow {window}, bad since {alert.since}.\n"
+        f'Acknowledge: mlops-nb monitor ack "{alert.id}"'
+    )
+    payload = {
+        "key": change.key,
+        "alert": alert.id,
+        "change": _word(change),
+        "model": alert.model,
+        "subject": alert.subject,
+        "aspect": alert.aspect,
+        "severity": alert.severity.value,
+        "window": window,
+        "since": alert.since,
+        "text": alert.text,
+    }
+    for notifier in settings.notify:
+        if alert.severity.rank >= Severity(notifier.severity).rank:
+            store.put_message(
+                db,
+                Message(
+                    id=0,
+                    key=change.key,
+                    notifier=notifier.name or notifier.kind,
+                    subject=subject,
+                    text=text,
+                    payload=payload,
+                    due=now,
+                ),
+            )
+
+
+def _word(change: Transition) -> str:
+    return change.change.partition(" ")[0]

@@ -1,0 +1,369 @@
+"""Draws what monitoring found: one HTML page per window, and an overview; each stands alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_nb.errors import MonitoringError
+from mlops_nb.model import DriftState, Severity
+from mlops_nb.monitoring import svg
+from mlops_nb.monitoring.estimate import NOTE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from markupsafe import Markup
+
+    from mlops_nb.model import (
+        Alert,
+        ColumnDrift,
+        DriftReport,
+        PerformancePoint,
+        Skill,
+        WindowResult,
+    )
+
+__all__ = ["ModelView", "render_overview", "render_report", "render_window", "write_page"]
+
+_HEAT_ROWS, _CARDS, _TABLE = 40, 24, 200
+_METRICS = {
+    "auc": "Area under the ROC curve",
+    "positive_rate": "Share of positives",
+    "brier": "Brier score",
+    "log_loss": "Log loss",
+    "accuracy": "Accuracy",
+    "calibration_error": "Calibration error",
+    "precision": "Precision",
+    "recall": "Recall",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "bias": "Mean error",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelView:
+    """What a page shows of one model.
+
+    Parameters
+    ----------
+    history
+        The windows up to the one that is shown, in their order; the last one is shown.
+    alerts
+        The alerts to list; ``None`` leaves the section out.
+    performance
+        Points of all windows.
+    expected
+        The reference's metrics.
+    skills, advice
+        As `MonitorStatus` has them.
+    links
+        Addresses of other windows' pages, by label.
+    """
+
+    history: Sequence[WindowResult]
+    alerts: Sequence[Alert] | None = None
+    performance: Sequence[PerformancePoint] = ()
+    expected: Mapping[str, float] = field(default_factory=dict)
+    skills: Sequence[Skill] = ()
+    advice: Sequence[str] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+def render_report(report: DriftReport) -> str:
+    """Return the page of one comparison alone, as ``drift check`` writes it."""
+    from mlops_nb.model import WindowResult
+    from mlops_nb.monitoring.advice import advise
+
+    result = WindowResult(
+        model=report.model or "Comparison",
+        window=report.window or "current",
+        version=report.version,
+        rows=report.rows,
+        reports=(report,),
+    )
+    return render_window(ModelView(history=(result,), advice=advise(result)))
+
+
+def render_window(view: ModelView) -> str:
+    """Return the page of a model's latest window in `view`."""
+    return _page([_view(view, cards=True)], single=True)
+
+
+def render_overview(views: Sequence[ModelView]) -> str:
+    """Return one page on several models: how each stands, its heat map, alerts and performance."""
+    return _page([_view(view, cards=False) for view in views if view.history], single=False)
+
+
+def write_page(text: str, path: Path | str) -> Path:
+    """Write a page, all or nothing.
+
+    Raises
+    ------
+    MonitoringError
+        The file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise MonitoringError(f"cannot be written: {error}", where=str(path)) from error
+    return path
+
+
+def _page(views: list[dict[str, Any]], *, single: bool) -> str:
+    title = (
+        f"{views[0]['model']} · {views[0]['window']} · drift report"
+        if single and views
+        else "Monitoring overview"
+    )
+    return _template().render(views=views, single=single, title=title, estimate_note=NOTE)
+
+
+@lru_cache(maxsize=1)
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
+    result = view.history[-1]
+    report = result.pinned
+    columns = _ordered(report.columns) if report else []
+    drifted = [column for column in columns if column.drifted]
+    heat, hidden = _heat(view)
+    shown = drifted[:_CARDS] or columns[:4]
+    rest = [c for c in columns if c.state is not DriftState.OK or len(columns) <= _TABLE]
+    return {
+        "model": result.model,
+        "version": result.version,
+        "window": result.window,
+        "pill": _pill(report),
+        "verdict": _verdict(report),
+        "lead": _lead(report, view.alerts),
+        "figures": _figures(result, view.alerts),
+        "advice": list(view.advice) or ["Nothing to do."],
+        "heat": heat if len(view.history) > 1 else None,
+        "heat_hidden": hidden,
+        "alerts": view.alerts,
+        "charts": _charts(view),
+        "performance_notes": _notes(view),
+        "cards_title": f"What changed ({len(drifted)})"
+        if drifted
+        else "The most important columns",
+        "cards": [_card(column) for column in shown] if cards else [],
+        "reference_label": _span(report.reference_windows) if report else "",
+        "table": rest[:_TABLE] if cards else [],
+        "table_hidden": len(columns) - len(rest[:_TABLE]) if cards else 0,
+    }
+
+
+def _ordered(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
+    return sorted(
+        columns,
+        key=lambda c: (-c.severity.rank, not c.drifted, -c.importance * c.score, c.column),
+    )
+
+
+def _pill(report: DriftReport | None) -> str:
+    if report is None or report.state is DriftState.INSUFFICIENT:
+        return "insufficient"
+    if report.state is DriftState.OK:
+        return "ok"
+    if report.state is DriftState.SCHEMA:
+        return "schema"
+    return report.severity.value if report.severity is not Severity.NONE else "drift"
+
+
+def _verdict(report: DriftReport | None) -> str:
+    if report is None:
+        return "no data"
+    texts = {
+        DriftState.OK: "no drift",
+        DriftState.DRIFT: "drift",
+        DriftState.SCHEMA: "schema fault",
+        DriftState.INSUFFICIENT: "insufficient data",
+    }
+    return texts[report.state]
+
+
+def _lead(report: DriftReport | None, alerts: Sequence[Alert] | None) -> str:
+    if report is None:
+        return "This window was not compared with a reference."
+    found = report.drifted
+    if report.state is DriftState.INSUFFICIENT:
+        return f"{report.rows:,} rows are too few to decide anything."
+    if not found:
+        return f"All {len(report.columns)} columns are as in the reference" + (
+            " within what is natural between its windows."
+            if len(report.reference_windows) > 1
+            else "."
+        )
+    names = ", ".join(column.column for column in found[:4])
+    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+    text = f"{len(found)} of {len(report.columns)} columns changed: {names}{more}."
+    first = min((c.since for c in found if c.since), default="")
+    if first and first != report.window:
+        text += f" The longest of these has lasted since {first}."
+    return text
+
+
+def _figures(result: WindowResult, alerts: Sequence[Alert] | None) -> list[tuple[str, str]]:
+    report = result.pinned
+    found = [(f"{result.rows:,}", "rows in the window")]
+    if report is not None:
+        windows = len(report.reference_windows)
+        found.append(
+            (
+                f"{report.reference_rows:,}",
+                f"rows in the reference, {windows} window{'s' if windows != 1 else ''}",
+            )
+        )
+        found.append((f"{len(report.drifted)} of {len(report.columns)}", "columns drifted"))
+        found.append((f"{report.drift_share:.0%}", "of the importance drifted"))
+    if alerts is not None:
+        active = sum(alert.state.is_active for alert in alerts)
+        found.append((str(active), "active alerts"))
+    real = {p.metric: p for p in result.performance if p.kind == "realised"}
+    for metric in ("auc", "mae"):
+        if metric in real:
+            found.append((f"{real[metric].value:.3f}", f"realised {metric.upper()}"))
+    return found
+
+
+def _heat(view: ModelView) -> tuple[Markup | None, int]:
+    cells: dict[str, dict[str, svg.HeatCell]] = {}
+    rank: dict[str, float] = {}
+    for result in view.history:
+        for column in result.pinned.columns if result.pinned else ():
+            state = (
+                "insufficient" if column.state is DriftState.INSUFFICIENT else column.state.value
+            )
+            text = f"{column.column}, {result.window}: {column.state.value}"
+            text += f". {column.text}" if column.text else f", {column.score:.2f} of its threshold"
+            cells.setdefault(column.column, {})[result.window] = (state, column.score, text)
+            rank[column.column] = rank.get(column.column, 0.0) + (
+                (1 + column.severity.rank) if column.drifted else min(column.score, 1) * 0.01
+            ) * max(column.importance, 0.05)
+    if not cells:
+        return None, 0
+    names = sorted(cells, key=lambda name: (-rank[name], name))
+    windows = [result.window for result in view.history]
+    rows = [
+        (
+            name,
+            [
+                cells[name].get(window, ("none", 0.0, f"{name}, {window}: not there"))
+                for window in windows
+            ],
+        )
+        for name in names[:_HEAT_ROWS]
+    ]
+    picture = svg.heat_map(
+        rows,
+        windows,
+        name=f"Drift of {len(rows)} columns over {len(windows)} windows",
+        links=[view.links.get(window, "") for window in windows],
+    )
+    return picture, len(names) - len(rows)
+
+
+def _charts(view: ModelView) -> list[dict[str, Any]]:
+    windows = sorted({r.window for r in view.history} | {p.window for p in view.performance})
+    charts = []
+    for metric, title in _METRICS.items():
+        mine = sorted((p for p in view.performance if p.metric == metric), key=lambda p: p.window)
+        realised = [p for p in mine if p.kind == "realised"]
+        estimated = [p for p in mine if p.kind == "estimated"]
+        if not realised and (
+            not estimated or metric not in ("auc", "positive_rate", "brier", "mae")
+        ):
+            continue
+        last = (realised or estimated)[-1]
+        now = f"{last.window}: {last.value:.3f}"
+        if last.low is not None and last.high is not None:
+            now += f" ({last.low:.3f} – {last.high:.3f})"
+        charts.append(
+            {
+                "title": title,
+                "now": now,
+                "picture": svg.lines(
+                    realised,
+                    estimated,
+                    windows,
+                    name=f"{title} over time",
+                    reference=view.expected.get(metric),
+                ),
+            }
+        )
+    return charts
+
+
+def _notes(view: ModelView) -> list[tuple[str, str]]:
+    notes = [
+        ("" if skill.weak else "soft", skill.text[:1].upper() + skill.text[1:] + ".")
+        for skill in view.skills
+        if skill.metric in ("auc", "positive_rate", "mae")
+    ]
+    notes += [
+        ("", gap.text[:1].upper() + gap.text[1:] + ".")
+        for gap in view.history[-1].gaps
+        if gap.drifted
+    ]
+    return notes
+
+
+def _card(column: ColumnDrift) -> dict[str, Any]:
+    picture: Markup | None = None
+    name = f"{column.column}: reference against this window"
+    if column.overlay is not None:
+        text = _date if column.kind == "datetime" else None
+        picture = svg.overlay(column.overlay, name=name, text=text)
+    elif column.shares:
+        picture = svg.shares(column.shares, name=name)
+    facts = [column.kind]
+    if column.since:
+        facts.append(f"since {column.since}")
+    if column.segments:
+        facts.append(f"strongest in {', '.join(column.segments[:3])}")
+    if max(column.reference_null_rate, column.current_null_rate) > 0:
+        facts.append(f"missing {column.reference_null_rate:.1%} → {column.current_null_rate:.1%}")
+    if "psi" in column.measures:
+        facts.append(f"PSI {column.measures['psi']:.3f}")
+    if column.importance < 1:
+        facts.append(f"importance {column.importance:.2f}")
+    pill = column.severity.value if column.drifted else column.state.value
+    if column.state is DriftState.SCHEMA:
+        pill = "schema"
+    return {"column": column, "picture": picture, "facts": " · ".join(facts), "pill": pill}
+
+
+def _date(seconds: float) -> str:
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+    except (OverflowError, OSError, ValueError):
+        return f"{seconds:.4g}"
+
+
+def _span(labels: Sequence[str]) -> str:
+    if len(labels) <= 2:
+        return ", ".join(labels)
+    return f"{labels[0]} to {labels[-1]}, {len(labels)} windows"

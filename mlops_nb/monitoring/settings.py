@@ -1,0 +1,112 @@
+"""What a project may say about monitoring: ``[tool.mlops-nb.monitoring]`` and ``.alerts``."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["AlertSettings", "DriftSettings", "MonitoringSettings", "NotifierSettings"]
+
+
+class _Settings(
+    msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True
+):
+    pass
+
+
+class DriftSettings(_Settings, frozen=True, kw_only=True):
+    """How large a change must be before it is called drift; every one is the least, see `spread`."""
+
+    alpha: float = 0.01
+    """Share of false findings accepted among the columns (Benjamini-Hochberg)."""
+    spread: float = 3.0
+    """A threshold is at least the reference windows' own mean + this many standard deviations."""
+    min_rows: int = 100
+    """Values needed on both sides; fewer is "insufficient data"."""
+    max_categories: int = 25
+    """Whole numbers with at most this many distinct values are categories."""
+    ks: float = 0.05
+    """Largest difference of the distribution functions."""
+    wasserstein: float = 0.1
+    """Distance in robust standard deviations of the reference."""
+    jensen_shannon: float = 0.1
+    """Jensen-Shannon distance of the category shares."""
+    null_rate: float = 0.01
+    """Change of the share of missing values."""
+    infinities: float = 0.001
+    """Change of the share of infinite values."""
+    types: float = 0.01
+    """Share of values whose type changed."""
+    new_categories: float = 0.005
+    """Share of rows in categories the reference never saw."""
+    beyond: float = 0.005
+    """Share of values outside the reference's range."""
+    reach: float = 1.0
+    """How far outside it values lie, in lengths of the reference's range."""
+    distinct: float = 0.1
+    """Change of the number of distinct values, as a natural logarithm."""
+    new_values: float = 0.1
+    """Share of the distinct values that are new, where the reference shows how many usually are."""
+    volume: float = 0.5
+    """Change of the number of rows, as a natural logarithm."""
+    ignore: tuple[str, ...] = ()
+    """Columns that are not compared."""
+
+
+class MonitoringSettings(_Settings, frozen=True, kw_only=True):
+    """``[tool.mlops-nb.monitoring]``."""
+
+    drift: DriftSettings = DriftSettings()
+    trailing: int = 6
+    """Windows in the trailing baseline; 0 for none."""
+    open_after: int = 2
+    """An alert opens when this many of the last `open_of` windows were bad."""
+    open_of: int = 3
+    close_after: int = 2
+    """Clean windows after which it closes."""
+    segments: tuple[str, ...] = ()
+    """Columns by whose values windows are compared as well."""
+    metric_drop: float = 0.02
+    """How much worse than the reference a realised metric may be before it alarms."""
+    gap: float = 0.03
+    """How far realised and estimated performance may part before it is called concept drift."""
+    max_columns: int = 100
+    """Columns shown as Prometheus series; the most important ones first."""
+
+
+class NotifierSettings(_Settings, frozen=True, kw_only=True):
+    """``[[tool.mlops-nb.alerts.notify]]``; secrets are named by environment variable, never written."""
+
+    kind: str
+    """``webhook``, ``slack``, ``email`` or ``command``."""
+    name: str = ""
+    """The kind by default; must differ where one kind is used twice."""
+    url: str = ""
+    url_env: str = ""
+    """The environment variable that holds the URL."""
+    token_env: str = ""
+    """The environment variable with the bearer token (webhook) or password (email)."""
+    command: tuple[str, ...] = ()
+    """Program and arguments; the payload comes as JSON on standard input."""
+    host: str = "localhost"
+    port: int = 25
+    starttls: bool = False
+    user: str = ""
+    sender: str = ""
+    to: tuple[str, ...] = ()
+    timeout: float = 10.0
+    """Seconds."""
+    severity: str = "warning"
+    """The least severity that is sent."""
+
+
+class AlertSettings(_Settings, frozen=True, kw_only=True):
+    """``[tool.mlops-nb.alerts]``."""
+
+    notify: tuple[NotifierSettings, ...] = ()
+    retrain: bool = False
+    """Run the pipeline when a drift, performance or concept alert of `retrain_severity` opens."""
+    retrain_severity: str = "warning"
+    cool_down: float = 24.0
+    """Hours between two retrainings of one model."""
+    max_attempts: int = 20
+    """Deliveries tried before a message is given up."""

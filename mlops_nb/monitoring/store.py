@@ -1,0 +1,337 @@
+"""Keeps monitored windows, what people did about alerts, and messages to send: ``monitor.db``.
+
+SQLite, every change in one transaction. Alerts are not remembered but replayed from the windows
+(see `mlops_nb.monitoring.alerts`); the table of announced changes keeps them from being told twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from mlops_nb.errors import MonitoringError
+from mlops_nb.model import Message, PerformancePoint, Record, WindowResult, decode, encode
+from mlops_nb.monitoring.alerts import Action, Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+__all__ = ["Store", "StoredWindow"]
+
+R = TypeVar("R")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS windows (
+    model TEXT NOT NULL, window TEXT NOT NULL, version TEXT NOT NULL,
+    result TEXT NOT NULL, observations TEXT NOT NULL, expected TEXT NOT NULL,
+    profile TEXT NOT NULL, recorded REAL NOT NULL, PRIMARY KEY (model, window)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS points (
+    model TEXT NOT NULL, window TEXT NOT NULL, metric TEXT NOT NULL, kind TEXT NOT NULL,
+    version TEXT NOT NULL, point TEXT NOT NULL, PRIMARY KEY (model, window, metric, kind)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS actions (
+    id INTEGER PRIMARY KEY, model TEXT NOT NULL, action TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS announced (
+    model TEXT NOT NULL, key TEXT NOT NULL, time REAL NOT NULL, PRIMARY KEY (model, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL, notifier TEXT NOT NULL, subject TEXT NOT NULL,
+    text TEXT NOT NULL, payload TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+    due REAL NOT NULL, delivered REAL, error TEXT NOT NULL DEFAULT '', UNIQUE (key, notifier)
+);
+CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due) WHERE delivered IS NULL;
+CREATE TABLE IF NOT EXISTS retrainings (
+    id INTEGER PRIMARY KEY, model TEXT NOT NULL, time REAL NOT NULL, reason TEXT NOT NULL
+);
+"""
+_VERSION = 1
+
+
+class StoredWindow(Record, frozen=True, kw_only=True):
+    """One row of the windows table."""
+
+    result: WindowResult
+    observations: tuple[Observation, ...]
+    expected: dict[str, float] = {}
+    """The reference's metrics, so that labels can be judged when they arrive."""
+    profile: str = ""
+    """The profile's path relative to the state folder."""
+
+
+class Store:
+    """The database of one project's monitoring.
+
+    Parameters
+    ----------
+    path
+        ``monitor.db``; made when first written to.
+
+    Raises
+    ------
+    MonitoringError
+        The file cannot be opened, is no database, or was written by a later version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ready = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Open the database for one change: all of it is written, or nothing."""
+        connection = self._open()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise MonitoringError(f"cannot be written: {error}", where=str(self.path)) from error
+        finally:
+            connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection | None]:
+        """Open the database for reading; ``None`` where there is none yet."""
+        if not self.path.exists():
+            yield None
+            return
+        connection = self._open()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise MonitoringError(f"cannot be read: {error}", where=str(self.path)) from error
+        finally:
+            connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            if not self._ready:
+                self._prepare(connection)
+                self._ready = True
+        except (sqlite3.Error, OSError) as error:
+            raise MonitoringError(
+                f"cannot be opened: {error}",
+                where=str(self.path),
+                fix="move the file away to start afresh; profiles and references are kept elsewhere",
+            ) from error
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if found > _VERSION:
+            connection.close()
+            raise MonitoringError(
+                f"was written by a later version of mlops-nb (format {found})",
+                where=str(self.path),
+                fix="upgrade mlops-nb",
+            )
+        if found < _VERSION:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(
+                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_VERSION};COMMIT"
+            )
+
+    # Windows and points
+
+    def put_window(self, db: sqlite3.Connection, row: StoredWindow) -> None:
+        """Write a window over what was known of it."""
+        result = row.result
+        db.execute(
+            "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                result.model,
+                result.window,
+                result.version,
+                encode(result).decode(),
+                encode(row.observations).decode(),
+                encode(row.expected).decode(),
+                row.profile,
+                result.recorded,
+            ),
+        )
+
+    def window(self, db: sqlite3.Connection, model: str, window: str) -> StoredWindow | None:
+        """Return one window; ``None`` where it was never recorded."""
+        row = db.execute(
+            "SELECT result, observations, expected, profile FROM windows"
+            " WHERE model = ? AND window = ?",
+            (model, window),
+        ).fetchone()
+        return None if row is None else self._stored(row)
+
+    def windows(
+        self, db: sqlite3.Connection, model: str, *, before: str = "", last: int = 0
+    ) -> tuple[StoredWindow, ...]:
+        """Return a model's windows in their order.
+
+        Parameters
+        ----------
+        db
+            An open connection.
+        model
+            The monitored model.
+        before
+            Only windows before this one; all by default.
+        last
+            Only so many of the latest ones; all by default.
+        """
+        rows = db.execute(
+            "SELECT result, observations, expected, profile FROM windows"
+            " WHERE model = ? AND (? = '' OR window < ?) ORDER BY window DESC LIMIT ?",
+            (model, before, before, last or -1),
+        ).fetchall()
+        return tuple(self._stored(row) for row in reversed(rows))
+
+    def observations(self, db: sqlite3.Connection, model: str) -> list[Observation]:
+        """Return what every window of a model says, in the windows' order."""
+        rows = db.execute(
+            "SELECT observations FROM windows WHERE model = ? ORDER BY window", (model,)
+        ).fetchall()
+        return [seen for (text,) in rows for seen in self._read(text, tuple[Observation, ...])]
+
+    def models(self, db: sqlite3.Connection) -> tuple[str, ...]:
+        """Return the names of the monitored models."""
+        rows = db.execute("SELECT DISTINCT model FROM windows ORDER BY model").fetchall()
+        return tuple(name for (name,) in rows)
+
+    def put_points(
+        self,
+        db: sqlite3.Connection,
+        model: str,
+        version: str,
+        points: Iterable[PerformancePoint],
+    ) -> None:
+        """Write performance over what was known of the same window and metric."""
+        db.executemany(
+            "INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?, ?)",
+            [(model, p.window, p.metric, p.kind, version, encode(p).decode()) for p in points],
+        )
+
+    def points(
+        self, db: sqlite3.Connection, model: str, *, window: str = "", version: str = ""
+    ) -> tuple[PerformancePoint, ...]:
+        """Return a model's performance, in the windows' order; of one window or version if asked."""
+        rows = db.execute(
+            "SELECT point FROM points WHERE model = ? AND (? = '' OR window = ?)"
+            " AND (? = '' OR version = ?) ORDER BY window, metric, kind",
+            (model, window, window, version, version),
+        ).fetchall()
+        return tuple(self._read(text, PerformancePoint) for (text,) in rows)
+
+    # People
+
+    def put_action(self, db: sqlite3.Connection, model: str, action: Action) -> None:
+        """Add what a person did."""
+        db.execute(
+            "INSERT INTO actions (model, action) VALUES (?, ?)", (model, encode(action).decode())
+        )
+
+    def actions(self, db: sqlite3.Connection, model: str) -> tuple[Action, ...]:
+        """Return what people did, in the order in which they did it."""
+        rows = db.execute("SELECT action FROM actions WHERE model = ? ORDER BY id", (model,))
+        return tuple(self._read(text, Action) for (text,) in rows.fetchall())
+
+    # Messages
+
+    def announce(self, db: sqlite3.Connection, model: str, key: str) -> bool:
+        """Note that a change is being told; false where it was told before."""
+        cursor = db.execute(
+            "INSERT OR IGNORE INTO announced VALUES (?, ?, ?)", (model, key, time.time())
+        )
+        return cursor.rowcount > 0
+
+    def was_announced(self, db: sqlite3.Connection, model: str, key: str) -> bool:
+        """Tell whether a change was told before."""
+        found = db.execute("SELECT 1 FROM announced WHERE model = ? AND key = ?", (model, key))
+        return found.fetchone() is not None
+
+    def put_message(self, db: sqlite3.Connection, message: Message) -> None:
+        """Queue a message; nothing happens where the same one is queued already."""
+        db.execute(
+            "INSERT OR IGNORE INTO outbox (key, notifier, subject, text, payload, due)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                message.key,
+                message.notifier,
+                message.subject,
+                message.text,
+                encode(message.payload).decode(),
+                message.due,
+            ),
+        )
+
+    def messages(
+        self, db: sqlite3.Connection, *, due: float | None = None, limit: int = 1000
+    ) -> tuple[Message, ...]:
+        """Return queued messages that are due, or every message there ever was."""
+        rows = db.execute(
+            "SELECT id, key, notifier, subject, text, payload, attempts, due, delivered, error"
+            " FROM outbox WHERE ?1 IS NULL OR (delivered IS NULL AND due <= ?1)"
+            " ORDER BY id LIMIT ?2",
+            (due, limit),
+        ).fetchall()
+        return tuple(
+            Message(
+                id=row[0],
+                key=row[1],
+                notifier=row[2],
+                subject=row[3],
+                text=row[4],
+                payload=self._read(row[5], dict[str, str]),
+                attempts=row[6],
+                due=row[7],
+                delivered=row[8],
+                error=row[9],
+            )
+            for row in rows
+        )
+
+    def update_message(self, db: sqlite3.Connection, message: Message) -> None:
+        """Write how a delivery went."""
+        db.execute(
+            "UPDATE outbox SET attempts = ?, due = ?, delivered = ?, error = ? WHERE id = ?",
+            (message.attempts, message.due, message.delivered, message.error, message.id),
+        )
+
+    def claim_retraining(
+        self, db: sqlite3.Connection, model: str, reason: str, *, now: float, cool_down: float
+    ) -> bool:
+        """Note a retraining; false where one was noted within the last `cool_down` seconds."""
+        row = db.execute("SELECT max(time) FROM retrainings WHERE model = ?", (model,)).fetchone()
+        if row[0] is not None and now - row[0] < cool_down:
+            return False
+        db.execute(
+            "INSERT INTO retrainings (model, time, reason) VALUES (?, ?, ?)", (model, now, reason)
+        )
+        return True
+
+    def _stored(self, row: tuple[str, str, str, str]) -> StoredWindow:
+        return StoredWindow(
+            result=self._read(row[0], WindowResult),
+            observations=self._read(row[1], tuple[Observation, ...]),
+            expected=self._read(row[2], dict[str, float]),
+            profile=row[3],
+        )
+
+    def _read(self, text: str, kind: type[R]) -> R:
+        try:
+            return decode(text, kind)
+        except msgspec.DecodeError as error:
+            raise MonitoringError(
+                f"holds a broken row: {error}",
+                where=str(self.path),
+                fix='record the windows again with "mlops-nb monitor backfill"',
+            ) from error

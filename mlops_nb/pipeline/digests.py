@@ -1,0 +1,257 @@
+"""Content digests of files, and what was read out of them, both remembered between runs.
+
+A file is hashed again only when its size, modification time, change time or inode differ from
+those noted beside its digest. As in Git's index, a file changed within the clock's grain of being
+hashed is not trusted the next time, so that an edit in the same tick cannot hide. The clock only
+ever decides whether to hash again; what counts as changed is the content alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlops_nb.model import Record, decode, encode
+from mlops_nb.notebooks.cells import cells_of, find_tagged
+from mlops_nb.notebooks.imports import Import, imports_in, imports_of_cells
+from mlops_nb.pipeline.files import write_if_possible
+
+if TYPE_CHECKING:
+    from mlops_nb.config import Project
+    from mlops_nb.notebooks.cells import Cells
+
+__all__ = ["Digests", "Facts", "digest_of"]
+
+FORMAT = "1"
+_GRAIN_NS = 50_000_000
+"""Longest tick of a Linux file system's clock, with room; nanoseconds."""
+_COARSE_GRAIN_NS = 2_500_000_000
+"""The same where time stamps come in whole seconds."""
+_SIDECAR = re.compile(r"^\..*\.metadata$")
+
+
+class _Entry(msgspec.Struct, array_like=True, frozen=True):
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    digest: str
+
+
+class Facts(Record, frozen=True, kw_only=True):
+    """What a source file says, read out of it once for each content."""
+
+    code: str
+    """Digest of the code: for notebooks the code cells only."""
+    head: str = ""
+    """Digest of what a pipeline's shape depends on: parameters cell, kernel, settings."""
+    imports: tuple[Import, ...] = ()
+
+
+class _Table(Record, frozen=True, kw_only=True):
+    format: str
+    files: dict[str, _Entry] = {}
+    facts: dict[str, Facts] = {}
+
+
+def digest_of(*parts: str | bytes) -> str:
+    """Return the SHA-256 of some parts; the parts' borders count."""
+    made = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        made.update(len(data).to_bytes(8, "little"))
+        made.update(data)
+    return made.hexdigest()
+
+
+class Digests:
+    """Digests of a project's files for the length of one look at them.
+
+    Parameters
+    ----------
+    project
+        Whose ``.mlops/cache/files.json`` is read; it is written by `save`.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._path = project.state / "cache" / "files.json"
+        self._table = _read_table(self._path)
+        self._files: dict[str, _Entry] = {}
+        self._facts: dict[str, Facts] = {}
+        self._seen: dict[str, str] = {}
+        self._changed = False
+
+    def of(self, path: Path | str) -> str:
+        """Return the digest of a file or folder; an empty text where there is neither."""
+        name = str(path)
+        if name not in self._seen:
+            self._seen[name] = self._look(name)
+        return self._seen[name]
+
+    def _look(self, name: str) -> str:
+        try:
+            status = os.stat(name)  # noqa: PTH116 - strings in a hot loop
+        except OSError:
+            return ""
+        if stat.S_ISDIR(status.st_mode):
+            return self._of_folder(name)
+        if not stat.S_ISREG(status.st_mode):
+            return ""
+        known = self._table.files.get(name)
+        if (
+            known is not None
+            and known.size == status.st_size
+            and known.mtime_ns == status.st_mtime_ns
+            and known.ctime_ns == status.st_ctime_ns
+            and known.inode == status.st_ino
+        ):
+            self._files[name] = known
+            return known.digest
+        return self._hash(name, status)
+
+    def _hash(self, name: str, status: os.stat_result) -> str:
+        now = time.time_ns()
+        try:
+            with open(name, "rb") as file:  # noqa: PTH123 - an open per file of a hot loop
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return ""
+        self._changed = True
+        latest = max(status.st_mtime_ns, status.st_ctime_ns)
+        grain = _COARSE_GRAIN_NS if status.st_mtime_ns % 1_000_000_000 == 0 else _GRAIN_NS
+        if now - latest > grain:
+            self._files[name] = _Entry(
+                status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, digest
+            )
+        return digest
+
+    def _of_folder(self, name: str) -> str:
+        parts: list[str] = []
+        for folder, folders, files in os.walk(name):
+            folders[:] = sorted(item for item in folders if item != "__pycache__")
+            for item in sorted(files):
+                if _SIDECAR.match(item):
+                    continue  # Ploomber's note of when a product was made
+                full = os.path.join(folder, item)  # noqa: PTH118 - strings in a hot loop
+                parts += (os.path.relpath(full, name), self.of(full))
+        return digest_of("folder", *parts)
+
+    def notebook(self, path: Path) -> Facts:
+        """Return what a notebook says.
+
+        Raises
+        ------
+        NotebookError
+            It is missing or cannot be read.
+        """
+        digest = self.of(path)
+        return self._fact(f"notebook{path.suffix}:{digest}", path, _notebook_facts)
+
+    def module(self, path: Path) -> Facts:
+        """Return what a module says; of one that cannot be read only that."""
+        return self._fact(f"module:{self.of(path)}", path, _module_facts)
+
+    def function(self, path: Path, name: str) -> Facts:
+        """Return what one function of a module says, with all of the module that it can reach."""
+
+        def read(data: bytes, where: str) -> Facts:
+            from mlops_nb.pipeline.functions import reachable_source
+
+            source = reachable_source(data.decode("utf-8", "replace"), name)
+            return Facts(code=digest_of(source), imports=imports_in(source))
+
+        return self._fact(f"function:{name}:{self.of(path)}", path, read)
+
+    def _fact(self, key: str, path: Path, read: Reader) -> Facts:
+        known = self._facts.get(key) or self._table.facts.get(key)
+        if known is None:
+            from mlops_nb.notebooks.read import read_bytes
+
+            known = read(read_bytes(path), str(path))
+            self._changed = True
+        self._facts[key] = known
+        return known
+
+    def forget(self, path: Path | str) -> None:
+        """Look at a file afresh the next time it is asked for."""
+        self._seen.pop(str(path), None)
+
+    def save(self) -> None:
+        """Keep what was learnt; a state folder that cannot be written to only costs time."""
+        if not self._changed:
+            return
+        # What was not asked for this time stays, as long as it is still there.
+        files = {name: entry for name, entry in self._table.files.items() if name in self._files}
+        others = {
+            name: entry
+            for name, entry in self._table.files.items()
+            if name not in self._files and name not in self._seen
+        }
+        facts = {**self._table.facts, **self._facts}
+        if len(facts) > 4 * len(self._facts) + 500:
+            facts = dict(self._facts)
+        table = _Table(format=_format(), files={**others, **files, **self._files}, facts=facts)
+        if write_if_possible(self._path, encode(table)):
+            self._changed = False
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Reader = Callable[[bytes, str], Facts]
+
+
+def _format() -> str:
+    # Syntax differs between versions of Python, and with it what can be read out of a file.
+    import sys
+
+    return f"{FORMAT}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _read_table(path: Path) -> _Table:
+    empty = _Table(format=_format())
+    try:
+        table = decode(path.read_bytes(), _Table)
+    except (OSError, msgspec.MsgspecError):
+        return empty
+    return table if table.format == empty.format else empty
+
+
+def _notebook_facts(data: bytes, where: str) -> Facts:
+    cells = cells_of(data, where)
+    return Facts(
+        code=digest_of(cells.language, *_code_of(cells)),
+        head=_head_of(cells),
+        imports=imports_of_cells(cells),
+    )
+
+
+def _code_of(cells: Cells) -> list[str]:
+    """Return the code cells' sources; blank cells and space at a cell's end do not count."""
+    return [source for cell in cells.code if (source := cell.source.rstrip())]
+
+
+def _head_of(cells: Cells) -> str:
+    tagged = find_tagged(cells)
+    return digest_of(
+        cells.language,
+        cells.kernel,
+        "missing" if tagged is None else f"cell:{tagged.source}",
+        encode(cells.settings),
+        # Without a parameters cell, whether the code uses what would be injected matters.
+        "" if tagged is not None else "\0".join(_code_of(cells)),
+    )
+
+
+def _module_facts(data: bytes, where: str) -> Facts:
+    return Facts(
+        code=hashlib.sha256(data).hexdigest(),
+        imports=imports_in(data.decode("utf-8", "replace")),
+    )

@@ -1,0 +1,187 @@
+"""Which installed distributions a task's imports reach, and their versions.
+
+What is installed is listed once and remembered for as long as the listing of the site-packages
+folders stays the same; the listing's names hold the versions.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mlops_nb.model import Record, decode, encode
+from mlops_nb.pipeline.digests import digest_of
+from mlops_nb.pipeline.files import write_if_possible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlops_nb.config import Project
+
+__all__ = ["Environment", "version_of"]
+
+_INFO = re.compile(r"^(?P<name>.+?)-(?P<version>[^-]+?)(?:-py[\d.]+)?\.(?:dist|egg)-info$")
+
+
+class _Distribution(Record, frozen=True, kw_only=True):
+    version: str
+    modules: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    """Normalised names of what it requires here, extras aside."""
+
+
+class _Installed(Record, frozen=True, kw_only=True):
+    listing: str
+    distributions: dict[str, _Distribution] = {}
+
+
+def _listing() -> list[str]:
+    """Return the names of all metadata folders on ``sys.path``, in its order."""
+    found: list[str] = []
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")  # noqa: PTH208 - hundreds of names, no Path needed
+        except OSError:
+            continue
+        found += sorted(name for name in names if name.endswith((".dist-info", ".egg-info")))
+    return found
+
+
+def version_of(name: str) -> str:
+    """Return an installed distribution's version without importing anything; empty for none."""
+    wanted = _normal(name)
+    for entry in _listing():
+        match = _INFO.match(entry)
+        if match and _normal(match["name"]) == wanted:
+            return match["version"]
+    return ""
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+class Environment:
+    """The distributions of this interpreter.
+
+    Parameters
+    ----------
+    project
+        Whose ``.mlops/cache/environment.json`` remembers the listing.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._path = project.state / "cache" / "environment.json"
+        self._installed: _Installed | None = None
+        self._owners: dict[str, list[str]] = {}
+        self._closures: dict[frozenset[str], dict[str, str]] = {}
+
+    def reached(self, modules: Iterable[str]) -> dict[str, str]:
+        """Return the versions of everything that some imports reach.
+
+        Parameters
+        ----------
+        modules
+            Dotted names of imported modules; those of the standard library and of the project
+            itself are of no account.
+
+        Returns
+        -------
+        dict of str to str
+            Versions by distribution, with all that these require in turn.
+        """
+        tops = frozenset(
+            top
+            for name in modules
+            if (top := name.partition(".")[0]) not in sys.stdlib_module_names
+        )
+        if tops not in self._closures:
+            self._closures[tops] = self._close(tops)
+        return self._closures[tops]
+
+    def _close(self, tops: frozenset[str]) -> dict[str, str]:
+        if not tops:
+            return {}
+        if self._installed is None:
+            self._installed = self._read()
+            for name, distribution in self._installed.distributions.items():
+                for module in distribution.modules:
+                    self._owners.setdefault(module, []).append(name)
+        known = self._installed.distributions
+        pending = [owner for top in tops for owner in self._owners.get(top, ())]
+        found: dict[str, str] = {}
+        while pending:
+            name = pending.pop()
+            if name in found or name not in known:
+                continue
+            found[name] = known[name].version
+            pending += known[name].requires
+        return dict(sorted(found.items()))
+
+    def _read(self) -> _Installed:
+        listing = digest_of("2", sys.version, *_listing())
+        try:
+            kept = decode(self._path.read_bytes(), _Installed)
+        except (OSError, msgspec.MsgspecError):
+            kept = None
+        if kept is not None and kept.listing == listing:
+            return kept
+        made = _Installed(listing=listing, distributions=_survey())
+        write_if_possible(self._path, encode(made))
+        return made
+
+
+def _survey() -> dict[str, _Distribution]:
+    """Read what is installed; the first on ``sys.path`` wins, as it does for imports."""
+    from importlib.metadata import distributions
+
+    found: dict[str, _Distribution] = {}
+    for distribution in distributions():
+        name = distribution.metadata["Name"]
+        if not name or _normal(name) in found:
+            continue
+        found[_normal(name)] = _Distribution(
+            version=distribution.version,
+            modules=tuple(
+                sorted(
+                    _modules_of(
+                        distribution.read_text("top_level.txt") or "", distribution.files or ()
+                    )
+                )
+            ),
+            requires=_requires(distribution.requires or ()),
+        )
+    return found
+
+
+def _modules_of(listed: str, files: Iterable[object]) -> set[str]:
+    """Return the top-level modules that a distribution installs."""
+    found = set(listed.split())
+    for file in files:
+        parts = str(file).split("/")
+        first = parts[0]
+        if len(parts) == 1:
+            stem, dot, _ = first.partition(".")
+            if dot and first.endswith((".py", ".so", ".pyd")):
+                found.add(stem)
+        elif first.isidentifier():
+            found.add(first)
+    return found
+
+
+def _requires(lines: Iterable[str]) -> tuple[str, ...]:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    found: set[str] = set()
+    for line in lines:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            found.add(_normal(requirement.name))
+    return tuple(sorted(found))

@@ -1,0 +1,458 @@
+"""Reads Ploomber specifications; the only file that imports ploomber.
+
+Ploomber prints, warns, changes the current folder and adds cells to notebooks that lack a
+``parameters`` cell. All of that is kept in here: it is silenced, undone or not done at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_nb.config import telemetry_off
+from mlops_nb.errors import PipelineError
+from mlops_nb.model import Pipeline, Product, Task, TaskKind, to_builtins
+from mlops_nb.notebooks.types import json_of
+from mlops_nb.pipeline import troubles
+from mlops_nb.pipeline.records import Loaded, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["open_dag", "quiet", "read_specification", "relative"]
+
+_KINDS = {
+    "NotebookRunner": TaskKind.NOTEBOOK,
+    "ScriptRunner": TaskKind.SCRIPT,
+    "PythonCallable": TaskKind.FUNCTION,
+    "SQLScript": TaskKind.SQL,
+    "SQLDump": TaskKind.SQL,
+    "SQLTransfer": TaskKind.SQL,
+    "SQLUpload": TaskKind.SQL,
+    "PostgresCopyFrom": TaskKind.SQL,
+    "ShellScript": TaskKind.SHELL,
+}
+
+_NO_PART_OF_RESULT = frozenset(
+    ("source", "product", "params", "name", "upstream", "grid", "check_if_kernel_installed")
+)
+"""Keys of a task that its fingerprint covers otherwise, or that do not change its result."""
+
+_HOOKS = ("on_render", "on_finish", "on_failure")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[io.StringIO]:
+    """Keep what Ploomber prints, warns and logs from the user; give it as text."""
+    heard = io.StringIO()
+    disabled = logging.root.manager.disable
+    hook = sys.excepthook
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            contextlib.redirect_stdout(heard),
+            contextlib.redirect_stderr(heard),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield heard
+    finally:
+        logging.disable(disabled)
+        sys.excepthook = hook
+
+
+@contextlib.contextmanager
+def open_dag(root: Path, spec: Path, *, keep_modules: bool = False) -> Iterator[Any]:
+    """Give the specification's DAG, not rendered, with the project as current folder.
+
+    Parameters
+    ----------
+    root
+        The project.
+    spec
+        The specification, absolute.
+    keep_modules
+        Whether project modules that loading imports stay imported; a process that goes on to
+        run a task keeps them, one that loads several projects must not.
+
+    Yields
+    ------
+    ploomber.DAG
+        With a further attribute ``specs``: the specification's entry by task name.
+
+    Raises
+    ------
+    ProjectError
+        The specification cannot be loaded; nothing was changed.
+    """
+    telemetry_off()
+    before_path, before_folder = list(sys.path), Path.cwd()
+    before_bytecode = sys.dont_write_bytecode
+    with quiet():
+        # Ploomber's own modules first: they may be compiled to disk, the project's are not. A
+        # .pyc is trusted by whole seconds and size, too coarse for edits between two runs.
+        from ploomber.spec.dagspec import DAGSpec
+
+    before_modules = set(sys.modules)
+    sys.dont_write_bytecode = True
+    try:
+        os.chdir(root)
+        sys.path.insert(0, str(root))
+        importlib.invalidate_caches()
+        with quiet(), _notebooks_untouched():
+            try:
+                document = DAGSpec(str(spec))
+                specs = _name_entries(document)
+                troubles.check_sources(document.data.get("tasks"), spec)
+                dag = document.to_dag()
+            except Exception as error:
+                raise troubles.translate(error, spec) from error
+            dag.specs = specs
+            dag.document = document
+        yield dag
+    finally:
+        sys.dont_write_bytecode = before_bytecode
+        sys.path[:] = before_path
+        os.chdir(before_folder)
+        if not keep_modules:
+            for name in set(sys.modules) - before_modules:
+                if _is_project_module(sys.modules[name], root):
+                    del sys.modules[name]
+
+
+@contextlib.contextmanager
+def _notebooks_untouched() -> Iterator[None]:
+    """Keep Ploomber from writing a ``parameters`` cell into notebooks that have none.
+
+    A notebook without one counts as without upstream tasks, as it does after Ploomber's edit.
+    """
+    from ploomber.sources.notebooksource import NotebookSource
+
+    validate, get = NotebookSource._validate_parameters_cell, NotebookSource._get_parameters_cell
+
+    def keep(self: Any, *args: object, **kwargs: object) -> None:
+        return None
+
+    def get_or_default(self: Any, force: bool = False) -> str:
+        empty = "upstream <- NULL" if self.language == "r" else "upstream = None"
+        return str(get(self, force=force) or empty)
+
+    NotebookSource._validate_parameters_cell = keep
+    NotebookSource._get_parameters_cell = get_or_default
+    try:
+        yield
+    finally:
+        NotebookSource._validate_parameters_cell = validate
+        NotebookSource._get_parameters_cell = get
+
+
+def _name_entries(document: Any) -> dict[str, Mapping[str, Any]]:
+    """Record which entry of the specification each task comes from, as tasks are made."""
+    made: dict[str, Mapping[str, Any]] = {}
+    entries = document.data.get("tasks")
+    for entry in entries if isinstance(entries, list) else ():
+
+        def to_task(dag: Any, *, entry: Any = entry, original: Any = entry.to_task) -> Any:
+            result = original(dag)
+            tasks = result[0] if hasattr(result[0], "tasks") else (result[0],)
+            made.update({task.name: entry.data for task in tasks})
+            return result
+
+        entry.to_task = to_task
+    return made
+
+
+def read_specification(root: Path, spec: Path, name: str) -> Loaded:
+    """Load a specification through Ploomber, without running any task.
+
+    Parameters
+    ----------
+    root
+        The project.
+    spec
+        The specification, absolute.
+    name
+        The pipeline's name.
+
+    Raises
+    ------
+    ProjectError
+        The specification is wrong: broken YAML, a missing source, a cycle, an unknown upstream
+        task, two tasks with one product, an unknown kernel ...
+    """
+    troubles.check_yaml(spec)
+    # Modules of the project that are imported already would hide what loading imports.
+    before = {key for key in sys.modules if not _is_project_module(sys.modules[key], root)}
+    with open_dag(root, spec) as dag:
+        order = troubles.order_of(
+            {task: tuple(dag._get_upstream(task)) for task in dag._iter()}, spec
+        )
+        with quiet():
+            try:
+                # Forced: whether a task is outdated is not Ploomber's question here, and asking
+                # would read metadata from remote stores.
+                dag.render(force=True, show_progress=False)
+            except Exception as error:
+                raise troubles.translate(error, spec, dag) from error
+            tasks = tuple(_task(dag, dag[task], order, root) for task in order)
+            stored = {task: _stored(dag[task]) for task in order}
+            dag.close_clients()
+        modules = [
+            module
+            for key, module in list(sys.modules.items())
+            if key not in before and _is_project_module(module, root)
+        ]
+        files = {str(Path(str(module.__file__)).resolve()) for module in modules}
+        files.update(_files_of(dag, root))
+        notebooks = {
+            str((root / task.source).resolve())
+            for task in tasks
+            if task.kind in (TaskKind.NOTEBOOK, TaskKind.SCRIPT)
+        }
+        pipeline = Pipeline(
+            name=name,
+            root=str(root),
+            spec=relative(spec, root),
+            tasks=tasks,
+            hooks=_hooks_of(dag),
+            native_executor=_executor_of(dag),
+        )
+    return Loaded(
+        pipeline=pipeline,
+        stored=stored,
+        files=tuple(sorted(files - notebooks)),
+        notebooks=tuple(sorted(notebooks)),
+    )
+
+
+def relative(path: Path | str, root: Path) -> str:
+    """Return a path relative to the project, or absolute where it lies outside; POSIX style."""
+    path = Path(path)
+    absolute = path if path.is_absolute() else root / path
+    try:
+        return absolute.relative_to(root).as_posix()
+    except ValueError:
+        return absolute.as_posix()
+
+
+def _task(dag: Any, task: Any, order: list[str], root: Path) -> Task:
+    kind = _KINDS.get(type(task).__name__, TaskKind.OTHER)
+    entry = dag.specs.get(task.name, {})
+    upstream = sorted(dag._get_upstream(task.name), key=order.index)
+    groups = {
+        up: data["group_name"]
+        for up in upstream
+        if (data := dag._G.get_edge_data(up, task.name)) and data.get("group_name")
+    }
+    params = task.params.to_json_serializable(params_only=True)
+    return Task(
+        name=task.name,
+        kind=kind,
+        source=_source_of(task, kind, root),
+        products=_products_of(task, kind, root),
+        upstream=tuple(upstream),
+        groups=groups,
+        params=json_of(params),
+        inputs=_resources_of(params, root),
+        kernel=(getattr(task, "kernelspec_name", None) or "") if kind is TaskKind.NOTEBOOK else "",
+        language=_language_of(task, kind),
+        cwd=_folder_of(task, kind, root),
+        export=json_of(getattr(task, "nbconvert_export_kwargs", None) or {}),
+        group=str(entry["name"]).partition("[[")[0].rstrip("-_=. ") if "grid" in entry else "",
+        hooks=_hooks_of(task),
+        serialized=bool(getattr(task, "_serializer", None) or getattr(task, "_unserializer", None)),
+        spec=_spec_of(dag, task, kind, entry, root),
+    )
+
+
+def _source_of(task: Any, kind: TaskKind, root: Path) -> str:
+    if kind is TaskKind.FUNCTION:
+        function = task.source.primitive
+        return f"{function.__module__}.{function.__qualname__}"
+    where = getattr(task.source, "loc", None)
+    return relative(Path(str(where)), root) if where else ""
+
+
+def _products_of(task: Any, kind: TaskKind, root: Path) -> tuple[Product, ...]:
+    product = task.product
+    if not hasattr(product, "products"):
+        named = {"": product}
+    elif isinstance(product.products.products, dict):
+        named = {str(key): value for key, value in product.products.products.items()}
+    else:
+        named = {str(index): value for index, value in enumerate(product.products.products)}
+    keys = getattr(task, "nb_product_key", "nb")
+    keys = [keys] if isinstance(keys, str) else list(keys or ())
+    made = []
+    for key, value in named.items():
+        is_file = hasattr(value, "__fspath__")
+        is_notebook = kind is TaskKind.NOTEBOOK and (key == "" or key in keys)
+        made.append(
+            Product(
+                path=relative(str(value), root) if is_file else str(value),
+                key=key,
+                is_file=is_file,
+                is_notebook=is_notebook,
+                exporter=_exporter_of(task, key, str(value)) if is_notebook else "",
+            )
+        )
+    return tuple(made)
+
+
+def _exporter_of(task: Any, key: str, path: str) -> str:
+    name = getattr(task, "nbconvert_exporter_name", None)
+    if isinstance(name, dict):
+        name = name.get(key)
+    name = name or Path(path).suffix[1:]
+    return {"md": "markdown"}.get(name, name)
+
+
+def _language_of(task: Any, kind: TaskKind) -> str:
+    if kind in (TaskKind.NOTEBOOK, TaskKind.SCRIPT):
+        return str(task.source.language or "python").lower()
+    return {TaskKind.SQL: "sql", TaskKind.SHELL: "shell"}.get(kind, "python")
+
+
+def _folder_of(task: Any, kind: TaskKind, root: Path) -> str:
+    if kind is TaskKind.NOTEBOOK and (given := task.executor_params.get("cwd")):
+        return relative(given, root)
+    if kind is TaskKind.SCRIPT or getattr(task, "local_execution", False):
+        return relative(Path(task.source.loc).parent, root).removeprefix(".")
+    return ""
+
+
+def _resources_of(params: Mapping[str, Any], root: Path) -> tuple[str, ...]:
+    resources = params.get("resources_") or {}
+    return tuple(relative(str(path), root) for path in resources.values())
+
+
+def _hooks_of(owner: Any) -> tuple[str, ...]:
+    return tuple(
+        f"{when}:{_dotted(hook)}" for when in _HOOKS if (hook := getattr(owner, when)) is not None
+    )
+
+
+def _dotted(callable_: Any) -> str:
+    """Return the dotted path of a function, also of one that Ploomber has wrapped."""
+    spec = getattr(callable_, "_spec", None)
+    if spec is not None:
+        return str(spec.dotted_path)
+    return f"{callable_.__module__}.{getattr(callable_, '__qualname__', type(callable_).__name__)}"
+
+
+def _executor_of(dag: Any) -> str:
+    return f"{type(dag.executor).__module__}.{type(dag.executor).__name__}".rpartition(".")[2]
+
+
+def _spec_of(
+    dag: Any, task: Any, kind: TaskKind, entry: Mapping[str, Any], root: Path
+) -> dict[str, str]:
+    """Return what the result depends on beside source, parameters and upstream, as text."""
+    kept = {
+        key: _text(value, root)
+        for key, value in entry.items()
+        if key not in _NO_PART_OF_RESULT and key not in _HOOKS and value is not None
+    }
+    kept["class"] = type(task).__name__
+    for hook in _hooks_of(task):
+        kept[hook.partition(":")[0]] = hook.partition(":")[2]
+    if kind is TaskKind.FUNCTION:
+        for name in ("serializer", "unserializer"):
+            if (used := getattr(task, f"_{name}", None)) is not None:
+                kept[name] = _dotted(used)
+    if kind in (TaskKind.SQL, TaskKind.SHELL):
+        # With its templates and macros in place, and without the machine's own paths.
+        kept["rendered"] = str(task.source).replace(str(root), ".")
+        clients = dag.document.data.get("clients") or {}
+        if "client" not in kept and type(task).__name__ in clients:
+            kept["client"] = _text(clients[type(task).__name__], root)
+    return dict(sorted(kept.items()))
+
+
+def _text(value: Any, root: Path) -> str:
+    if isinstance(value, type):
+        return value.__name__
+    if isinstance(value, str):
+        return value
+    return json.dumps(to_builtins(json_of(value)), sort_keys=True).replace(str(root), ".")
+
+
+def _stored(task: Any) -> Stored:
+    """Return what Ploomber would store for a task, as `Metadata.update` makes it."""
+    from ploomber.products._resources import process_resources
+    from ploomber.products.serializeparams import remove_non_serializable_top_keys
+
+    params = task.params.to_json_serializable(params_only=True)
+    kept = process_resources(remove_non_serializable_top_keys(params)) or {}
+    is_text = type(task).__name__ in ("NotebookRunner", "ScriptRunner")
+    return Stored(
+        source_code=None if is_text else str(task.source),
+        params=json.loads(json.dumps(kept, default=str)),
+        dropped=tuple(name for name in params if name not in kept),
+    )
+
+
+def _files_of(dag: Any, root: Path) -> set[str]:
+    """Return the files beside modules and notebooks that loading reads."""
+    found = {
+        str(Path(str(where)).resolve())
+        for name in dag._iter()
+        if (where := getattr(dag[name].source, "loc", None)) and Path(str(where)).is_file()
+    }
+    meta = dag.document.data.get("meta") or {}
+    if imported := meta.get("import_tasks_from"):
+        found.add(str(Path(imported).resolve()))
+    if loader := meta.get("source_loader"):
+        folders = loader.path_full if isinstance(loader.path_full, list) else [loader.path_full]
+        found.update(
+            str(path.resolve())
+            for folder in folders
+            for path in Path(folder).rglob("*")
+            if path.is_file() and path.suffix not in (".pyc",)
+        )
+    return found
+
+
+def _is_project_module(module: Any, root: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    if not file:
+        return False
+    path = Path(file)
+    return (
+        path.is_relative_to(root)
+        and "site-packages" not in path.parts
+        and not getattr(module, "__name__", "").startswith("mlops_nb.")
+    )
+
+
+def require_task(dag: Any, name: str, spec: Path) -> Any:
+    """Return a task of the DAG.
+
+    Raises
+    ------
+    PipelineError
+        There is none of that name.
+    """
+    from mlops_nb.errors import nearest
+
+    names = list(dag._iter())
+    if name not in names:
+        raise PipelineError(
+            f'no task is called "{name}"', where=spec.name, fix=nearest(name, names)
+        )
+    return dag[name]
+
+
+def build_report(dag: Any) -> Any:
+    """Return the report that Ploomber hands to the pipeline's ``on_finish`` hook."""
+    from ploomber.table import BuildReport, TaskReport
+
+    return BuildReport([TaskReport.empty_with_name(name) for name in dag._iter()])

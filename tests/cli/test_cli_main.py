@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlops_nb.cli.main import main
+from mlops_nb.errors import ExitCode
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def test_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("rnu") == ExitCode.USAGE
+    assert 'did you mean "run"?' in capsys.readouterr().err
+
+
+def test_no_project_is_told_with_its_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("plan") == ExitCode.PROJECT
+    told = capsys.readouterr()
+    assert "mlops-nb init" in told.err
+    assert told.out == ""
+
+
+def test_init_then_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("init", str(tmp_path / "p"), "--json") == ExitCode.OK
+    assert '"pipeline.yaml"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "status", "runs", "init", "demo"])
+def test_every_command_explains_itself_with_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(command, "--help") == ExitCode.OK
+    assert "Examples:" in capsys.readouterr().out
