@@ -3,7 +3,7 @@
 # A second call does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-TOOLS=${MLOPS_NB_TOOLS:-$PWD/.tools}
+TOOLS=${EXPORT_TOOLS:-$PWD/.tools}
 PYTHON=${PYTHON:-python3}
 mkdir -p "$TOOLS"
 

@@ -58,7 +58,7 @@ def _body(work: Work) -> dict[str, Any]:
                 {"if": '$CI_PIPELINE_SOURCE == "schedule"'},
                 {"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'},
                 {"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"},
-                {"if": '$CI_PIPELINE_SOURCE =~ /^(web|api|trigger)$/'},
+                {"if": "$CI_PIPELINE_SOURCE =~ /^(web|api|trigger)$/"},
             ],
         },
         "stages": ["pipeline", "monitoring"] if settings.drift_schedule else ["pipeline"],

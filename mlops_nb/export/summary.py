@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from mlops_nb.model import TaskStatus
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -18,7 +20,6 @@ __all__ = ["junit", "markdown", "metrics"]
 
 _MARKS = {
     "succeeded": "✅",
-    "skipped": "⏭️",
     "restored": "♻️",
     "failed": "❌",
     "timed-out": "⏱️",
@@ -44,15 +45,18 @@ def markdown(runs: Iterable[Run], title: str = "") -> str:
     empty = True
     for run in runs:
         empty = False
-        out.append("| task | state | time | why |\n|---|---|---|---|\n")
-        for task in run.tasks:
-            if task.why == "not selected":
-                continue
+        rows = [task for task in run.tasks if task.status is not TaskStatus.SKIPPED]
+        if rows:
+            out.append("| task | state | time | why |\n|---|---|---|---|\n")
+        for task in rows:
             seconds = task.seconds
             took = "" if seconds is None else f"{seconds:.1f} s"
             state = task.status.value
-            mark = _MARKS.get(state, "•")
-            out.append(f"| {_plain(task.task)} | {mark} {state} | {took} | {_plain(task.why)} |\n")
+            out.append(
+                f"| {_plain(task.task)} | {_MARKS.get(state, '•')} {state} | {took} | {_plain(task.why)} |\n"
+            )
+        if len(rows) < len(run.tasks):
+            out.append(f"\nUp to date or not asked for: {len(run.tasks) - len(rows)}.\n")
         out.append("\n")
         if run.metrics:
             out.append("| metric | value |\n|---|---|\n")
@@ -60,7 +64,7 @@ def markdown(runs: Iterable[Run], title: str = "") -> str:
             out.append("\n")
         out += [_failure(task) for task in run.tasks if task.error is not None]
     if empty:
-        out.append("No task has run.\n")
+        out.append("Nothing to do: every task is up to date.\n")
     return "".join(out)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[3]
-TOOLS = Path(os.environ.get("MLOPS_NB_TOOLS", REPOSITORY / ".tools"))
+TOOLS = Path(os.environ.get("EXPORT_TOOLS", REPOSITORY / ".tools"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
