@@ -8,14 +8,13 @@ import signal
 import tempfile
 import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 
-from mlops_nb.execution.control import is_runnable, kernel_environment
+from mlops_nb.execution.control import is_runnable, kernel_environment, kernel_folder
 from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
 from mlops_nb.model import TaskStatus
 
@@ -53,7 +52,7 @@ class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
         try:
             try:
                 await self.async_start_new_kernel(
-                    cwd=job.cwd or str(Path(job.notebook).parent),
+                    cwd=kernel_folder(job),
                     env=kernel_environment(job),
                     stdout=self._words,
                     stderr=self._words,

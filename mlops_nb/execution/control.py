@@ -15,7 +15,9 @@ from mlops_nb.model import CellRun, ErrorInfo, TaskStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Control", "is_runnable", "plain_text"]
+    from mlops_nb.execution.kernels import Zygote
+
+__all__ = ["Control", "is_runnable", "kernel_environment", "kernel_folder", "plain_text"]
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SKIP = "skip-execution"
@@ -48,6 +50,8 @@ class Control:
         Told of each cell's begin and end.
     injected
         Index of the cell that was added to the notebook; ``None`` where there is none.
+    zygote
+        Where warm kernels come from; ``None`` for a cold one.
     """
 
     def __init__(
@@ -57,9 +61,11 @@ class Control:
         *,
         on_cell: Callable[[CellProgress], None] | None = None,
         injected: int | None = None,
+        zygote: Zygote | None = None,
     ) -> None:
         self.job = job
         self.guard = guard
+        self.zygote = zygote
         self.kernel = ""
         self.status: TaskStatus | None = None
         self.error: ErrorInfo | None = None
@@ -162,3 +168,8 @@ class Control:
 def kernel_environment(job: NotebookJob) -> dict[str, str]:
     """Return the whole environment of a job's kernel."""
     return {**os.environ, **job.env}
+
+
+def kernel_folder(job: NotebookJob) -> str:
+    """Return the folder that a job's kernel starts in."""
+    return job.cwd or str(Path(job.notebook).parent)

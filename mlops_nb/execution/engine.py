@@ -6,7 +6,6 @@ import contextlib
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from mlops_nb.errors import NotebookError
 from mlops_nb.execution.control import Control
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookOutcome
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mlops_nb.execution.jobs import CellProgress, NotebookJob
+    from mlops_nb.execution.kernels import Zygote
     from mlops_nb.model import Json
 
 __all__ = ["ENGINE", "run_notebook"]
@@ -29,7 +29,7 @@ ENGINE = "mlops-nb"
 def run_notebook(
     job: NotebookJob,
     *,
-    zygote: Any = None,
+    zygote: Zygote | None = None,
     on_cell: Callable[[CellProgress], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> NotebookOutcome:
@@ -54,18 +54,16 @@ def run_notebook(
     Raises
     ------
     NotebookError
-        The notebook cannot be read.
+        The notebook cannot be read, or its language takes no parameters.
     """
     began = monotonic()
     engine = _engine()
-    nb = _prepare(job)
-    injected = _inject(nb, job)
+    nb, injected = _prepare(job)
     kernel = job.kernel or nb.metadata.get("kernelspec", {}).get("name") or "python3"
     with Guard(
         timeout=job.timeout, cell_timeout=job.cell_timeout, grace=job.grace, cancel=cancel
     ) as guard:
-        control = Control(job, guard, on_cell=on_cell, injected=injected)
-        control.kernel = "cold"
+        control = Control(job, guard, on_cell=on_cell, injected=injected, zygote=zygote)
         engine.execute_notebook(
             nb,
             kernel,
@@ -94,20 +92,32 @@ def _engine() -> Any:
     return registry.get_engine(ENGINE)
 
 
-def _prepare(job: NotebookJob) -> Any:
-    """Read the notebook and give it the metadata that Papermill's format asks for."""
+def _prepare(job: NotebookJob) -> tuple[Any, int | None]:
+    """Read the notebook, set its parameters and give it the metadata of Papermill's format.
+
+    Returns
+    -------
+    tuple
+        The notebook, and the index of the cell that was added; ``None`` where none was.
+    """
     import nbformat
-
-    from mlops_nb.execution.mending import remove_banners
-
-    try:
-        nb = nbformat.read(job.notebook, as_version=4)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
-        raise NotebookError(f"cannot be read: {error}", where=job.notebook) from error
-    remove_banners(nb)
     from papermill.version import version
 
-    nb.metadata.setdefault("papermill", nbformat.from_dict({}))  # type: ignore[no-untyped-call]
+    from mlops_nb.execution.mending import remove_banners
+    from mlops_nb.notebooks.inject import inject
+    from mlops_nb.notebooks.read import read_notebook
+
+    nb = read_notebook(job.notebook)
+    remove_banners(nb)
+    injected = None
+    if job.parameters:
+        nb = inject(nb, job.parameters)
+        injected = next(
+            index
+            for index, cell in enumerate(nb.cells)
+            if "injected-parameters" in cell.metadata.get("tags", ())
+        )
+    nb.metadata.setdefault("papermill", nbformat.from_dict({}))
     nb.metadata.papermill.update(
         parameters=_jsonable(job.parameters),
         environment_variables={},
@@ -118,7 +128,7 @@ def _prepare(job: NotebookJob) -> Any:
     nb.metadata.papermill.setdefault("default_parameters", {})
     for cell in nb.cells:
         cell.metadata.setdefault("tags", [])
-    return nb
+    return nb, injected
 
 
 def _jsonable(values: Mapping[str, Json]) -> Any:
@@ -128,25 +138,3 @@ def _jsonable(values: Mapping[str, Json]) -> Any:
     with contextlib.suppress(TypeError, ValueError):
         return json.loads(json.dumps(values, default=str))
     return {name: repr(value) for name, value in values.items()}
-
-
-def _inject(nb: Any, job: NotebookJob) -> int | None:
-    """Add the cell that sets the parameters; return its index, or ``None`` where none was added."""
-    if not job.parameters:
-        return None
-    from nbformat.v4 import new_code_cell
-
-    lines = [f"{name} = {value!r}" for name, value in job.parameters.items()]
-    cell = new_code_cell(  # type: ignore[no-untyped-call]
-        "\n".join(["# Parameters", *lines]), metadata={"tags": ["injected-parameters"]}
-    )
-    if (nb.nbformat, nb.nbformat_minor) < (4, 5):
-        del cell["id"]
-    for index, known in enumerate(nb.cells):
-        if "injected-parameters" in known.metadata.tags:
-            nb.cells[index] = cell
-            return None
-    tagged = [i for i, known in enumerate(nb.cells) if "parameters" in known.metadata.tags]
-    at = tagged[0] + 1 if tagged else 0
-    nb.cells.insert(at, cell)
-    return at

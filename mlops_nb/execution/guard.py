@@ -85,6 +85,11 @@ class Guard:
         """Whether the caller cancelled."""
         return self._cancel is not None and self._cancel.is_set()
 
+    def limit_cells(self, seconds: float) -> None:
+        """Give each cell a limit, where there is none yet."""
+        if self._cell_timeout is None:
+            self._cell_timeout = seconds
+
     def attach(self, interrupt: Callable[[], None], kill: Callable[[], None]) -> None:
         """Name the functions that interrupt and kill the kernel, once there is one."""
         with self._wake:

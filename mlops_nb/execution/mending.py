@@ -77,16 +77,14 @@ def _output(name: str, message: str, traceback: str) -> Any:
     from nbformat.v4 import new_output
 
     lines = (traceback or f"{name}: {message}").splitlines()
-    return new_output(  # type: ignore[no-untyped-call]
-        "error", ename=name, evalue=message, traceback=lines
-    )
+    return new_output("error", ename=name, evalue=message, traceback=lines)
 
 
 def _markdown(nb: Any, text: str) -> Any:
     from nbformat.v4 import new_markdown_cell
 
     tags = {"tags": [BANNER_TAG]}
-    cell = new_markdown_cell(text, metadata=tags)  # type: ignore[no-untyped-call]
+    cell = new_markdown_cell(text, metadata=tags)
     if (nb.nbformat, nb.nbformat_minor) < (4, 5):
         del cell["id"]
     return cell

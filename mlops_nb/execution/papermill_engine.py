@@ -13,6 +13,7 @@ from typing import Any
 
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 
+from mlops_nb.execution.choice import warm_kernel
 from mlops_nb.execution.control import Control
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookJob
@@ -127,16 +128,25 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
         **_: Any,
     ) -> None:
         """Drive a kernel through the cells."""
+        control = nb_man.control
+        options = {
+            "log": log,
+            "log_output": log_output,
+            "stdout_file": stdout_file,
+            "stderr_file": stderr_file,
+        }
+        if execution_timeout is not None:
+            control.guard.limit_cells(execution_timeout)
+        kernel, why = warm_kernel(control, nb_man.nb, kernel_name)
+        if kernel is not None:
+            from mlops_nb.execution.warm_client import WarmClient
+
+            control.kernel = "warm"
+            WarmClient(nb_man, kernel, **options).execute()
+            return
         from mlops_nb.execution.cold import ColdClient
 
-        client = ColdClient(
-            nb_man,
-            kernel_name=kernel_name,
-            startup_timeout=int(start_timeout),
-            timeout=execution_timeout,
-            log=log,
-            log_output=log_output,
-            stdout_file=stdout_file,
-            stderr_file=stderr_file,
-        )
-        client.execute()
+        control.kernel = f"cold: {why}" if why else "cold"
+        ColdClient(
+            nb_man, kernel_name=kernel_name, startup_timeout=int(start_timeout), **options
+        ).execute()

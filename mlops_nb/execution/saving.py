@@ -7,33 +7,20 @@ while it runs, and when it ends; only the cells that changed are turned into JSO
 from __future__ import annotations
 
 import json
-import os
-import threading
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mlops_nb.files import write_whole
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-__all__ = ["Saver", "notebook_json", "replace_file"]
+__all__ = ["Saver", "notebook_json"]
 
 _EVERY = 1.0  # seconds between saves while the notebook runs
 _SHARE = 0.1  # of the run's time that saving may take
 _TRANSIENT = ("orig_nbformat", "orig_nbformat_minor", "signature")
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old text or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", errors="surrogatepass") as file:
-            file.write(text)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 class Saver:
@@ -68,7 +55,7 @@ class Saver:
             return
         began = monotonic()
         cells = ",\n".join(self._fragment(i, cell) for i, cell in enumerate(nb["cells"]))
-        replace_file(self.path, _document(nb, cells))
+        write_whole(self.path, _document(nb, cells).encode("utf-8", "surrogatepass"))
         took = monotonic() - began
         self._next = began + took + max(_EVERY, took / _SHARE)
 

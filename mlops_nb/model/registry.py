@@ -10,10 +10,12 @@ __all__ = [
     "ArtifactFile",
     "ArtifactInfo",
     "Card",
+    "Cleaning",
     "Column",
     "EntryKind",
     "GateMark",
     "GateResult",
+    "GateState",
     "LedgerEntry",
     "Metric",
     "ModelVersion",
@@ -21,6 +23,7 @@ __all__ = [
     "Promotion",
     "Signature",
     "VerifyReport",
+    "VersionDetails",
     "VersionStatus",
 ]
 
@@ -241,6 +244,37 @@ class Promotion(Record, frozen=True, kw_only=True):
     mirrored: bool = True
     """Whether MLflow shows it already; if not, the next command catches up."""
     mirror_error: str = ""
+
+
+class GateState(Record, frozen=True, kw_only=True):
+    """One gate of a version, as it counts now."""
+
+    gate: str
+    kind: str
+    ok: bool
+    """Whether it counts as passed for this artifact, these settings and this champion."""
+    text: str
+    result: GateResult | None = None
+    """The latest answer; ``None`` where it was never asked."""
+
+
+class VersionDetails(Record, frozen=True, kw_only=True):
+    """All that is known of a version."""
+
+    version: ModelVersion
+    info: ArtifactInfo
+    entries: tuple[LedgerEntry, ...] = ()
+    """The ledger's rows about it, oldest first."""
+
+
+class Cleaning(Record, frozen=True, kw_only=True):
+    """What a cleaning removes, or would remove."""
+
+    removed: tuple[ModelVersion, ...] = ()
+    kept: dict[str, str] = {}
+    """Why each other version stays, by ``model vN``."""
+    bytes: int = 0
+    dry_run: bool = True
 
 
 class Problem(Record, frozen=True, kw_only=True):

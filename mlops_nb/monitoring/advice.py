@@ -29,11 +29,13 @@ def advise(
                 "another type. Scores made from it are not to be trusted."
             )
         units = [
-            c.column for c in pinned.drifted if "another unit?" in c.text or "offset?" in c.text
+            c.column
+            for c in pinned.drifted
+            if "times what they were" in c.text or "offset?" in c.text
         ]
         if units:
             found.append(
-                f"Ask the data's owner about {_names(units)}: every quantile moved alike, which is "
+                f"Ask the data's owner about {_names(units)}: all values moved alike, which is "
                 "what a change of unit, time zone or encoding looks like."
             )
         cases = [c.column for c in pinned.drifted if "other letter case" in c.text]

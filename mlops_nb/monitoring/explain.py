@@ -19,6 +19,16 @@ __all__ = ["describe", "descriptive", "overlay_of", "quantiles_of", "shares_of"]
 
 _PS = (0.01, 0.25, 0.5, 0.75, 0.99)
 _SHOWN = 12
+_UNITS = {
+    1.609: "kilometres for miles?",
+    0.6214: "miles for kilometres?",
+    0.3048: "metres for feet?",
+    3.281: "feet for metres?",
+    0.4536: "kilograms for pounds?",
+    2.205: "pounds for kilograms?",
+    60.0: "a unit 60 times smaller?",
+    1 / 60: "a unit 60 times larger?",
+}
 
 
 def quantiles_of(kind: str, old: ColumnSummary, new: ColumnSummary) -> tuple[QuantileShift, ...]:
@@ -128,28 +138,36 @@ def describe(kind: str, old: ColumnSummary, new: ColumnSummary, found: Measured)
 
 
 def _moved_numbers(found: Measured, old: ColumnSummary, new: ColumnSummary) -> str:
-    ps = (0.05, 0.25, 0.5, 0.75, 0.95)
+    ps = (0.25, 0.5, 0.75)
     before, now = old.distribution.quantiles(ps), new.distribution.quantiles(ps)
     text = (
-        f"median {_number(before[2])} → {_number(now[2])}, middle half "
-        f"{_number(before[1])}–{_number(before[3])} → {_number(now[1])}–{_number(now[3])}"
+        f"median {_number(before[1])} → {_number(now[1])}, middle half "
+        f"{_number(before[0])}–{_number(before[2])} → {_number(now[0])}–{_number(now[2])}"
     )
-    width = float(before[-1] - before[0])
-    if width <= 0:
-        return text
-    # A change that moves all quantiles alike is rarely nature: name it.
-    used = np.abs(before) > 0.02 * width
-    ratios = now[used] / before[used]
-    if used.sum() >= 4 and ratios.min() > 0 and np.ptp(ratios) < 0.05 * ratios.mean():
-        factor = float(ratios.mean())
-        if abs(np.log(factor)) > 0.1:
-            return f"{text}; every quantile is {factor:.3g} times what it was: another unit?"
-    moves = now - before
-    if np.ptp(moves) < 0.05 * width and abs(float(moves.mean())) > 0.1 * width:
-        return (
-            f"{text}; every quantile moved by {_number(float(moves.mean()), sign=True)}: an offset?"
-        )
-    return text
+    hint = _transformation(old.distribution, new.distribution)
+    return f"{text}; {hint}" if hint else text
+
+
+def _transformation(old: stats.Distribution, new: stats.Distribution) -> str:
+    """Name the factor or offset that would undo the change, if one does: rarely is that nature."""
+    ps = np.linspace(0.05, 0.95, 19)
+    before, now = old.quantiles(ps), new.quantiles(ps)
+    distance, _ = stats.kolmogorov_smirnov(old, new)
+    used = (before != 0) & (now / np.where(before == 0, 1, before) > 0)
+    factor = float(np.median(now[used] / before[used])) if used.sum() >= 10 else 1.0
+    offset = float(np.median(now - before))
+    tries = []
+    if abs(np.log(factor)) > 0.1:
+        undone = stats.Distribution(new.items / factor, new.weights)
+        name = next((n for f, n in _UNITS.items() if abs(factor / f - 1) < 0.04), "another unit?")
+        said = f"values are {factor:.3g} times what they were: {name}"
+        tries.append((stats.kolmogorov_smirnov(old, undone)[0], said))
+    if offset and abs(offset) > 0.1 * old.scale:
+        undone = stats.Distribution(new.items - offset, new.weights)
+        said = f"values moved by {_number(offset, sign=True)}: an offset?"
+        tries.append((stats.kolmogorov_smirnov(old, undone)[0], said))
+    left, said = min(tries, default=(1.0, ""))
+    return said if left < min(0.08, distance / 3) else ""
 
 
 def _moved_categories(kind: str, old: ColumnSummary, new: ColumnSummary) -> str:

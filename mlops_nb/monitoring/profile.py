@@ -1,6 +1,7 @@
 """Profiles of tables: made from data of any size, merged, written and read as whylogs' ``.bin``.
 
-The only importer of whylogs.
+The only importer of whylogs, which is asked for nothing but columns of mixed Python objects and
+the merging of metrics that are not known here.
 """
 
 from __future__ import annotations
@@ -9,20 +10,28 @@ import os
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.run import Plan, run_memory, run_pieces
+from mlops_nb.monitoring.collect.sources import deal, find_pieces
+from mlops_nb.monitoring.collect.table import MISSING, OTHER, Columns, trim
 from mlops_nb.monitoring.column import ColumnProfile
+from mlops_nb.monitoring.merging import merge_columns
 from mlops_nb.monitoring.sketch.container import Container
 from mlops_nb.monitoring.sketch.wire import CorruptError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["ColumnProfile", "Profile", "profile"]
+    from mlops_nb.monitoring.collect.run import Progress
+    from mlops_nb.monitoring.collect.sources import Piece
+
+__all__ = ["MISSING", "OTHER", "ColumnProfile", "Profile", "profile", "profile_dask"]
 
 _DATETIME = "mlops_nb.datetime."
 """Metadata key before a column's name: its distribution is of seconds since 1970."""
@@ -47,7 +56,7 @@ class Profile:
         return max((column.count for column in self.columns.values()), default=0)
 
     def to_bytes(self) -> bytes:
-        """Encode as whylogs' ``.bin``."""
+        """Encode as whylogs' ``.bin``, segments behind it."""
         return self._container().to_bytes()
 
     def _container(self) -> Container:
@@ -62,7 +71,7 @@ class Profile:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, where: str = "profile") -> Profile:
-        """Decode whylogs' ``.bin``, whoever wrote it.
+        """Decode whylogs' ``.bin``, whoever wrote it; whylogs is not imported.
 
         Parameters
         ----------
@@ -103,7 +112,13 @@ class Profile:
         )
 
     def write(self, path: Path | str) -> Path:
-        """Write as whylogs' ``.bin``, all or nothing; return the path."""
+        """Write as whylogs' ``.bin``, all or nothing; return the path.
+
+        Raises
+        ------
+        MonitoringError
+            The file cannot be written.
+        """
         path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,18 +154,35 @@ class Profile:
         return cls.from_bytes(data, where=str(path))
 
     def merge(self, other: Profile) -> Profile:
-        """Return the profile of both tables' rows."""
+        """Return the profile of both tables' rows, with the segments of both.
+
+        Raises
+        ------
+        MonitoringError
+            Both hold a metric that neither this package nor the installed whylogs knows.
+        """
+        names = [*self.columns, *(name for name in other.columns if name not in self.columns)]
+        columns: dict[str, ColumnProfile] = {}
+        for name in names:
+            parts = [p.columns[name] for p in (self, other) if name in p.columns]
+            columns[name] = merge_columns(name, parts)
+            if len(parts) == 2 and parts[0].foreign.keys() & parts[1].foreign.keys():
+                both = _stock_merge(*(Profile(columns={name: part}) for part in parts))
+                columns[name] = replace(columns[name], foreign=both.columns[name].foreign)
         segments = dict(self.segments)
         for key, segment in other.segments.items():
             segments[key] = segments[key].merge(segment) if key in segments else segment
-        merged = Profile.from_bytes(_stock_merge(self.to_bytes(), other.to_bytes()))
         return Profile(
-            columns=merged.columns,
+            columns=columns,
             metadata={**self.metadata, **other.metadata},
             segments=segments,
-            created=merged.created,
-            timestamp=merged.timestamp,
+            created=_earlier(self.created, other.created),
+            timestamp=_earlier(self.timestamp, other.timestamp),
         )
+
+
+def _earlier(a: float, b: float) -> float:
+    return min(a, b) if a and b else a or b
 
 
 def profile(
@@ -162,62 +194,176 @@ def profile(
     label: str | None = None,
     processes: int = 1,
     columns: Iterable[str] | None = None,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress | None = None,
     metadata: Mapping[str, str] | None = None,
     timestamp: float | None = None,
+    most_segments: int = 50,
 ) -> Profile:
-    """Profile a table."""
-    import pandas as pd
+    """Profile a table in one pass and bounded memory.
 
-    frame = data if isinstance(data, pd.DataFrame) else pd.read_parquet(data)
-    if columns is not None:
-        frame = frame[list(columns)]
-    now = time.time()
+    Parameters
+    ----------
+    data
+        A pandas or polars frame, an Arrow table, record batch or dataset, the path of a Parquet,
+        CSV or Arrow file or of a folder of them, or an iterator of tables.
+    segments
+        Columns of few values; the rows of each value are profiled by themselves, too.
+    predictions, score, label
+        The predicted label's column, the score's, and the true label's. The score is profiled by
+        predicted label and by true label, as segments that hold these three columns only.
+    processes
+        How many processes share the work on files, or threads that on tables in memory; 0 for the
+        number of cores. An iterator is read by one thread and profiled by all of them.
+    columns
+        The columns wanted; all by default.
+    progress
+        Called with the rows done and, where they are known, all rows.
+    metadata
+        Texts to keep in the profile.
+    timestamp
+        Seconds since 1970 that the data stand for; now by default.
+    most_segments
+        How many values of a segment column are told apart; the rest becomes `OTHER`.
 
-    def one(part: pd.DataFrame) -> Profile:
-        out = Profile.from_bytes(_stock_profile(part))
-        return Profile(
-            columns={n: _with_datetimes(c, part[n]) for n, c in out.columns.items()},
-            metadata=dict(metadata or {}),
-            created=now,
-            timestamp=now if timestamp is None else timestamp,
+    Raises
+    ------
+    MonitoringError
+        The data cannot be read, two columns have one name, or a column is missing.
+    """
+    named = tuple(segments)
+    plan = _plan(named, predictions, score, label, columns)
+    hands = processes or os.cpu_count() or 1
+    if isinstance(data, (str, os.PathLike)):
+        whole = _profile_files(find_pieces(os.fspath(data)), plan, hands, progress)
+    else:
+        total = len(data) if hasattr(data, "columns") and hasattr(data, "__len__") else None
+        whole = _as_profile(
+            *run_memory(data, plan, _stock_column, _reporter(progress, total), hands)
         )
+    return _finish(whole, named, most_segments, metadata, timestamp)
 
-    keys: dict[str, list[str]] = {name: [str(c) for c in frame] for name in segments}
+
+def profile_dask(
+    client: Any,
+    data: Any,
+    *,
+    segments: Iterable[str] = (),
+    predictions: str | None = None,
+    score: str | None = None,
+    label: str | None = None,
+    columns: Iterable[str] | None = None,
+    progress: Progress | None = None,
+    metadata: Mapping[str, str] | None = None,
+    timestamp: float | None = None,
+    most_segments: int = 50,
+) -> Profile:
+    """Profile a table on a Dask cluster, a partition or some row groups a task.
+
+    Parameters
+    ----------
+    client
+        A ``distributed.Client``; its workers need this package.
+    data
+        A Dask frame, a list of delayed or future tables, or a path that the workers can read.
+
+    The other parameters are those of `profile`.
+
+    Raises
+    ------
+    MonitoringError
+        A task failed.
+    """
+    from mlops_nb.monitoring.cluster import run_on_cluster
+
+    named = tuple(segments)
+    plan = _plan(named, predictions, score, label, columns)
+    parts = run_on_cluster(client, data, plan, progress)
+    return _finish(merge_all(parts), named, most_segments, metadata, timestamp)
+
+
+def profile_pieces(
+    pieces: Sequence[Piece], plan: Plan, report: Callable[[float], None] = lambda rows: None
+) -> Profile:
+    """Profile files, or parts of them, in this process."""
+    return _as_profile(*run_pieces(pieces, plan, _stock_column, report))
+
+
+def profile_table(data: Any, plan: Plan) -> Profile:
+    """Profile a table in memory in this thread."""
+    return _as_profile(*run_memory(data, plan, _stock_column))
+
+
+def merge_all(parts: Sequence[Profile]) -> Profile:
+    """Merge any number of profiles pairwise, so that errors grow with the logarithm of it."""
+    parts = list(parts) or [Profile()]
+    while len(parts) > 1:
+        parts = [reduce(Profile.merge, parts[i : i + 2]) for i in range(0, len(parts), 2)]
+    return parts[0]
+
+
+def _plan(
+    segments: Sequence[str],
+    predictions: str | None,
+    score: str | None,
+    label: str | None,
+    columns: Iterable[str] | None,
+) -> Plan:
+    together = frozenset(name for name in (predictions, score, label) if name is not None)
+    splits: dict[str, frozenset[str] | None] = dict.fromkeys(segments)
     for name in (predictions, label):
-        if name is not None and score is not None:
-            others = [c for c in (score, predictions, label) if c is not None and c != name]
-            keys.setdefault(name, others)
-    parts = {
-        (name, str(value)): one(frame.loc[rows, picked])
-        for name, picked in keys.items()
-        for value, rows in frame.groupby(name).groups.items()
-    }
-    whole = one(frame)
+        if name is not None:
+            splits.setdefault(name, together)
+    return Plan(columns=None if columns is None else frozenset(columns), splits=splits)
+
+
+def _profile_files(
+    pieces: list[Piece], plan: Plan, processes: int, progress: Progress | None
+) -> Profile:
+    total = sum(piece.rows for piece in pieces) or None
+    report = _reporter(progress, total)
+    hands = deal(pieces, processes) if processes > 1 else [pieces]
+    if len(hands) == 1:
+        return profile_pieces(pieces, plan, report)
+    from mlops_nb.monitoring.workers import Job, run_jobs
+
+    jobs = [Job(pieces=tuple(hand), plan=plan) for hand in hands]
+    return merge_all([Profile.from_bytes(data) for data in run_jobs(jobs, report)])
+
+
+def _reporter(progress: Progress | None, total: int | None) -> Callable[[float], None]:
+    if progress is None:
+        return lambda rows: None
+    return lambda rows: progress(round(rows), total)
+
+
+def _as_profile(columns: Columns, segments: dict[tuple[str, str], Columns]) -> Profile:
+    parts = {key: Profile(columns=inner) for key, inner in segments.items()}
+    return Profile(columns=columns, segments=parts)
+
+
+def _finish(
+    whole: Profile,
+    segments: Sequence[str],
+    most: int,
+    metadata: Mapping[str, str] | None,
+    timestamp: float | None,
+) -> Profile:
+    """Join what is left of the segments, and add what is the same for all of them."""
+    parts = {key: dict(part.columns) for key, part in whole.segments.items()}
+    for column in {key[0] for key in parts}:
+        parts = trim(parts, column, most)
+    created = time.time()
+    stands_for = created if timestamp is None else timestamp
     return Profile(
         columns=whole.columns,
-        metadata=whole.metadata,
-        segments=parts,
-        created=now,
-        timestamp=whole.timestamp,
+        metadata=dict(metadata or {}),
+        segments={
+            key: Profile(columns=inner, created=created, timestamp=stands_for)
+            for key, inner in sorted(parts.items())
+        },
+        created=created,
+        timestamp=stands_for,
     )
-
-
-def _with_datetimes(column: ColumnProfile, series: Any) -> ColumnProfile:
-    """Add the distribution of a datetime column, which stock does not keep."""
-    import dataclasses
-
-    import numpy as np
-    import pandas as pd
-
-    if not pd.api.types.is_datetime64_any_dtype(series.dtype):
-        return column
-    seconds = (series.dropna() - pd.Timestamp(0, tz=series.dt.tz)).dt.total_seconds()
-    frame = pd.DataFrame({column.name: seconds.to_numpy(np.float64)})
-    if not len(frame):
-        return dataclasses.replace(column, is_datetime=True)
-    seen = Profile.from_bytes(_stock_profile(frame)).columns[column.name]
-    return dataclasses.replace(column, is_datetime=True, kll=seen.kll, moments=seen.moments)
 
 
 def _whylogs() -> Any:
@@ -233,11 +379,35 @@ def _whylogs() -> Any:
     return whylogs
 
 
-def _stock_profile(frame: Any) -> bytes:
-    view = _whylogs().log(pandas=frame).view()
-    return bytes(view.serialize())
+def _stock_column(name: str, values: list[Any]) -> ColumnProfile:
+    """Profile a column of mixed Python objects with stock whylogs."""
+    import pandas as pd
+
+    if not values:
+        return ColumnProfile(name=name)
+    frame = pd.DataFrame({"column": pd.Series(values, dtype=object)})
+    try:
+        data = bytes(_whylogs().log(pandas=frame).view().serialize())
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise MonitoringError(
+            f"its values cannot be profiled: {error}",
+            where=f'column "{name}"',
+            fix="give the column one type, or leave it out with columns=",
+        ) from error
+    return replace(Profile.from_bytes(data).columns["column"], name=name)
 
 
-def _stock_merge(left: bytes, right: bytes) -> bytes:
+def _stock_merge(left: Profile, right: Profile) -> Profile:
+    """Merge by stock whylogs; it is handed nothing but what was decoded and encoded here."""
     view = _whylogs().core.view.dataset_profile_view.DatasetProfileView
-    return bytes(view.deserialize(left).merge(view.deserialize(right)).serialize())
+    from whylogs.core.errors import DeserializationError, UnsupportedError
+
+    try:
+        first, second = view.deserialize(left.to_bytes()), view.deserialize(right.to_bytes())
+        return Profile.from_bytes(bytes(first.merge(second).serialize()))
+    except (DeserializationError, UnsupportedError, ValueError, KeyError, TypeError) as error:
+        raise MonitoringError(
+            f"profiles with a metric that is not known here cannot be merged: {error}",
+            where=f'column "{next(iter(left.columns))}"',
+            fix="install the package that the metric comes from",
+        ) from error

@@ -31,7 +31,7 @@ __all__ = ["ModelView", "render_overview", "render_report", "render_window", "wr
 
 _HEAT_ROWS, _CARDS, _TABLE = 40, 24, 200
 _METRICS = {
-    "auc": "Area under the ROC curve",
+    "auc": "ROC area (AUC)",
     "positive_rate": "Share of positives",
     "brier": "Brier score",
     "log_loss": "Log loss",
@@ -39,8 +39,8 @@ _METRICS = {
     "calibration_error": "Calibration error",
     "precision": "Precision",
     "recall": "Recall",
-    "mae": "Mean absolute error",
-    "rmse": "Root mean squared error",
+    "mae": "Absolute error (MAE)",
+    "rmse": "Squared error (RMSE)",
     "bias": "Mean error",
 }
 
@@ -124,7 +124,8 @@ def _page(views: list[dict[str, Any]], *, single: bool) -> str:
         if single and views
         else "Monitoring overview"
     )
-    return _template().render(views=views, single=single, title=title, estimate_note=NOTE)
+    text: str = _template().render(views=views, single=single, title=title, estimate_note=NOTE)
+    return text
 
 
 @lru_cache(maxsize=1)
@@ -241,9 +242,11 @@ def _figures(result: WindowResult, alerts: Sequence[Alert] | None) -> list[tuple
         active = sum(alert.state.is_active for alert in alerts)
         found.append((str(active), "active alerts"))
     real = {p.metric: p for p in result.performance if p.kind == "realised"}
-    for metric in ("auc", "mae"):
-        if metric in real:
-            found.append((f"{real[metric].value:.3f}", f"realised {metric.upper()}"))
+    found += [
+        (f"{real[metric].value:.3f}", f"realised {metric.upper()}")
+        for metric in ("auc", "mae")
+        if metric in real
+    ]
     return found
 
 
@@ -315,18 +318,18 @@ def _charts(view: ModelView) -> list[dict[str, Any]]:
     return charts
 
 
-def _notes(view: ModelView) -> list[tuple[str, str]]:
-    notes = [
-        ("" if skill.weak else "soft", skill.text[:1].upper() + skill.text[1:] + ".")
-        for skill in view.skills
-        if skill.metric in ("auc", "positive_rate", "mae")
-    ]
-    notes += [
-        ("", gap.text[:1].upper() + gap.text[1:] + ".")
-        for gap in view.history[-1].gaps
-        if gap.drifted
-    ]
-    return notes
+def _notes(view: ModelView) -> dict[str, list[str]]:
+    """Say what the estimate is worth, and where realised performance left what was expected."""
+    told = [s for s in view.skills if s.metric in ("auc", "positive_rate", "mae")]
+    return {
+        "weak": [_sentence(skill.text) for skill in told if skill.weak],
+        "soft": [_sentence(skill.text) for skill in told if not skill.weak],
+        "gaps": [_sentence(gap.text) for gap in view.history[-1].gaps if gap.drifted],
+    }
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _card(column: ColumnDrift) -> dict[str, Any]:

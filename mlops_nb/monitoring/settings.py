@@ -14,7 +14,13 @@ class _Settings(
 
 
 class DriftSettings(_Settings, frozen=True, kw_only=True):
-    """How large a change must be before it is called drift; every one is the least, see `spread`."""
+    """How large a change must be before it is called drift; every one is the least, see `spread`.
+
+    The floors stand for one size of change, a small effect in Cohen's words (1988, *Statistical power
+    analysis*): a shift by 0.2 standard deviations is a Wasserstein distance of 0.2 and a
+    Kolmogorov-Smirnov distance of 2·Φ(0.1) − 1 = 0.08; a Jensen-Shannon distance of 0.13 is a
+    stability index (PSI) of 0.1, below which Siddiqi (2006) sees no change.
+    """
 
     alpha: float = 0.01
     """Share of false findings accepted among the columns (Benjamini-Hochberg)."""
@@ -24,27 +30,27 @@ class DriftSettings(_Settings, frozen=True, kw_only=True):
     """Values needed on both sides; fewer is "insufficient data"."""
     max_categories: int = 25
     """Whole numbers with at most this many distinct values are categories."""
-    ks: float = 0.05
+    ks: float = 0.08
     """Largest difference of the distribution functions."""
-    wasserstein: float = 0.1
+    wasserstein: float = 0.2
     """Distance in robust standard deviations of the reference."""
-    jensen_shannon: float = 0.1
+    jensen_shannon: float = 0.13
     """Jensen-Shannon distance of the category shares."""
-    null_rate: float = 0.01
+    null_rate: float = 0.02
     """Change of the share of missing values."""
     infinities: float = 0.001
     """Change of the share of infinite values."""
     types: float = 0.01
     """Share of values whose type changed."""
-    new_categories: float = 0.005
+    new_categories: float = 0.01
     """Share of rows in categories the reference never saw."""
-    beyond: float = 0.005
+    beyond: float = 0.01
     """Share of values outside the reference's range."""
-    reach: float = 1.0
+    reach: float = 3.0
     """How far outside it values lie, in lengths of the reference's range."""
     distinct: float = 0.1
     """Change of the number of distinct values, as a natural logarithm."""
-    new_values: float = 0.1
+    new_values: float = 0.2
     """Share of the distinct values that are new, where the reference shows how many usually are."""
     volume: float = 0.5
     """Change of the number of rows, as a natural logarithm."""

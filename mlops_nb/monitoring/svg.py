@@ -25,7 +25,7 @@ def ticks(low: float, high: float, wanted: int = 4) -> Ticks:
         return ((low, f"{low:.4g}"),)
     raw = (high - low) / wanted
     size = 10.0 ** floor(log10(raw))
-    step = size * min((f for f in (1, 2, 5, 10) if f * size >= raw), default=10)
+    step = size * min((f for f in (1, 2, 5, 10) if f * size >= 0.6 * raw), default=10)
     digits = max(0, -floor(log10(step) + 1e-9))
     first = int(-(-low // step))
     last = int(high // step)
@@ -131,18 +131,20 @@ def heat_map(
     links
         An address per window that its label leads to; empty texts for none.
     """
-    label, cell, gap, head = 132.0, 22.0, 2.0, 58.0
+    label, gap = 132.0, 2.0
+    longest = max((len(window) for window in windows), default=1)
+    head = 16 + 5.2 * min(longest, 16)
     count = max(len(windows), 1)
-    if count > 34:
-        cell = max(9.0, 34 * 22.0 / count)
-    width = label + count * (cell + gap) + 18
+    cell = min(44.0, max(9.0, 820.0 / count - gap))
+    width = label + count * (cell + gap) + 14 + 3.6 * min(longest, 16)
     height = head + len(rows) * (22.0 + gap) + 4
     parts = [_open(width, height, name, natural=True)]
-    every = max(1, -(-count // 40))
+    every = max(1, -(-14 // max(int(cell), 1)))
     for place, window in enumerate(windows):
         if place % every and place != count - 1:
             continue
-        x = label + place * (cell + gap) + cell / 2 + 3
+        x = label + place * (cell + gap) + cell / 2 + 2
+        window = window if len(window) <= 16 else window[:15] + "…"
         text = f'<text class="soft" transform="translate({x:.1f} {head - 8}) rotate(-52)">{escape(window)}</text>'
         link = links[place] if place < len(links) else ""
         parts.append(f'<a href="{escape(link)}">{text}</a>' if link else text)

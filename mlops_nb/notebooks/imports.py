@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.notebooks.cells import Cells
 
-__all__ = ["Import", "imports_in", "imports_of_cells", "top_imports"]
+__all__ = ["Import", "imports_at_top", "imports_in", "imports_of_cells", "top_imports"]
 
 
 class Import(Record, frozen=True, kw_only=True):
@@ -48,18 +48,25 @@ def top_imports(path: Path | str) -> tuple[str, ...]:
     NotebookError
         The notebook cannot be read.
     """
-    cells = read_cells(path)
+    items = imports_at_top(read_cells(path))
+    return tuple(sorted({item.module.partition(".")[0] for item in items}))
+
+
+def imports_at_top(cells: Cells) -> tuple[Import, ...]:
+    """Return what a notebook imports whenever it runs, without relative imports.
+
+    That is at the top level of cells, also below ``if``, ``try`` and ``with``, not inside functions.
+    """
     if cells.language != "python":
         return ()
     trees = [parse_cell(cell.source) for cell in cells.code]
-    found = {
-        item.module.partition(".")[0]
+    return _unique(
+        item
         for tree in trees
         if tree is not None
         for item in _walk(tree.body, into_functions=False)
         if item.module and not item.level
-    }
-    return tuple(sorted(found))
+    )
 
 
 def imports_of_cells(cells: Cells) -> tuple[Import, ...]:

@@ -93,12 +93,16 @@ def _typed(value: Json, declared: Parameter | None) -> Any:
         return value
 
 
+_NAMES = {"r": "R", "c#": "C#", "f#": "F#"}
+"""How papermill's translators spell languages that are written with capitals."""
+
+
 def _translate(kernel: str, language: str, values: Mapping[str, Json]) -> str:
     from papermill.exceptions import PapermillException
     from papermill.translators import papermill_translators
 
     try:
-        translator = papermill_translators.find_translator(kernel, language)
+        translator = papermill_translators.find_translator(kernel, _NAMES.get(language, language))
         return str(translator.codify(dict(values), "Parameters"))
     except (PapermillException, NotImplementedError) as error:
         raise NotebookError(

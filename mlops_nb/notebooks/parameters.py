@@ -63,12 +63,13 @@ def infer_parameters(
         return _infer_other(cell.source)
     tree = parse_cell(cell.source)
     if tree is None:
-        try:
-            ast.parse(cell.source)
-        except SyntaxError as error:
-            reason = f"line {error.lineno}: {error.msg}"
-        else:
-            reason = "it uses a cell magic"
+        reason = "it uses a cell magic"
+        if not cell.source.lstrip().startswith("%%"):
+            try:
+                ast.parse(cell.source)
+            except (SyntaxError, ValueError) as error:
+                line = getattr(error, "lineno", None)
+                reason = f"line {line}: {getattr(error, 'msg', error)}"
         raise NotebookError(
             f"the parameters cell is not plain Python ({reason})",
             where=f"{where}, cell {cell.index}",

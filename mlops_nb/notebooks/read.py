@@ -94,13 +94,13 @@ def parse_notebook(data: bytes, name: str) -> Any:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NotebookError("is not UTF-8 text", where=name, fix=_fix_for(data)) from error
-    node = _parse_ipynb(text, name) if suffix == ".ipynb" else _parse_text(text, suffix, name)
-    return _with_ids(node)
+    if suffix == ".ipynb":
+        return _with_ids(_parse_ipynb(text, name))
+    return _with_ids(_parse_text(text, suffix, name), afresh=True)
 
 
 def _parse_ipynb(text: str, name: str) -> Any:
     import nbformat
-    from nbformat.validator import NotebookValidationError
 
     reads: Any = nbformat.reads
     try:
@@ -110,7 +110,7 @@ def _parse_ipynb(text: str, name: str) -> Any:
             cells = node.cells
     except (
         nbformat.reader.NotJSONError,
-        NotebookValidationError,
+        nbformat.ValidationError,
         AttributeError,
         KeyError,
         TypeError,
@@ -138,12 +138,12 @@ def _parse_text(text: str, suffix: str, name: str) -> Any:
         raise NotebookError(f"jupytext cannot read it: {reason}", where=name) from error
 
 
-def _with_ids(node: Any) -> Any:
-    """Give each cell an id that depends on its place only, so that reading twice gives the same."""
+def _with_ids(node: Any, *, afresh: bool = False) -> Any:
+    """Give cells without an id one by their place, so that reading twice gives the same."""
     node["nbformat"], node["nbformat_minor"] = 4, max(node.get("nbformat_minor", 5), 5)
     seen: set[str] = set()
     for index, cell in enumerate(node.cells):
-        if not cell.get("id") or cell["id"] in seen:
+        if afresh or not cell.get("id") or cell["id"] in seen:
             cell["id"] = f"cell-{index}"
         seen.add(cell["id"])
     return node

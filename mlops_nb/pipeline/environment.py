@@ -65,6 +65,10 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+_SURVEYED: dict[str, _Installed] = {}
+"""What this process has read already, by listing; reading it takes half a second."""
+
+
 class Environment:
     """The distributions of this interpreter.
 
@@ -130,7 +134,10 @@ class Environment:
             kept = None
         if kept is not None and kept.listing == listing:
             return kept
-        made = _Installed(listing=listing, distributions=_survey())
+        if listing not in _SURVEYED:
+            _SURVEYED.clear()
+            _SURVEYED[listing] = _Installed(listing=listing, distributions=_survey())
+        made = _SURVEYED[listing]
         write_if_possible(self._path, encode(made))
         return made
 

@@ -83,7 +83,8 @@ class Fingerprinter:
 
     def _source_parts(self, task: Task) -> dict[str, str]:
         if task.kind is TaskKind.FUNCTION:
-            source, parts, imports, folder, own = self._function(task.source)
+            source, _, imports, folder, own = self._function(task.source)
+            parts: dict[str, str] = {}
         elif task.kind in _TEXT_KINDS and task.source:
             path = resolve(self._project.root, task.source)
             facts = self.digests.notebook(path)

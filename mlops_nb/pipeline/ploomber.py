@@ -27,7 +27,7 @@ from mlops_nb.pipeline.records import Loaded, Stored
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["open_dag", "quiet", "read_specification", "relative"]
+__all__ = ["open_dag", "quiet", "read_specification", "relative", "render", "require_task"]
 
 _KINDS = {
     "NotebookRunner": TaskKind.NOTEBOOK,
@@ -101,7 +101,8 @@ def open_dag(root: Path, spec: Path, *, keep_modules: bool = False) -> Iterator[
         # .pyc is trusted by whole seconds and size, too coarse for edits between two runs.
         from ploomber.spec.dagspec import DAGSpec
 
-    before_modules = set(sys.modules)
+    # Project modules that are imported already may be older than their files.
+    stashed = {name: sys.modules.pop(name) for name in _project_modules(root)}
     sys.dont_write_bytecode = True
     try:
         os.chdir(root)
@@ -123,9 +124,9 @@ def open_dag(root: Path, spec: Path, *, keep_modules: bool = False) -> Iterator[
         sys.path[:] = before_path
         os.chdir(before_folder)
         if not keep_modules:
-            for name in set(sys.modules) - before_modules:
-                if _is_project_module(sys.modules[name], root):
-                    del sys.modules[name]
+            for name in _project_modules(root):
+                del sys.modules[name]
+            sys.modules.update(stashed)
 
 
 @contextlib.contextmanager
@@ -189,28 +190,18 @@ def read_specification(root: Path, spec: Path, name: str) -> Loaded:
         task, two tasks with one product, an unknown kernel ...
     """
     troubles.check_yaml(spec)
-    # Modules of the project that are imported already would hide what loading imports.
-    before = {key for key in sys.modules if not _is_project_module(sys.modules[key], root)}
     with open_dag(root, spec) as dag:
         order = troubles.order_of(
             {task: tuple(dag._get_upstream(task)) for task in dag._iter()}, spec
         )
         with quiet():
-            try:
-                # Forced: whether a task is outdated is not Ploomber's question here, and asking
-                # would read metadata from remote stores.
-                dag.render(force=True, show_progress=False)
-            except Exception as error:
-                raise troubles.translate(error, spec, dag) from error
+            render(dag, spec)
             tasks = tuple(_task(dag, dag[task], order, root) for task in order)
             stored = {task: _stored(dag[task]) for task in order}
             dag.close_clients()
-        modules = [
-            module
-            for key, module in list(sys.modules.items())
-            if key not in before and _is_project_module(module, root)
-        ]
-        files = {str(Path(str(module.__file__)).resolve()) for module in modules}
+        files = {
+            str(Path(str(sys.modules[key].__file__)).resolve()) for key in _project_modules(root)
+        }
         files.update(_files_of(dag, root))
         notebooks = {
             str((root / task.source).resolve())
@@ -231,6 +222,31 @@ def read_specification(root: Path, spec: Path, name: str) -> Loaded:
         files=tuple(sorted(files - notebooks)),
         notebooks=tuple(sorted(notebooks)),
     )
+
+
+def render(dag: Any, spec: Path) -> None:
+    """Fill in every task's parameters, products and source, and call the ``on_render`` hooks.
+
+    As ``DAG.render(force=True)`` does, which however gives all errors as one text with frames
+    drawn around them. Forced: whether a task is outdated is not Ploomber's question here, and
+    asking would read metadata from remote stores.
+
+    Raises
+    ------
+    ProjectError
+        A task cannot be rendered, a hook fails, or two tasks make one product.
+    """
+    from ploomber.dag.util import check_duplicated_products
+
+    name = ""
+    try:
+        for name in list(dag):
+            dag[name].render(force=True)
+        name = ""
+        dag._run_on_render()
+        check_duplicated_products(dag)
+    except Exception as error:
+        raise troubles.translate(error, spec, dag, task=name) from error
 
 
 def relative(path: Path | str, root: Path) -> str:
@@ -419,6 +435,10 @@ def _files_of(dag: Any, root: Path) -> set[str]:
             if path.is_file() and path.suffix not in (".pyc",)
         )
     return found
+
+
+def _project_modules(root: Path) -> list[str]:
+    return [name for name, module in list(sys.modules.items()) if _is_project_module(module, root)]
 
 
 def _is_project_module(module: Any, root: Path) -> bool:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.model import ErrorInfo, TaskStatus
 from mlops_nb.notebooks.types import json_of
-from mlops_nb.pipeline import troubles
 from mlops_nb.pipeline.files import resolve
-from mlops_nb.pipeline.ploomber import open_dag, quiet, require_task
+from mlops_nb.pipeline.ploomber import open_dag, quiet, render, require_task
 from mlops_nb.pipeline.worker import RunAnswer, RunJob
 
 if TYPE_CHECKING:
@@ -84,10 +83,7 @@ def _rendered(job: RunJob) -> Iterator[Any]:
             _set_params(task, job)
             _redirect(task, job, root)
         with quiet():
-            try:
-                dag.render(force=True, show_progress=False)
-            except Exception as error:
-                raise troubles.translate(error, spec, dag) from error
+            render(dag, spec)
         yield dag
 
 

@@ -36,8 +36,10 @@ def check_yaml(path: Path) -> None:
         fix = "check indentation, colons and quotes around that place"
         if "{{" in text:
             fix = 'write placeholders in quotes: "{{name}}"; and ' + fix
+        begun = error.context_mark
+        context = f" ({error.context} that begins in line {begun.line + 1})" if begun else ""
         raise PipelineError(
-            f"is not valid YAML: {error.problem}", where=f"{path.name}{at}", fix=fix
+            f"is not valid YAML: {error.problem}{context}", where=f"{path.name}{at}", fix=fix
         ) from error
     except yaml.YAMLError as error:
         raise PipelineError(f"is not valid YAML: {error}", where=path.name) from error
@@ -116,7 +118,7 @@ _DUPLICATE = re.compile(r"DAG already has a task with name '(.+?)'")
 _UNDECLARED = re.compile(r"(?:Undeclared value for placeholder '(.+?)')|(?:\* \{\{(.+?)\}\})")
 
 
-def translate(error: Exception, spec: Path, dag: Any = None) -> ProjectError:
+def translate(error: Exception, spec: Path, dag: Any = None, *, task: str = "") -> ProjectError:
     """Return the error that says what went wrong while Ploomber loaded or rendered.
 
     Parameters
@@ -127,6 +129,8 @@ def translate(error: Exception, spec: Path, dag: Any = None) -> ProjectError:
         The specification.
     dag
         The DAG, where it exists, to say more.
+    task
+        The task that was being rendered.
     """
     if isinstance(error, ProjectError):
         return error
@@ -158,7 +162,8 @@ def translate(error: Exception, spec: Path, dag: Any = None) -> ProjectError:
             where=spec.name,
             fix=f'add "{name}: ..." to env.yaml',
         )
-    return PipelineError(_best(chain), where=spec.name)
+    where = f'{spec.name}, task "{task}"' if task else spec.name
+    return PipelineError(_best(chain), where=where)
 
 
 def _unknown_kernel(error: BaseException, text: str, spec: Path) -> NotebookError:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlops_nb.errors import GateError
-from mlops_nb.model import Metric, Record
+from mlops_nb.model import Metric, SliceRow
 from mlops_nb.registry.statistics import bootstrap_metric
 
 if TYPE_CHECKING:
@@ -14,19 +14,10 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import ArtifactInfo
 
-__all__ = ["SliceRow", "render_html", "render_markdown", "slice_table"]
+__all__ = ["render_html", "render_markdown", "slice_table"]
 
 _MIN_ROWS = 50
 _MAX_VALUES = 12
-
-
-class SliceRow(Record, frozen=True, kw_only=True):
-    """One slice of the holdout."""
-
-    column: str
-    value: str
-    n: int
-    metrics: dict[str, Metric] = {}
 
 
 def slice_table(scores: pd.DataFrame, columns: tuple[str, ...]) -> tuple[SliceRow, ...]:

@@ -6,7 +6,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 from mlops_nb.errors import RegistryError
-from mlops_nb.model import EntryKind, LedgerEntry, ModelVersion, Record, VersionStatus
+from mlops_nb.model import (
+    Cleaning,
+    EntryKind,
+    LedgerEntry,
+    ModelVersion,
+    VersionStatus,
+)
 from mlops_nb.registry.mirror import settle
 from mlops_nb.registry.versions import find_version
 
@@ -16,17 +22,7 @@ if TYPE_CHECKING:
     from mlops_nb.registry.ledger import Reader
     from mlops_nb.registry.store import Registry
 
-__all__ = ["Cleaning", "collect", "delete_version", "why_kept"]
-
-
-class Cleaning(Record, frozen=True, kw_only=True):
-    """What a cleaning removes, or would remove."""
-
-    removed: tuple[ModelVersion, ...] = ()
-    kept: dict[str, str] = {}
-    """Why each other version stays, by ``model vN``."""
-    bytes: int = 0
-    dry_run: bool = True
+__all__ = ["collect", "delete_version", "why_kept"]
 
 
 def delete_version(

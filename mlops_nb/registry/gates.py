@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlops_nb.errors import GateError, RegistryError, nearest
-from mlops_nb.model import EntryKind, GateResult, LedgerEntry, ModelVersion, Record, to_builtins
+from mlops_nb.model import (
+    EntryKind,
+    GateResult,
+    GateState,
+    LedgerEntry,
+    ModelVersion,
+    to_builtins,
+)
 from mlops_nb.registry.checks import RELATIVE, Answer, Candidate, Tools, answer
 from mlops_nb.registry.settings import AnyGate, ApprovalGate, gate_digest
 from mlops_nb.registry.versions import find_version
@@ -17,19 +24,7 @@ if TYPE_CHECKING:
     from mlops_nb.registry.ledger import Reader
     from mlops_nb.registry.store import Registry
 
-__all__ = ["GateState", "approvals", "gate_states", "judge"]
-
-
-class GateState(Record, frozen=True, kw_only=True):
-    """One gate of a version, as it counts now."""
-
-    gate: str
-    kind: str
-    ok: bool
-    """Whether it counts as passed for this artifact, these settings and this champion."""
-    text: str
-    result: GateResult | None = None
-    """The latest answer; ``None`` where it was never asked."""
+__all__ = ["approvals", "gate_states", "judge"]
 
 
 def judge(

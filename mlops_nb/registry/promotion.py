@@ -13,13 +13,14 @@ from mlops_nb.errors import ArtifactError, ConflictError, GateError, RegistryErr
 from mlops_nb.model import (
     EntryKind,
     GateResult,
+    GateState,
     LedgerEntry,
     ModelVersion,
     Promotion,
     VersionStatus,
 )
 from mlops_nb.registry.approval import approve, reject
-from mlops_nb.registry.gates import GateState, gate_states
+from mlops_nb.registry.gates import gate_states
 from mlops_nb.registry.mirror import settle
 from mlops_nb.registry.store import check_alias
 from mlops_nb.registry.versions import find_version

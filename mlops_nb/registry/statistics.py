@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlops_nb.errors import GateError, nearest
-from mlops_nb.model import Metric, Record
+from mlops_nb.model import Bin, Difference, Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METRICS",
-    "Bin",
-    "Difference",
     "MetricKind",
     "bootstrap_metric",
     "calibration_bins",
@@ -48,28 +46,6 @@ class MetricKind(msgspec.Struct, frozen=True):
     def sign(self) -> float:
         """1 where higher is better, -1 where lower is."""
         return 1.0 if self.better == "higher" else -1.0
-
-
-class Difference(Record, frozen=True, kw_only=True):
-    """A paired difference of two models on the same rows; above zero means better."""
-
-    candidate: float
-    champion: float
-    difference: float
-    """Candidate minus champion, turned so that above zero is better."""
-    low: float
-    high: float
-    confidence: float
-    n: int
-    resamples: int
-
-
-class Bin(Record, frozen=True, kw_only=True):
-    """One bin of a calibration curve."""
-
-    predicted: float
-    observed: float
-    n: int
 
 
 def _auc(target: Floats, score: Floats) -> Prepared:

@@ -15,7 +15,7 @@ from mlops_nb.model import (
     Json,
     LedgerEntry,
     ModelVersion,
-    Record,
+    VersionDetails,
     VersionStatus,
     encode,
 )
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from mlops_nb.registry.store import Registry
 
 __all__ = [
-    "VersionDetails",
     "find_version",
     "history",
     "list_versions",
@@ -42,15 +41,6 @@ __all__ = [
     "register",
     "show_version",
 ]
-
-
-class VersionDetails(Record, frozen=True, kw_only=True):
-    """All that is known of a version."""
-
-    version: ModelVersion
-    info: ArtifactInfo
-    entries: tuple[LedgerEntry, ...] = ()
-    """The ledger's rows about it, oldest first."""
 
 
 def register(

@@ -1,0 +1,266 @@
+"""Zygotes: processes that have imported what notebooks import, and fork a kernel for each.
+
+A warm kernel must not be told from a cold one; where that is in doubt, the notebook runs cold, see
+`mlops_nb.execution.choice`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_nb.errors import KernelError
+from mlops_nb.execution.direct import DirectKernel, KernelGone
+from mlops_nb.execution.kernelspecs import find_kernelspec
+from mlops_nb.execution.preload import NEVER
+from mlops_nb.files import write_whole
+from mlops_nb.model import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Report", "Zygote", "supported"]
+
+_START = 120.0  # seconds
+_STOP = 5.0
+_REPORT = 1 << 20  # bytes
+_BOOT = """
+import sys, types
+if sys.path[:1] == [""]: del sys.path[0]
+root, control = sys.argv[1:]
+for name, path in (("mlops_nb", root), ("mlops_nb.execution", root + "/execution")):
+    module = types.ModuleType(name)
+    module.__path__ = [path]
+    sys.modules[name] = module
+from mlops_nb.execution.warm.forker import main
+main(int(control), 1)
+"""
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def supported() -> str:
+    """Return why this machine cannot fork kernels, or an empty text."""
+    return "" if sys.platform == "linux" else f"platform {sys.platform}"
+
+
+class Report(Record, frozen=True, kw_only=True):
+    """What became of a zygote's imports."""
+
+    pid: int
+    modules: frozenset[str]
+    """Top-level packages that are loaded beyond a kernel's own."""
+    failed: dict[str, str]
+    """Modules that cannot be imported, with the error."""
+
+
+class _Process:
+    """A running zygote and the socket to it."""
+
+    def __init__(self, python: str, flags: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, tempfile.TemporaryFile() as words:
+            try:
+                self.popen = subprocess.Popen(
+                    [python, *flags, "-c", _BOOT, str(_ROOT), str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=words,
+                    stderr=words,
+                    cwd="/",
+                    env=environment,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            except OSError as error:
+                self.control.close()
+                raise KernelError(f"cannot be started: {error}", where=python) from error
+
+    def ask(self, plan: dict[str, list[str]]) -> None:
+        self.control.send(json.dumps(plan).encode())
+
+    def answer(self) -> bytes:
+        """Return the report; empty where the process ended instead."""
+        self.control.settimeout(_START)
+        try:
+            return self.control.recv(_REPORT)
+        except OSError:
+            return b""
+        finally:
+            self.control.settimeout(None)
+
+    def stop(self) -> None:
+        """Close the socket: the zygote sees it, kills its kernels and goes."""
+        self.control.close()
+        try:
+            self.popen.wait(_STOP)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.popen.pid, signal.SIGKILL)
+            self.popen.wait()
+
+
+class Zygote:
+    """One process to fork kernels from.
+
+    Parameters
+    ----------
+    preload
+        Modules to import; see `mlops_nb.execution.preload.preload_for`.
+    python
+        The interpreter; the running one by default.
+    kernel
+        The kernelspec whose interpreter options (what stands before ``-m``) are used.
+    memory
+        A file to remember unsafe modules in, so that the next zygote need not find out again.
+
+    Notes
+    -----
+    A context manager. `start` returns at once; the first kernel waits until the imports are done.
+    Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        preload: Sequence[str] = (),
+        python: str = sys.executable,
+        *,
+        kernel: str = "python3",
+        memory: Path | None = None,
+    ) -> None:
+        self.preload = tuple(preload)
+        self.python = python
+        spec = find_kernelspec(kernel)
+        self.flags = (None if spec is None else spec.flags) or ()
+        self.unsafe: dict[str, str] = {}
+        """Modules that were left out, with the reason."""
+        self.environment: dict[str, str] = {}
+        """What it was started with."""
+        self._memory = memory
+        self._process: _Process | None = None
+        self._report: Report | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Zygote:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, while it runs."""
+        return None if self._process is None else self._process.popen.pid
+
+    def start(self) -> None:
+        """Start the process; do nothing where it runs already.
+
+        Raises
+        ------
+        KernelError
+            The machine cannot fork kernels, or the interpreter cannot be started.
+        """
+        with self._lock:
+            self._started()
+
+    def ready(self) -> Report:
+        """Wait until the imports are done and return what became of them.
+
+        Raises
+        ------
+        KernelError
+            The process ended, or took longer than two minutes.
+        """
+        with self._lock:
+            while self._report is None:
+                answer = self._started().answer()
+                if not answer:
+                    self._stop()
+                    raise KernelError("warm kernels cannot be prepared", where=self.python)
+                told = json.loads(answer)
+                if "unsafe" not in told:
+                    self._report = Report(
+                        pid=told["pid"], modules=frozenset(told["modules"]), failed=told["failed"]
+                    )
+                    break
+                name, why = told["unsafe"]
+                self.unsafe[name] = why
+                self._remember()
+                self._stop()  # what was imported cannot be undone: another process, without it
+            return self._report
+
+    def fork_kernel(self, *, cwd: str, env: Mapping[str, str]) -> DirectKernel:
+        """Fork a kernel.
+
+        Parameters
+        ----------
+        cwd
+            Folder it starts in.
+        env
+            Its whole environment.
+
+        Raises
+        ------
+        KernelError
+            The zygote is gone or cannot fork.
+        """
+        self.ready()
+        argv = [
+            str(Path(self.python).parent / "ipykernel_launcher.py"),
+            "-f",
+            "kernel.json",
+            "--HistoryManager.hist_file=:memory:",
+        ]
+        process = self._process
+        if process is None:
+            raise KernelError("the zygote was closed", fix="start it again")
+        try:
+            return DirectKernel(process.control, cwd=cwd, env=env, argv=argv)
+        except KernelGone as error:
+            raise KernelError(str(error)) from error
+
+    def close(self) -> None:
+        """End the process and every kernel it forked."""
+        with self._lock:
+            self._stop()
+
+    def _started(self) -> _Process:
+        if self._process is None:
+            if why := supported():
+                raise KernelError(f"warm kernels do not work on this {why}", fix="use cold ones")
+            self.unsafe = {**self._remembered(), **self.unsafe}
+            self.environment = dict(os.environ)
+            self._process = _Process(
+                self.python,
+                self.flags,
+                # What ipykernel sets when it starts, before matplotlib can be imported.
+                {"MPLBACKEND": "module://matplotlib_inline.backend_inline", **self.environment},
+            )
+            wanted = [name for name in self.preload if name not in self.unsafe]
+            self._process.ask({"preload": wanted, "never": sorted(NEVER)})
+        return self._process
+
+    def _stop(self) -> None:
+        process, self._process, self._report = self._process, None, None
+        if process is not None:
+            process.stop()
+
+    def _remembered(self) -> dict[str, str]:
+        if self._memory is None:
+            return {}
+        try:
+            found = json.loads(self._memory.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+    def _remember(self) -> None:
+        if self._memory is not None:
+            text = json.dumps(self.unsafe, indent=1, sort_keys=True)
+            write_whole(self._memory, text.encode())

@@ -1,0 +1,1 @@
+"""Makes column profiles from data: vectorised, block by block, in bounded memory."""

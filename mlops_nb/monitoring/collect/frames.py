@@ -1,0 +1,96 @@
+"""Takes tables in memory apart into columns, without copying what need not be copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.columns import Values
+from mlops_nb.monitoring.collect.table import Batch
+
+__all__ = ["as_batch", "check_names", "is_frame", "library"]
+
+
+def library(data: object) -> str:
+    """Return the name of the package that an object's type comes from."""
+    return type(data).__module__.partition(".")[0]
+
+
+def is_frame(data: object) -> bool:
+    """Tell whether an object is a table that `as_batch` can take apart."""
+    name = type(data).__name__
+    origin = library(data)
+    return (origin == "pandas" and name == "DataFrame") or (
+        origin == "pyarrow" and name in ("Table", "RecordBatch")
+    )
+
+
+def as_batch(data: Any, columns: frozenset[str] | None = None) -> Batch:
+    """Return the columns of a pandas frame, an Arrow table or record batch.
+
+    Parameters
+    ----------
+    data
+        The table.
+    columns
+        The columns wanted; all by default.
+
+    Raises
+    ------
+    MonitoringError
+        Two columns have one name, or a wanted one is missing.
+    """
+    if library(data) == "pandas":
+        names = check_names([str(name) for name in data.columns], columns)
+        wanted = [(i, n) for i, n in enumerate(names) if columns is None or n in columns]
+        return {name: _of_series(data.iloc[:, i]) for i, name in wanted}
+    names = check_names(data.schema.names, columns)
+    wanted = [(i, n) for i, n in enumerate(names) if columns is None or n in columns]
+    return {name: Values(data.column(i)) for i, name in wanted}
+
+
+def check_names(names: list[str], wanted: Iterable[str] | None) -> list[str]:
+    """Return the column names, once it is clear what each of them means."""
+    known = set(names)
+    if len(known) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise MonitoringError(
+            f'several columns are called "{twice[0]}"',
+            where="profile",
+            fix="give each column a name of its own",
+        )
+    missing = sorted(set(wanted or ()) - known)
+    if missing:
+        from mlops_nb.errors import nearest
+
+        raise MonitoringError(
+            f'there is no column "{missing[0]}"', where="profile", fix=nearest(missing[0], known)
+        )
+    return names
+
+
+def _of_series(series: Any) -> Values:
+    """Return a pandas column as stock whylogs sees it."""
+    import pandas as pd
+    import pyarrow as pa
+
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        return Values(series.to_numpy())
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return Values(series.to_numpy(f"datetime64[{dtype.unit}]"))
+    if isinstance(dtype, pd.SparseDtype):
+        return Values(series.sparse.to_dense().to_numpy())
+    is_category = isinstance(dtype, pd.CategoricalDtype)
+    try:
+        values = pa.array(series.array, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError):
+        return Values(series.astype(object).to_numpy())
+    if is_category and not pa.types.is_string(values.type.value_type):
+        return Values(series.astype(object).to_numpy())
+    # pandas' own text type and categories say NaN where they mean a missing value.
+    nan = is_category or (isinstance(dtype, pd.StringDtype) and dtype.na_value is not pd.NA)
+    return Values(values, nulls_are_nan=nan)
