@@ -34,6 +34,7 @@ def act(
         ("SHIM_STORE", str(store)),
         ("SHIM_ACTIONS", str(STAND_INS)),
         ("PYTHONPATH", env["PYTHONPATH"]),
+        ("TTY_COMPATIBLE", "0"),  # act runs steps on a terminal, GitHub does not
     ):
         command += ["--env", f"{name}={value}"]
     done = subprocess.run(
