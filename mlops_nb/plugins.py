@@ -23,6 +23,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "exporter": {
         "github": "mlops_nb.export.github:GithubExporter",
         "gitlab": "mlops_nb.export.gitlab:GitlabExporter",
+        "docker": "mlops_nb.export.docker:DockerExporter",
+        "kubernetes": "mlops_nb.export.kubernetes:KubernetesExporter",
+        "argo": "mlops_nb.export.argo:ArgoExporter",
+        "jenkins": "mlops_nb.export.jenkins:JenkinsExporter",
     },
 }
 """The names shipped here, by kind, as ``module:attribute``; imported when asked for."""

@@ -69,7 +69,7 @@ def _body(work: Work) -> dict[str, Any]:
             **{one.env: {"value": "", "description": one.description} for one in work.inputs},
         },
         "default": {
-            "image": settings.base_image or f"python:{settings.python}-slim-bookworm",
+            "image": settings.python_image,
             "interruptible": True,
             "retry": {
                 "max": min(settings.infrastructure_retries, 2),

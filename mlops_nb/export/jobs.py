@@ -102,6 +102,11 @@ class Work:
         """Return the lines that a file of a target begins with."""
         return header(target, self.pipeline.spec, mark=mark)
 
+    def stage_title(self, job: Job) -> str:
+        """Return a job's title, with its id where another job has the same title."""
+        same = sum(other.title == job.title for other in self.jobs)
+        return job.title if same == 1 else f"{job.title} ({job.id})"
+
     def job(self, name: str) -> Job:
         """Return a job by its id."""
         return self._by_id[name]

@@ -20,6 +20,7 @@ __all__ = [
     "dump_yaml",
     "github_text",
     "groovy",
+    "groovy_block",
     "header",
     "shell",
     "shell_words",
@@ -106,6 +107,12 @@ def groovy(text: str) -> str:
     # \u000a is a line break to the lexer itself, so these two need their short forms.
     body = "".join(out).replace("\\u000a", "\\n").replace("\\u000d", "\\r")
     return f"'{body}'"
+
+
+def groovy_block(text: str) -> str:
+    """Return a Groovy string literal over several lines: no interpolation, lines as they are."""
+    lines = [groovy(line)[1:-1].replace("\\$", "$") for line in text.split("\n")]
+    return "'''\\\n" + "\n".join(lines) + "\n'''"
 
 
 def dockerfile_json(words: Iterable[str]) -> str:

@@ -20,6 +20,16 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_END = re.compile(
     r"(^|_)(password|passwd|passphrase|pwd|secret|token|credentials?|api_?key|access_?key|private_?key)$"
 )
+_FORMS = {
+    "lock": r"[A-Za-z0-9._/-]+",
+    "image": r"[A-Za-z0-9._/:@-]*",
+    "base_image": r"[A-Za-z0-9._/:@-]*",
+    "timezone": r"[A-Za-z0-9_+/-]+",
+    "namespace": r"[a-z0-9-]*",
+    "volume": r"[a-z0-9.-]*",
+    "secret_name": r"[a-z0-9.-]*",
+    "volume_size": r"[0-9]+[KMGT]i?",
+}
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?L-]+")
 
 
@@ -75,12 +85,19 @@ class ExportSettings(
     secret_name: str = ""
     """Kubernetes Secret that holds `secrets`; made from the project's name by default."""
     runner: str = "ubuntu-24.04"
-    """GitHub runner label, or the Jenkins agent's."""
+    """Label of GitHub's runner."""
+    agent: str = ""
+    """Label of Jenkins' agents; empty for any."""
     conda_channels: tuple[str, ...] = ("conda-forge",)
     conda_packages: tuple[str, ...] = ()
     """Specifications that conda installs; the rest comes from pip."""
     pip_packages: tuple[str, ...] = ()
     """Exact requirements of the project's environment: ``numpy==2.4.0``; the caller fills it in."""
+
+    @property
+    def python_image(self) -> str:
+        """The image with Python that jobs start from."""
+        return self.base_image or f"python:{self.python}-slim-bookworm"
 
     @property
     def install_commands(self) -> tuple[str, ...]:
@@ -130,6 +147,13 @@ def read_settings(table: Mapping[str, Json]) -> ExportSettings:
                 f'"{name}" looks like a secret and would be written into files',
                 where=f"{where} env",
                 fix=f'name it in secrets = ["{name}"] and put its value into the target\'s store',
+            )
+    for key, form in _FORMS.items():
+        if not re.fullmatch(form, getattr(settings, key)):
+            raise ConfigError(
+                f'"{getattr(settings, key)}" cannot be used',
+                where=f"{where} {key.replace('_', '-')}",
+                fix="use letters, digits and . _ - / (an image may also have : and @)",
             )
     if not re.fullmatch(r"3\.\d+(\.\d+)?", settings.python):
         raise ConfigError(

@@ -60,7 +60,7 @@ def test_gitlab_runs_the_dag_and_a_second_run_only_what_changed(tmp_path: Path, 
     last = root / ".gitlab-ci-local/builds/evaluate"
     assert data(last / "products") == expected(max_depth=2)
     assert (last / "products/.raw.json.metadata").is_file()
-    assert "evaluate.a 42" in (last / ".mlops/reports/evaluate/metrics.txt").read_text()
+    assert "evaluate_a 42.0" in (last / ".mlops/reports/evaluate/metrics.txt").read_text()
 
     change_notebook(root, "train_b", "raise RuntimeError('broken on purpose')")
     code, text = gitlab(root, tmp_path, find_tool, "--variable", "PARAM_MAX_DEPTH=2")
