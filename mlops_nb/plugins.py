@@ -23,6 +23,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "exporter": {
         "github": "mlops_nb.export.github:GithubExporter",
         "gitlab": "mlops_nb.export.gitlab:GitlabExporter",
+        "conda": "mlops_nb.export.conda:CondaExporter",
+        "kubeflow": "mlops_nb.export.kubeflow:KubeflowExporter",
         "docker": "mlops_nb.export.docker:DockerExporter",
         "kubernetes": "mlops_nb.export.kubernetes:KubernetesExporter",
         "argo": "mlops_nb.export.argo:ArgoExporter",

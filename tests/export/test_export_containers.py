@@ -191,7 +191,7 @@ def test_docker_is_locked_layered_and_not_root() -> None:
     assert "--require-hashes -r locks/prod.txt" in text
     assert "\nUSER 10001:10001\n" in text
     ignored = files[".dockerignore"].splitlines()
-    assert {".git", ".mlops", "**/.env*", "**/*.pem", "products/train?b.csv"} <= set(ignored)
+    assert {".git", ".mlops", "**/.env*", "**/*.pem", "products/train_b.csv"} <= set(ignored)
 
 
 def test_compose_runs_pipeline_server_and_monitor() -> None:
