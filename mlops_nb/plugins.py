@@ -23,6 +23,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "exporter": {
         "github": "mlops_nb.export.github:GithubExporter",
         "gitlab": "mlops_nb.export.gitlab:GitlabExporter",
+        "airflow": "mlops_nb.export.airflow:AirflowExporter",
+        "dask": "mlops_nb.export.dask:DaskExporter",
         "conda": "mlops_nb.export.conda:CondaExporter",
         "kubeflow": "mlops_nb.export.kubeflow:KubeflowExporter",
         "docker": "mlops_nb.export.docker:DockerExporter",
