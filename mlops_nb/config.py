@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -103,6 +103,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     cache: str = ""
     """Folder or fsspec URL of the product cache; ``.mlops/cache`` by default."""
     cache_size_mb: int = 5_000
+    reports: Literal["all", "failures"] = "all"
+    """Which tasks get an HTML report when a run ends; ``mlops-nb runs report`` makes the others."""
+    early_cutoff: bool = False
+    """Skip what lies below a task that ran and whose products came out the same."""
     max_output_mb: float = 5.0
     """Text kept in an executed notebook per cell, MiB; the rest goes to a file beside it."""
     tasks: dict[str, TaskSettings] = {}
@@ -114,6 +118,7 @@ _SECTIONS = (
     "monitoring",
     "alerts",
     "schedules",
+    "demo",
     "export",
     "features",
     "serving",

@@ -20,9 +20,21 @@ from mlops_nb.errors import TrackingError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["experiment_id", "mlflow_client", "mlflow_errors", "prepare", "sqlite_path"]
+__all__ = [
+    "default_artifacts",
+    "experiment_id",
+    "mlflow_client",
+    "mlflow_errors",
+    "prepare",
+    "sqlite_path",
+]
 
 _LOCK_SECONDS = 120.0
+_SILENT = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+"""What a client prints on its own would break the output of ``--json``."""
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -30,6 +42,15 @@ def sqlite_path(uri: str) -> Path | None:
     if not uri.startswith("sqlite:///"):
         return None
     return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0]))
+
+
+def default_artifacts(uri: str) -> str:
+    """Return where a new experiment keeps its artifacts: beside a SQLite file, or "" for a server.
+
+    MLflow's own choice would be the folder that the process happens to run in.
+    """
+    path = sqlite_path(uri)
+    return "" if path is None else (path.resolve().parent / "artifacts").as_uri()
 
 
 def prepare(uri: str) -> None:
@@ -141,6 +162,8 @@ def mlflow_client(uri: str) -> Any:
     """
     prepare(uri)
     telemetry_off()
+    for name, value in _SILENT.items():
+        os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     with mlflow_errors(uri):

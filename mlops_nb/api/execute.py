@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlops_nb import plugins
 from mlops_nb.api.facts import (
-    expected_seconds,
     input_digests,
     product_metrics,
     resolved_parameters,
@@ -37,6 +35,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
 
+    from mlops_nb.execution.kernels import Zygote
+    from mlops_nb.execution.resident import Resident
     from mlops_nb.model import Event, TaskRun
     from mlops_nb.protocols import Executor
     from mlops_nb.runs.store import RunWriter
@@ -172,6 +172,7 @@ def prepare(
         start_from=start_from,
         force=force,
         cached=kept.has,
+        products_of=kept.products_of,
     )
     return Prepared(
         project=found,
@@ -235,6 +236,8 @@ def run(
     from mlops_nb.execution.lock import project_lock
     from mlops_nb.execution.runner import run_plan, status_of
     from mlops_nb.runs.facts import gather_facts
+    from mlops_nb.runs.profile import expected_seconds
+    from mlops_nb.runs.report import write_reports
     from mlops_nb.runs.store import RunStore
 
     project, settings = prepared.project, prepared.project.settings
@@ -251,9 +254,10 @@ def run(
     with project_lock(project, facts.id), ExitStack() as stack:
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.
-        expected = expected_seconds(store.list(limit=20))
+        expected = expected_seconds(store)
         writer = store.create(facts)
         status = RunStatus.FAILED
+        workers = settings.jobs if jobs is None else jobs
         try:
             tracking = stack.enter_context(Tracking(facts, prepared, writer.folder))
             tasks = run_plan(
@@ -263,13 +267,16 @@ def run(
                 sink=_Tee(writer, listener),
                 run_dir=writer.folder,
                 run_id=facts.id,
-                jobs=settings.jobs if jobs is None else jobs,
+                jobs=workers,
                 keep_going=keep_going,
                 timeout=timeout,
                 cancel=cancel,
                 env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
                 cold=cold,
-                executor=_executor(executor or settings.executor, address, stack),
+                zygote=_zygote(prepared, stack, cold),
+                executor=_executor(
+                    executor or settings.executor, address, workers, prepared, stack
+                ),
                 cache=ProductCache.of(project),
                 expected=expected,
             )
@@ -278,6 +285,7 @@ def run(
                 writer.emit(EventKind.METRIC, name=name, value=value)
         finally:
             done = writer.finish(status)
+        write_reports(done, writer.folder, tasks=_reported(done, settings.reports))
         tracked = tracking.finish(done)
         if tracked:
             done = msgspec.structs.replace(done, facts=writer.amend(mlflow_run_id=tracked))
@@ -299,11 +307,50 @@ class _Tee:
         return event
 
 
-def _executor(name: str, address: str, stack: ExitStack) -> Executor | None:
+def _reported(run: Run, wanted: str) -> tuple[str, ...]:
+    """Return the tasks to write reports of."""
+    started = [task for task in run.tasks if task.attempt]
+    return tuple(task.task for task in started if wanted == "all" or not task.status.is_good)
+
+
+def _zygote(prepared: Prepared, stack: ExitStack, cold: bool) -> Zygote | Resident | None:
+    """Connect to the project's server, else start a process that warm kernels are forked from."""
+    from mlops_nb.execution.kernels import Zygote, supported
+    from mlops_nb.execution.preload import preload_for
+    from mlops_nb.execution.resident import connect_server
+
+    project = prepared.project
+    notebooks = [
+        project.root / task.source
+        for task in prepared.pipeline.tasks
+        if task.kind is TaskKind.NOTEBOOK and prepared.plan[task.name].action is Action.RUN
+    ]
+    if cold or project.settings.cold or supported() or not notebooks:
+        return None
+    preload = preload_for(notebooks)
+    server = connect_server(project.state, preload)
+    if server is not None:
+        return stack.enter_context(server)
+    memory = project.state / "cache" / "preload.json"
+    return stack.enter_context(Zygote(preload, memory=memory))
+
+
+def _executor(
+    name: str, address: str, jobs: int, prepared: Prepared, stack: ExitStack
+) -> Executor | None:
     """Return a cluster's executor, closed with the run; ``None`` for this machine."""
     if name == "local":
         return None
-    made: Executor = plugins.find("executor", name)(address)
+    from mlops_nb.execution.executors import make_executor
+
+    made = make_executor(
+        name,
+        jobs=jobs,
+        address=address,
+        store=prepared.project.settings.cache,
+        project=prepared.project,
+        pipeline=prepared.pipeline,
+    )
     stack.callback(made.close)
     return made
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections import defaultdict
 from typing import TYPE_CHECKING
-
-from mlops_nb.model import TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from mlops_nb.model import Json, Pipeline, Plan, Run
+    from mlops_nb.model import Json, Pipeline, Plan
 
 __all__ = [
     "METRICS_KEY",
-    "expected_seconds",
     "input_digests",
     "product_metrics",
     "resolved_parameters",
@@ -57,16 +53,6 @@ def input_digests(plan: Plan) -> dict[str, str]:
         for name, digest in item.fingerprint.parts.items()
         if name.startswith("input:")
     }
-
-
-def expected_seconds(runs: Iterable[Run]) -> dict[str, float]:
-    """Return the median seconds that each task took where it ran well, from earlier runs."""
-    seen: dict[str, list[float]] = defaultdict(list)
-    for run in runs:
-        for task in run.tasks:
-            if task.status is TaskStatus.SUCCEEDED and task.seconds is not None:
-                seen[task.task].append(task.seconds)
-    return {task: statistics.median(values) for task, values in seen.items()}
 
 
 def product_metrics(pipeline: Pipeline, root: Path) -> dict[str, float]:

@@ -21,7 +21,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("mlops_nb.cli.run", "run", "Run the pipeline, or the part of it that is out of date."),
     "plan": ("mlops_nb.cli.run", "plan", "Say what a run would do, and why."),
     "status": ("mlops_nb.cli.run", "status", "Show each task, its state and its last run."),
+    "resume": ("mlops_nb.cli.more", "resume", "Go on with a run that did not end well."),
+    "watch": ("mlops_nb.cli.more", "watch", "Watch a run of another process."),
     "runs": ("mlops_nb.cli.runs", "runs", "List, show and compare runs."),
+    "models": ("mlops_nb.cli.models", "models", "Judge, promote and roll back models."),
+    "drift": ("mlops_nb.cli.drift", "drift", "Compare data with a reference."),
+    "monitor": ("mlops_nb.cli.monitor", "monitor", "Watch a model's data and performance."),
+    "profile": ("mlops_nb.cli.profile", "profile", "Profile data files, or a run's time."),
+    "cache": ("mlops_nb.cli.more", "cache", "List and clean the cache of products."),
+    "server": ("mlops_nb.cli.more", "server", "Keep warm kernels ready between runs."),
     "init": ("mlops_nb.cli.init", "init", "Start a project that passes its own tests."),
     "demo": ("mlops_nb.cli.demo", "demo", "Watch the closed loop on real flights."),
 }
@@ -78,6 +86,8 @@ def cli(ctx: click.Context, project: str | None) -> None:
       mlops-nb run                        run what is out of date
       mlops-nb run train -p max_depth=8   one task and what it needs
       mlops-nb runs show latest           what happened
+      mlops-nb models promote latest      the new champion, if its gates pass
+      mlops-nb monitor status             whether it still does its work
     """
     ctx.obj = project
 

@@ -113,6 +113,16 @@ def show(project: str | None, run_id: str, as_json: bool) -> None:
 
 
 @runs.command()
+@click.argument("run_id", metavar="RUN", default="latest")
+@click.pass_obj
+def report(project: str | None, run_id: str) -> None:
+    """Write a run's HTML pages, of its good tasks too, and print where they are."""
+    from mlops_nb.api.runs import write_report
+
+    click.echo(write_report(project, run_id))
+
+
+@runs.command()
 @click.argument("left")
 @click.argument("right", default="latest")
 @output.json_option

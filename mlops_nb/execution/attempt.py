@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from mlops_nb.execution.forge import Forge
     from mlops_nb.execution.jobs import CellProgress
     from mlops_nb.model import Attempt
 
@@ -28,6 +29,7 @@ def run_attempt(
     tell: Callable[..., object],
     cancel: threading.Event,
     zygote: Any = None,
+    forge: Forge | None = None,
 ) -> TaskRun:
     """Run an attempt to its end.
 
@@ -41,6 +43,8 @@ def run_attempt(
         Ends the attempt when it is set.
     zygote
         Where warm kernels come from.
+    forge
+        Where processes for other tasks are forked from.
 
     Returns
     -------
@@ -54,7 +58,7 @@ def run_attempt(
         else:
             from mlops_nb.execution.process import run_process
 
-            run = run_process(attempt, tell=tell, cancel=cancel)
+            run = run_process(attempt, tell=tell, cancel=cancel, forge=forge)
     except (MlopsNbError, OSError) as error:
         run = failure(attempt.task.name, error)
     from msgspec.structs import replace

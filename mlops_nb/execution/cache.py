@@ -19,6 +19,7 @@ import msgspec
 from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.blobs import file_digest, open_blobs
 from mlops_nb.model import Record, decode, encode
+from mlops_nb.pipeline.digests import digest_of
 
 if TYPE_CHECKING:
     from mlops_nb.config import Project
@@ -111,6 +112,20 @@ class ProductCache:
             return self._blobs.has(_manifest_name(fingerprint))
         except OSError:
             return False
+
+    def products_of(self, fingerprint: str) -> dict[str, str] | None:
+        """Return the product digests that restoring a fingerprint will give, for the plan.
+
+        Returns
+        -------
+        dict or None
+            By `Product.path`, in the manner of `mlops_nb.pipeline.digests`; ``None`` where the
+            fingerprint is not there.
+        """
+        manifest = self._read(_manifest_name(fingerprint))
+        if manifest is None:
+            return None
+        return {name: _digest_of(files) for name, files in manifest.products.items()}
 
     def keep(
         self, task: str, fingerprint: str, products: Mapping[str, Path], *, run: str = ""
@@ -303,6 +318,29 @@ class ProductCache:
 
     def _trouble(self, error: OSError) -> ExecutionError:
         return ExecutionError(f"cannot be used: {error}", where=f"cache {self.url}")
+
+
+def _digest_of(files: tuple[_File, ...]) -> str:
+    """Return a product's digest as `mlops_nb.pipeline.digests` makes it of what is on disk."""
+    if [file.path for file in files] == [""] and files[0].digest:
+        return files[0].digest
+
+    def order(file: _File) -> list[tuple[bool, str]]:
+        # As a walk from the top: a folder's files by name, then the folders in it.
+        *folders, name = file.path.split("/")
+        return [*((True, folder) for folder in folders), (False, name)]
+
+    parts: list[str] = []
+    for file in sorted(files, key=order):
+        if file.digest and _counts(file.path):
+            parts += (file.path, file.digest)
+    return digest_of("folder", *parts)
+
+
+def _counts(path: str) -> bool:
+    *folders, name = path.split("/")
+    is_sidecar = name.startswith(".") and name.endswith(".metadata")
+    return "__pycache__" not in folders and not is_sidecar
 
 
 def _manifest_name(fingerprint: str) -> str:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from papermill.clientwrap import PapermillNotebookClient
 
 from mlops_nb.execution.control import is_runnable, kernel_environment, kernel_folder
 from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
+from mlops_nb.execution.outputs import BoundedClient
 from mlops_nb.model import TaskStatus
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["ColdClient"]
 
 _WORDS = 4096  # bytes of a dead kernel's last words
+_STARTS = 3
 _NO_LIMIT = 10**7  # seconds; the guard keeps the clocks
 
 
-class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
+class ColdClient(BoundedClient):
     """nbclient's driver with an environment and a folder of its own, and a guard for its limits."""
 
     def __init__(self, manager: Manager, **options: Any) -> None:
         super().__init__(manager, iopub_timeout=_NO_LIMIT, **options)
-        self.control = manager.control
         self._left = False
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by execute
         self.on_cell_executed = self._note_exit
@@ -47,9 +47,26 @@ class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
         return self.nb
 
     async def _execute(self) -> None:
-        control, job = self.control, self.control.job
-        self.km = self.create_kernel_manager()
         try:
+            if not await self._start():
+                return
+            reply = await self.async_wait_for_reply(self.kc.kernel_info())
+            if reply is not None:
+                self.nb.metadata["language_info"] = reply["content"]["language_info"]
+            await self._cells()
+        finally:
+            self.control.guard.detach()
+            self.set_widgets_metadata()
+            await self._end()
+
+    async def _start(self) -> bool:
+        """Start the kernel; once more where it died before it was ready.
+
+        Its ports are chosen before it binds them, and another process may be faster.
+        """
+        control, job = self.control, self.control.job
+        for left in reversed(range(_STARTS)):
+            self.km = self.create_kernel_manager()
             try:
                 await self.async_start_new_kernel(
                     cwd=kernel_folder(job),
@@ -60,16 +77,12 @@ class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
                 self._attach()
                 await self.async_start_new_kernel_client()
             except (NoSuchKernel, RuntimeError, OSError) as error:
-                not_started(control, self.kernel_name, error)
-                return
-            await self._cells()
-            if control.status is None:
-                reply = await self.async_wait_for_reply(self.kc.kernel_info())
-                self.nb.metadata["language_info"] = reply["content"]["language_info"]
-        finally:
-            control.guard.detach()
-            self.set_widgets_metadata()
-            await self._end()
+                if left and "died before" in str(error) and not control.guard.check():
+                    continue
+                not_started(control, self.kernel_name, error, self._last_words())
+                return False
+            return True
+        return False
 
     def _attach(self) -> None:
         provisioner = self.km.provisioner
@@ -95,6 +108,7 @@ class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
                 stopped(control, None, "")
                 return
             self.nb_man.cell_start(cell, index)
+            self.begin_cell()
             try:
                 await self.async_execute_cell(cell, index)
             except CellExecutionError as error:
@@ -102,6 +116,7 @@ class ColdClient(PapermillNotebookClient):  # type: ignore[misc]
             except DeadKernelError:
                 await self._died(index, cell)
             finally:
+                self.end_cell()
                 if control.status is not None:
                     self.nb_man.cell_exception(cell, index)
                 self.nb_man.cell_complete(cell, index)

@@ -64,7 +64,7 @@ class Commit(Record, frozen=True, kw_only=True):
     run: str
     moves: tuple[Move, ...]
     fingerprint: Fingerprint | None = None
-    products: tuple[str, ...] = ()
+    products: tuple[str, ...]
     """The paths of the products that are files, as the specification has them."""
 
 
@@ -98,7 +98,13 @@ def prepare(stage: Stage, *, run: str, fingerprint: Fingerprint | None) -> Commi
                     ),
                 )
             )
-        record = Commit(task=stage.task.name, run=run, moves=tuple(moves), fingerprint=fingerprint)
+        record = Commit(
+            task=stage.task.name,
+            run=run,
+            moves=tuple(moves),
+            fingerprint=fingerprint,
+            products=tuple(stage.products),
+        )
         far = [move for move in moves if move.draft]
         if far:
             write_whole(stage.folder / PREPARE, encode(record))
@@ -211,10 +217,10 @@ def _redo(folder: Path, record: Commit, finish: Callable[[Commit], None]) -> Non
         for move in record.moves:
             _land(move)
         finish(record)
-        # The log goes before what it speaks of.
-        (folder / COMMIT).unlink()
         for move in record.moves:
             _delete(Path(move.trash))
+        # Nothing outside the folder is left to do: now the log may go, before what it speaks of.
+        (folder / COMMIT).unlink()
         _delete(folder)
     except OSError as error:
         raise ExecutionError(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import select
 import signal
 import socket
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_nb.execution.inheritance import inherited
 from mlops_nb.execution.warm.wire import (
     MESSAGE,
     STDOUT,
@@ -86,7 +85,7 @@ class DirectKernel:
             status.close()
             for writer in writers:
                 os.close(writer)
-        request = {"cwd": cwd, "env": dict(env), "argv": argv, **_inherited()}
+        request = {"cwd": cwd, "env": dict(env), "argv": argv, **inherited()}
         try:
             Packets(self._status).send(MESSAGE, pack(request))
             answer = self._status.recv(_PIECE)
@@ -212,16 +211,3 @@ class DirectKernel:
                     "stdout" if kind == STDOUT else "stderr",
                     (data[1 : 1 + size].decode(), text),
                 )
-
-
-def _inherited() -> dict[str, Any]:
-    """Return what a process started here would inherit besides its environment."""
-    kinds = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
-    limits = [[kind, *resource.getrlimit(kind)] for kind in sorted(kinds)]
-    return {"umask": _umask(), "limits": limits, "cores": sorted(os.sched_getaffinity(0))}
-
-
-def _umask() -> int:
-    # os.umask can only be read by setting it, which other threads would see.
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    return next(int(line[6:], 8) for line in status.splitlines() if line.startswith("Umask:"))

@@ -10,6 +10,7 @@ from mlops_nb.execution.control import Control
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookOutcome
 from mlops_nb.execution.light import import_papermill
+from mlops_nb.execution.resident import Resident
 from mlops_nb.model import TaskStatus
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ ENGINE = "mlops-nb"
 def run_notebook(
     job: NotebookJob,
     *,
-    zygote: Zygote | None = None,
+    zygote: Zygote | Resident | None = None,
     on_cell: Callable[[CellProgress], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> NotebookOutcome:
@@ -44,7 +45,7 @@ def run_notebook(
     job
         What to execute, where to and within which limits.
     zygote
-        Where warm kernels come from; without one the kernel starts cold.
+        Where warm kernels come from, or a server that has one; without, the kernel starts cold.
     on_cell
         Called, in this thread, when a cell begins and when it ends.
     cancel
@@ -55,7 +56,11 @@ def run_notebook(
     ------
     NotebookError
         The notebook cannot be read, or its language takes no parameters.
+    KernelError
+        The server of warm kernels went away.
     """
+    if isinstance(zygote, Resident):
+        return zygote.run(job, on_cell=on_cell, cancel=cancel)
     began = monotonic()
     engine = _engine()
     nb, injected = _prepare(job)

@@ -116,6 +116,8 @@ class Zygote:
         The interpreter; the running one by default.
     kernel
         The kernelspec whose interpreter options (what stands before ``-m``) are used.
+    environment
+        What the process is started with; this process's environment by default.
     memory
         A file to remember unsafe modules in, so that the next zygote need not find out again.
 
@@ -131,6 +133,7 @@ class Zygote:
         python: str = sys.executable,
         *,
         kernel: str = "python3",
+        environment: Mapping[str, str] | None = None,
         memory: Path | None = None,
     ) -> None:
         self.preload = tuple(preload)
@@ -139,8 +142,8 @@ class Zygote:
         self.flags = (None if spec is None else spec.flags) or ()
         self.unsafe: dict[str, str] = {}
         """Modules that were left out, with the reason."""
-        self.environment: dict[str, str] = {}
-        """What it was started with."""
+        self.environment = dict(os.environ if environment is None else environment)
+        """What it is started with."""
         self._memory = memory
         self._process: _Process | None = None
         self._report: Report | None = None
@@ -157,6 +160,11 @@ class Zygote:
     def pid(self) -> int | None:
         """Process id, while it runs."""
         return None if self._process is None else self._process.popen.pid
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        process = self._process
+        return process is not None and process.popen.poll() is None
 
     def start(self) -> None:
         """Start the process; do nothing where it runs already.
@@ -235,7 +243,6 @@ class Zygote:
             if why := supported():
                 raise KernelError(f"warm kernels do not work on this {why}", fix="use cold ones")
             self.unsafe = {**self._remembered(), **self.unsafe}
-            self.environment = dict(os.environ)
             self._process = _Process(
                 self.python,
                 self.flags,

@@ -13,22 +13,28 @@ import runpy
 import signal
 import sys
 
-__all__ = ["main"]
+__all__ = ["guard", "main"]
 
 
 def main() -> None:
     """Start the watching process, then become the module."""
     lifeline, module = int(sys.argv[1]), sys.argv[2]
-    if hasattr(os, "fork"):
-        child = os.fork()
-        if child == 0:
-            if os.fork() == 0:
-                _watch(lifeline)
-            os._exit(0)
-        os.waitpid(child, 0)
-        os.close(lifeline)
+    guard(lifeline)
     sys.argv = [module, *sys.argv[3:]]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def guard(lifeline: int) -> None:
+    """Start the watching process for this process group, where the system can fork."""
+    if not hasattr(os, "fork"):
+        return
+    child = os.fork()
+    if child == 0:
+        if os.fork() == 0:
+            _watch(lifeline)
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(lifeline)
 
 
 def _watch(lifeline: int) -> None:

@@ -8,17 +8,22 @@ whole notebook twice a cell; this one does neither. The engine is found by its e
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
+from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 
 from mlops_nb.execution.choice import warm_kernel
 from mlops_nb.execution.control import Control
+from mlops_nb.execution.ending import stopped
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookJob
 from mlops_nb.execution.mending import mend
+from mlops_nb.execution.outputs import outputs_folder
 from mlops_nb.execution.saving import Saver
+from mlops_nb.model import TaskStatus
 
 __all__ = ["Manager", "MlopsEngine"]
 
@@ -42,6 +47,7 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
             nb, output_path, log_output=log_output, progress_bar=progress_bar, autosave_cell_every=0
         )
         self.control = control
+        self._current = 0
         self.saver = Saver(None if output_path is None else Path(output_path))
 
     def save(self, **_: Any) -> None:
@@ -50,20 +56,22 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
             self.saver.save(self.nb)
 
     def autosave_cell(self) -> None:
-        """Write the notebook if a save is due, while a cell runs."""
-        if self.saver.is_due():
-            self.saver.forget()
-            self.saver.save(self.nb)
+        """Write the notebook while a cell runs."""
+        self.saver.touch(self._current)
+        self.saver.save(self.nb)
 
     def notebook_start(self, **_: Any) -> None:
         """Clear what earlier executions left, and write the notebook."""
         self.control.begins(self.nb)
+        if self.saver.path is not None:  # what an earlier execution had put there
+            shutil.rmtree(outputs_folder(self.saver.path), ignore_errors=True)
         super().notebook_start()
 
     def cell_start(self, cell: Any, cell_index: int | None = None, **_: Any) -> None:
         """Mark a cell as running."""
-        self.saver.touch(cell_index or 0)
-        self.control.cell_begins(cell_index or 0)
+        self._current = cell_index or 0
+        self.saver.touch(self._current)
+        self.control.cell_begins(self._current)
         super().cell_start(cell, cell_index)
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **_: Any) -> None:
@@ -102,9 +110,10 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
         **kwargs: Any,
     ) -> Any:
         """Execute a notebook; see ``papermill.engines.Engine``."""
-        if control is None:
+        foreign = control is None
+        if control is None:  # Papermill's own command or function: it makes the banners itself
             job = NotebookJob(task="", notebook="", output=output_path or "", kernel=kernel_name)
-            control = Control(job, Guard())
+            control = Control(job, Guard(), banner=False)
         manager = Manager(
             nb, control, output_path=output_path, log_output=log_output, progress_bar=progress_bar
         )
@@ -113,6 +122,8 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
             cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **kwargs)
         finally:
             manager.notebook_complete()
+        if foreign and control.status not in (None, TaskStatus.FAILED, TaskStatus.EXITED):
+            raise DeadKernelError("" if control.error is None else control.error.message)
         return manager.nb
 
     @classmethod
@@ -129,6 +140,9 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
     ) -> None:
         """Drive a kernel through the cells."""
         control = nb_man.control
+        if control.guard.check():
+            stopped(control, None, "")
+            return
         options = {
             "log": log,
             "log_output": log_output,

@@ -11,17 +11,27 @@ from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.child import run_child
 from mlops_nb.execution.ending import how_it_died
 from mlops_nb.files import file_name, write_whole
-from mlops_nb.model import ErrorInfo, EventKind, TaskRun, TaskStatus, encode
+from mlops_nb.model import (
+    Attempt,
+    ErrorInfo,
+    EventKind,
+    Task,
+    TaskKind,
+    TaskRun,
+    TaskStatus,
+    encode,
+)
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from mlops_nb.config import Project
     from mlops_nb.execution.child import ChildEnd
-    from mlops_nb.model import Attempt
+    from mlops_nb.execution.forge import Forge
     from mlops_nb.pipeline.worker import RunAnswer, RunJob
 
-__all__ = ["run_hook", "run_process"]
+__all__ = ["run_hook", "run_pipeline_hook", "run_process"]
 
 _TAIL = 4096
 """Bytes of a task's output that its event and its error tell; the log has all."""
@@ -29,9 +39,18 @@ _WORKER = "mlops_nb.pipeline.worker"
 
 
 def run_process(
-    attempt: Attempt, *, tell: Callable[..., object], cancel: threading.Event
+    attempt: Attempt,
+    *,
+    tell: Callable[..., object],
+    cancel: threading.Event,
+    forge: Forge | None = None,
 ) -> TaskRun:
     """Run one attempt at a function, script, statement or command.
+
+    Parameters
+    ----------
+    forge
+        Where to fork the process from.
 
     Returns
     -------
@@ -52,7 +71,7 @@ def run_process(
         params=attempt.task.params,
         products=attempt.products,
     )
-    answer, end = _call(attempt, job, attempt.log, cancel)
+    answer, end = _call(attempt, job, attempt.log, cancel, forge)
     tail = _tail(Path(attempt.run_dir, attempt.log))
     if tail:
         tell(EventKind.TASK_LOG, text=tail)
@@ -65,13 +84,17 @@ def run_process(
     )
 
 
-def run_hook(attempt: Attempt, when: str, cancel: threading.Event) -> None:
+def run_hook(
+    attempt: Attempt, when: str, cancel: threading.Event, forge: Forge | None = None
+) -> None:
     """Call a notebook task's Ploomber hook.
 
     Parameters
     ----------
     when
         ``on_finish`` or ``on_failure``; nothing happens where the task has none.
+    forge
+        Where to fork the process from.
 
     Raises
     ------
@@ -91,7 +114,7 @@ def run_hook(attempt: Attempt, when: str, cancel: threading.Event) -> None:
         hooks_only=when,
     )
     log = f"logs/{file_name(attempt.task.name)}.{when}.log"
-    answer, end = _call(attempt, job, log, cancel)
+    answer, end = _call(attempt, job, log, cancel, forge)
     status, error = _judge(attempt, answer, end, _tail(Path(attempt.run_dir, log)))
     if status is not TaskStatus.SUCCEEDED:
         raise ExecutionError(
@@ -101,8 +124,53 @@ def run_hook(attempt: Attempt, when: str, cancel: threading.Event) -> None:
         )
 
 
+def run_pipeline_hook(
+    project: Project,
+    run_dir: Path,
+    when: str,
+    *,
+    env: Mapping[str, str],
+    traceback: str = "",
+    forge: Forge | None = None,
+) -> None:
+    """Call a hook of the whole pipeline.
+
+    Parameters
+    ----------
+    when
+        ``on_finish`` or ``on_failure``.
+    env
+        Environment variables, over those of this process.
+    traceback
+        For ``on_failure``: what failed.
+    forge
+        Where to fork the process from.
+
+    Raises
+    ------
+    ExecutionError
+        The hook raised, or its process died.
+    """
+    from mlops_nb.execution.jobs import Cancellation
+    from mlops_nb.pipeline.worker import RunJob
+
+    root, spec = str(project.root), str(project.spec)
+    nothing = Task(name="pipeline", kind=TaskKind.OTHER, source="")
+    attempt = Attempt(run="", task=nothing, root=root, run_dir=str(run_dir), env=dict(env))
+    job = RunJob(root=root, spec=spec, hooks_only=when, traceback=traceback)
+    log = f"logs/{when}.log"
+    answer, end = _call(attempt, job, log, Cancellation(), forge)
+    status, error = _judge(attempt, answer, end, "")
+    if status is not TaskStatus.SUCCEEDED:
+        raise ExecutionError(
+            f"the pipeline's {when} hook did not succeed: {error.message if error else ''}",
+            where=spec,
+            fix=f"see {log} in the run's folder",
+        )
+
+
 def _call(
-    attempt: Attempt, job: RunJob, log: str, cancel: threading.Event
+    attempt: Attempt, job: RunJob, log: str, cancel: threading.Event, forge: Forge | None
 ) -> tuple[RunAnswer | None, ChildEnd]:
     from mlops_nb.pipeline.worker import environment, read_answer
 
@@ -119,6 +187,7 @@ def _call(
         log=Path(attempt.run_dir, log),
         timeout=attempt.task.policy.timeout,
         cancel=cancel,
+        forge=forge,
     )
     found = read_answer(answer)
     request.unlink(missing_ok=True)

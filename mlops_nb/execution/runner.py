@@ -19,6 +19,7 @@ import msgspec
 from mlops_nb.errors import MlopsNbError
 from mlops_nb.execution.attempt import failure
 from mlops_nb.execution.executors.local import LocalExecutor
+from mlops_nb.execution.forge import Forge
 from mlops_nb.execution.jobs import Cancellation
 from mlops_nb.execution.lock import project_lock
 from mlops_nb.execution.schedule import Schedule
@@ -29,6 +30,7 @@ from mlops_nb.model import (
     EventKind,
     Json,
     RunStatus,
+    TaskKind,
     TaskRun,
     TaskStatus,
     to_builtins,
@@ -119,7 +121,9 @@ def run_plan(
     RunError
         Another run is going on in this project, or the run's folder cannot be written.
     """
-    with project_lock(project, run_id, wait=wait):
+    with project_lock(project, run_id, wait=wait), Forge() as forge:
+        if _needs_processes(pipeline, plan, here=executor is None):
+            forge.start()
         work = Work(
             project=project,
             pipeline=pipeline,
@@ -127,17 +131,31 @@ def run_plan(
             sink=sink,
             run_dir=run_dir,
             run_id=run_id,
-            executor=executor or LocalExecutor(jobs=jobs, zygote=zygote),
+            executor=executor or LocalExecutor(jobs=jobs, zygote=zygote, forge=forge),
             env=dict(env or {}),
             cold=cold or project.settings.cold,
             cache=cache,
+            forge=forge,
         )
         limit = timeout if timeout is not None else project.settings.timeout
         run = _Run(work, expected or {}, keep_going=keep_going, timeout=limit)
         try:
-            return run.go(cancel)
+            tasks = run.go(cancel)
+            if not run.cancels:
+                work.after(tasks)
+            return tasks
         finally:
             work.close()
+
+
+def _needs_processes(pipeline: Pipeline, plan: Plan, *, here: bool) -> bool:
+    """Return whether Ploomber is to run anything here: a task that is no notebook, or a hook."""
+    runs = set(plan.of(Action.RUN))
+    return any(
+        (here and task.kind is not TaskKind.NOTEBOOK) or task.hooks or pipeline.hooks
+        for task in pipeline.tasks
+        if task.name in runs
+    )
 
 
 def status_of(tasks: tuple[TaskRun, ...]) -> RunStatus:

@@ -10,6 +10,7 @@ import json
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mlops_nb.errors import ExecutionError
 from mlops_nb.files import write_whole
 
 if TYPE_CHECKING:
@@ -50,12 +51,25 @@ class Saver:
         return self.path is not None and monotonic() >= self._next
 
     def save(self, nb: Any) -> None:
-        """Write the notebook now."""
+        """Write the notebook now.
+
+        Raises
+        ------
+        ExecutionError
+            It cannot be written.
+        """
         if self.path is None:
             return
         began = monotonic()
         cells = ",\n".join(self._fragment(i, cell) for i, cell in enumerate(nb["cells"]))
-        write_whole(self.path, _document(nb, cells).encode("utf-8", "surrogatepass"))
+        try:
+            write_whole(self.path, _document(nb, cells).encode("utf-8", "surrogatepass"))
+        except OSError as error:
+            raise ExecutionError(
+                f"the executed notebook cannot be written: {error.strerror}",
+                where=str(self.path),
+                fix="look for free space, and for the right to write there",
+            ) from error
         took = monotonic() - began
         self._next = began + took + max(_EVERY, took / _SHARE)
 
@@ -63,14 +77,14 @@ class Saver:
         known = self._fragments.get(index)
         if known is not None and known[0] is cell:
             return known[1]
-        text = _indent(_dumps(_split_cell(cell)), 2)
+        text = _cell_json(cell)
         self._fragments[index] = (cell, text)
         return text
 
 
 def notebook_json(nb: Any) -> str:
     """Return a notebook as the JSON text that Jupyter writes."""
-    return _document(nb, ",\n".join(_indent(_dumps(_split_cell(c)), 2) for c in nb["cells"]))
+    return _document(nb, ",\n".join(_cell_json(cell) for cell in nb["cells"]))
 
 
 def _document(nb: Any, cells: str) -> str:
@@ -91,10 +105,9 @@ def _ascii(value: object) -> str:
     raise TypeError(f"{type(value).__name__} in a notebook")
 
 
-def _indent(text: str, by: int) -> str:
+def _cell_json(cell: Mapping[str, Any]) -> str:
     # Line breaks inside strings are escaped, so every real one is JSON's own.
-    space = " " * by
-    return space + text.replace("\n", "\n" + space)
+    return "  " + _dumps(_split_cell(cell)).replace("\n", "\n  ")
 
 
 def _split_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,13 +132,11 @@ def _split_output(output: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _split_data(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {kind: value if _is_json(kind) else _lines(value) for kind, value in data.items()}
+    return {kind: _lines(value) if _is_text(kind) else value for kind, value in data.items()}
 
 
-def _is_json(kind: str) -> bool:
-    return kind == "application/json" or (
-        kind.startswith("application/") and kind.endswith("+json")
-    )
+def _is_text(kind: str) -> bool:
+    return kind.startswith("text/") or kind in ("application/javascript", "image/svg+xml")
 
 
 def _lines(value: Any) -> Any:

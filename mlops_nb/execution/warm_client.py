@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nbclient.exceptions import CellExecutionComplete
-from papermill.clientwrap import PapermillNotebookClient
 
 from mlops_nb.execution.control import is_runnable
 from mlops_nb.execution.direct import DirectKernel, Ended
-from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, stopped
+from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
+from mlops_nb.execution.outputs import BoundedClient
 from mlops_nb.model import TaskStatus
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class _Shell:
         self._kernel.send(msg)
 
 
-class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
+class WarmClient(BoundedClient):
     """Runs the cells of one notebook in a forked kernel.
 
     Parameters
@@ -67,9 +67,10 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def __init__(self, manager: Manager, kernel: DirectKernel, **options: Any) -> None:
         super().__init__(manager, **options)
-        self.control = manager.control
         self.kernel = kernel
         self._events = kernel.receive()
+        self._fatal = ""
+        self._logs = bool(self.log_output or self.stdout_file or self.stderr_file)
 
     def execute(self, **_: Any) -> Any:
         """Run every cell; what went wrong is found in ``control``."""
@@ -100,9 +101,12 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
                 stopped(control, None, "")
                 return
             self.nb_man.cell_start(cell, index)
+            self.begin_cell()
             try:
                 reply = self._run(cell, index)
-                if reply["status"] == "error" and "raises-exception" not in cell.metadata.tags:
+                if not reply:  # interrupted outside of the cell's own code
+                    cell_failed(control, index, cell, "KeyboardInterrupt", "")
+                elif reply["status"] == "error" and "raises-exception" not in cell.metadata.tags:
                     cell_failed(control, index, cell, reply["ename"], reply["evalue"])
                 elif any(p.get("source") == "ask_exit" for p in reply.get("payload") or ()):
                     ask_exit(control, index, cell)
@@ -111,6 +115,7 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
             except Ended as ended:
                 self._died(ended, index, cell)
             finally:
+                self.end_cell()
                 if control.status is not None:
                     self.nb_man.cell_exception(cell, index)
                 self.nb_man.cell_complete(cell, index)
@@ -141,7 +146,7 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
             if kind != "message":
                 msg_id, text = what
                 if msg_id == wanted:
-                    self._stream(kind, text, wanted, cell, index)
+                    self._feed(kind, text, wanted, cell, index)
                 continue
             if what["channel"] == "control":
                 self._ready(what)
@@ -161,10 +166,16 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
         raise Ended(None)
 
     def _ready(self, what: dict[str, Any]) -> None:
-        if "fatal" not in what:
+        if "fatal" in what:
+            self._fatal = what["fatal"]
+        else:
             self.nb.metadata["language_info"] = what["content"]["language_info"]
 
-    def _stream(self, name: str, text: str, parent: str, cell: Any, index: int) -> None:
+    def _feed(self, name: str, text: str, parent: str, cell: Any, index: int) -> None:
+        if not self.output_hook_stack[parent] and not self._logs:
+            self.take_text(name, text, cell, index)  # no message to be made for each line
+            self.save_if_due()
+            return
         msg = {
             "msg_type": "stream",
             "header": {"msg_type": "stream"},
@@ -176,9 +187,12 @@ class WarmClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def _died(self, ended: Ended, index: int, cell: Any) -> None:
         for name, text in self.kernel.leftovers():
-            self._stream(name, text, "", cell, index)
+            self._feed(name, text, "", cell, index)
         if self.control.guard.fired():
             stopped(self.control, index, cell.source)
+            return
+        if self._fatal:
+            not_started(self.control, "forked", self._fatal)
             return
         self.control.fail(
             TaskStatus.DIED,

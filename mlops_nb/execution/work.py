@@ -14,17 +14,18 @@ from mlops_nb.errors import ExecutionError, MlopsNbError
 from mlops_nb.execution import commit
 from mlops_nb.execution.attempt import failure
 from mlops_nb.execution.convert import notebook_product
-from mlops_nb.execution.process import run_hook
+from mlops_nb.execution.process import run_hook, run_pipeline_hook
 from mlops_nb.execution.recovery import Finisher
 from mlops_nb.execution.staging import Stage
 from mlops_nb.files import file_name
-from mlops_nb.model import Attempt, EventKind, TaskKind, TaskRun, TaskStatus
+from mlops_nb.model import Action, Attempt, EventKind, TaskKind, TaskRun, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlops_nb.config import Project
     from mlops_nb.execution.cache import ProductCache
+    from mlops_nb.execution.forge import Forge
     from mlops_nb.execution.jobs import Cancellation
     from mlops_nb.model import Fingerprint, Json, Pipeline, Plan, PlanItem, Task
     from mlops_nb.protocols import EventSink, Executor
@@ -53,6 +54,7 @@ class Work:
         env: Mapping[str, str],
         cold: bool,
         cache: ProductCache | None,
+        forge: Forge | None = None,
     ) -> None:
         self.project = project
         self.pipeline = pipeline
@@ -66,8 +68,11 @@ class Work:
         self.env = dict(env)
         self.cold = cold
         self.cache = cache
+        self.forge = forge
         self.finisher = Finisher(project, pipeline)
         self._abandoned = threading.Event()
+        self._ran: set[str] = set()
+        """Tasks that this run has executed, not skipped or restored."""
         self._keepers: list[threading.Thread] = []
 
     def attempt(self, name: str, number: int, stop: Cancellation) -> TaskRun:
@@ -80,10 +85,18 @@ class Work:
         """
         task, item = self.tasks[name], self.items[name]
         kinds = {reason.kind for reason in item.reasons}
-        fingerprint = item.fingerprint or self.finisher.fingerprint(name)
-        if number == 1 and "forced" not in kinds:
-            if item.fingerprint is None and self.finisher.is_current(task, fingerprint):
-                why = "what it depends on came out the same"
+        # Looked at now: what the plan saw may have been edited, or made by another run, since.
+        fingerprint = self.finisher.fingerprint(name)
+        # What lies below a task that ran runs too, as the plan said, unless the project wants
+        # early cut-off; above may also be restored, and then this task may be as well.
+        promised = self._ran.intersection(task.upstream) and not self.project.settings.early_cutoff
+        if number == 1 and not kinds & {"forced", "edited"} and not promised:
+            if self.finisher.is_current(task, fingerprint):
+                why = (
+                    "what it depends on came out the same"
+                    if item.fingerprint is None
+                    else "made by another run since it was planned"
+                )
                 return _good(name, TaskStatus.SKIPPED, fingerprint, why)
             restored = self._restore(task, fingerprint)
             if restored is not None:
@@ -115,11 +128,33 @@ class Work:
             run = replace(run, status=TaskStatus.FAILED, error=failure(name, error).error)
         if not (stage.folder / commit.COMMIT).exists():
             commit.undo(stage.folder)
+        if run.status is TaskStatus.SUCCEEDED:
+            self._ran.add(name)
         return _mended(run, stage)
 
     def abandon(self) -> None:
         """Commit nothing more: the run goes on without the tasks that are still running."""
         self._abandoned.set()
+
+    def after(self, tasks: tuple[TaskRun, ...]) -> None:
+        """Call the pipeline's own hook once its tasks are done."""
+        bad = [task for task in tasks if not task.status.is_good]
+        when = "on_failure" if bad else "on_finish"
+        known = any(hook.startswith(f"{when}:") for hook in self.pipeline.hooks)
+        if not known or not any(task.attempt for task in tasks):
+            return
+        errors = [f"{task.task}: {task.error.message}" for task in bad if task.error]
+        try:
+            run_pipeline_hook(
+                self.project,
+                self.run_dir,
+                when,
+                env=self.env,
+                traceback="\n".join(errors),
+                forge=self.forge,
+            )
+        except MlopsNbError as error:
+            self.sink.emit(EventKind.NOTE, level="error", text=str(error))
 
     def close(self) -> None:
         """Wait for products on their way into the cache, and tidy up."""
@@ -174,7 +209,7 @@ class Work:
                     notebook_product(
                         self._path(attempt.notebook), target, product.exporter, task.export
                     )
-            run_hook(attempt, "on_finish", stop)
+            run_hook(attempt, "on_finish", stop, self.forge)
         self._check_products(task, stage, before)
         if self._abandoned.is_set():
             raise ExecutionError("the run was abandoned", where=f'task "{task.name}"')
@@ -204,7 +239,7 @@ class Work:
         # A process runs its own; a cancelled run calls nothing more.
         if attempt.notebook and not stop.is_set():
             try:
-                run_hook(attempt, "on_failure", stop)
+                run_hook(attempt, "on_failure", stop, self.forge)
             except MlopsNbError as error:
                 self.sink.emit(EventKind.NOTE, attempt.task.name, level="warning", text=str(error))
 
@@ -223,7 +258,8 @@ class Work:
         finally:
             if not (stage.folder / commit.COMMIT).exists():
                 commit.undo(stage.folder)
-        why = "its products were in the cache"
+        planned = self.items[task.name].action is Action.RESTORE
+        why = "" if planned else "its products were in the cache"
         run = _good(task.name, TaskStatus.RESTORED, fingerprint, why)
         return replace(run, started=started, ended=time.time())
 

@@ -25,6 +25,11 @@ from mlops_nb.model.comparison import (
     SlicePair,
     SliceRow,
 )
+from mlops_nb.model.demo import (
+    DemoReport,
+    Handover,
+    MonthResult,
+)
 from mlops_nb.model.monitoring import (
     Alert,
     AlertState,
@@ -106,6 +111,7 @@ __all__ = [
     "ColumnDrift",
     "Comparison",
     "Curves",
+    "DemoReport",
     "Difference",
     "DriftReport",
     "DriftState",
@@ -119,6 +125,7 @@ __all__ = [
     "GateMark",
     "GateResult",
     "GateState",
+    "Handover",
     "Json",
     "LedgerEntry",
     "Message",
@@ -126,6 +133,7 @@ __all__ = [
     "MetricPair",
     "ModelVersion",
     "MonitorStatus",
+    "MonthResult",
     "Overlay",
     "Parameter",
     "PerformancePoint",

@@ -91,6 +91,8 @@ class ArtifactInfo(Record, frozen=True, kw_only=True):
     """Dotted name of the model's class."""
     created: float
     files: tuple[ArtifactFile, ...] = ()
+    takes: str = "frame"
+    """In which shape it takes rows: ``frame``, ``array``, ``series`` or ``text``."""
     signature: Signature = Signature()
     requirements: tuple[str, ...] = ()
     """Pinned, as pip reads them."""

@@ -1,8 +1,8 @@
-"""Alerts over time: a pure function of the windows' observations and of what people did.
+"""Alerts over time: a pure function of what the windows showed and of what people did.
 
-Nothing is remembered between windows but the observations themselves: the state is made by
-replaying them in the windows' order. So running a window again, or filling in an old one, gives
-the state that a straight run would have given.
+Nothing is remembered between windows but what each one showed: the state is made by replaying
+them in their order. So running a window again, or filling in an old one, gives the state that a
+straight run would have given.
 """
 
 from __future__ import annotations
@@ -11,23 +11,30 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlops_nb.model import Alert, AlertState, DriftState, Record, Severity, Transition
+from mlops_nb.model import (
+    Alert,
+    AlertState,
+    DriftState,
+    Record,
+    Severity,
+    Transition,
+    WindowResult,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mlops_nb.model import ColumnDrift, DriftReport, Gap
     from mlops_nb.monitoring.settings import MonitoringSettings
 
-__all__ = ["Action", "Observation", "observe", "replay"]
+__all__ = ["Action", "Observation", "Sighting", "observe", "replay", "with_since"]
+
+_COLUMN_ASPECTS = ("drift", "schema")
 
 
 class Observation(Record, frozen=True, kw_only=True):
     """What one window says of one subject."""
 
-    window: str
-    version: str = ""
-    """The model version; what its predecessor's windows showed counts no more."""
     subject: str
     aspect: str
     bad: bool | None
@@ -37,6 +44,17 @@ class Observation(Record, frozen=True, kw_only=True):
     severity: Severity = Severity.NONE
     text: str = ""
     importance: float = 1.0
+
+
+class Sighting(Record, frozen=True, kw_only=True):
+    """What one window showed. Columns that are not listed were compared and found clean."""
+
+    window: str
+    version: str = ""
+    """The model version; what its predecessor's windows showed counts no more."""
+    compared: bool = True
+    """False where there was no reference to compare columns with."""
+    seen: tuple[Observation, ...] = ()
 
 
 class Action(Record, frozen=True, kw_only=True):
@@ -54,8 +72,8 @@ class Action(Record, frozen=True, kw_only=True):
 
 def observe(
     window: str, report: DriftReport | None, gaps: Iterable[Gap] = (), *, version: str = ""
-) -> tuple[Observation, ...]:
-    """Return what a window's report and performance say, subject by subject.
+) -> Sighting:
+    """Return what a window's report and performance show.
 
     Parameters
     ----------
@@ -70,12 +88,10 @@ def observe(
     """
     found: list[Observation] = []
     for column in report.columns if report is not None else ():
-        found += _observe_column(window, version, column)
+        found += _observe_column(column)
     if report is not None and report.volume is not None:
         found.append(
             Observation(
-                window=window,
-                version=version,
                 subject="rows",
                 aspect="volume",
                 bad=report.volume.drifted,
@@ -85,8 +101,6 @@ def observe(
         )
     found += [
         Observation(
-            window=window,
-            version=version,
             subject=gap.metric,
             aspect=gap.aspect,
             bad=gap.drifted,
@@ -95,44 +109,33 @@ def observe(
         )
         for gap in gaps
     ]
-    return tuple(found)
+    return Sighting(window=window, version=version, compared=report is not None, seen=tuple(found))
 
 
-def _observe_column(
-    window: str, version: str, column: ColumnDrift
-) -> tuple[Observation, Observation]:
+def _observe_column(column: ColumnDrift) -> Iterator[Observation]:
+    if column.state is DriftState.OK:
+        return
+    if column.state is DriftState.INSUFFICIENT:
+        yield Observation(subject=column.column, aspect="drift", bad=None)
+        return
     schema = column.state is DriftState.SCHEMA
-    # A column that is missing, or came as something else, says nothing about its distribution.
-    unknown = schema or column.state is DriftState.INSUFFICIENT
-    drift = column.state is DriftState.DRIFT
-    return (
-        Observation(
-            window=window,
-            version=version,
-            subject=column.column,
-            aspect="schema",
-            bad=schema,
-            at_once=True,
-            severity=column.severity if schema else Severity.NONE,
-            text=column.text if schema else "",
-            importance=column.importance,
-        ),
-        Observation(
-            window=window,
-            version=version,
-            subject=column.column,
-            aspect="drift",
-            bad=None if unknown else drift,
-            severity=column.severity if drift else Severity.NONE,
-            text=column.text if drift else "",
-            importance=column.importance,
-        ),
+    yield Observation(
+        subject=column.column,
+        aspect="schema" if schema else "drift",
+        bad=True,
+        at_once=schema,
+        severity=column.severity,
+        text=column.text,
+        importance=column.importance,
     )
+    if schema:
+        # Missing, or of another type, it says nothing about its distribution.
+        yield Observation(subject=column.column, aspect="drift", bad=None)
 
 
 def replay(
     model: str,
-    observations: Iterable[Observation],
+    sightings: Iterable[Sighting],
     actions: Sequence[Action] = (),
     *,
     settings: MonitoringSettings,
@@ -146,104 +149,125 @@ def replay(
     ----------
     model
         The monitored model.
-    observations
+    sightings
         Of all windows, in any order.
     actions
         Acknowledgements and snoozes, in the order of their time.
     settings
         When to open and close.
     """
-    rows: dict[tuple[str, str], list[Observation]] = {}
-    for seen in sorted(observations, key=lambda o: o.window):
-        rows.setdefault((seen.subject, seen.aspect), []).append(seen)
+    windows = sorted(sightings, key=lambda sighting: sighting.window)
+    listed: dict[tuple[str, str], dict[str, Observation]] = {}
+    for sighting in windows:
+        for seen in sighting.seen:
+            listed.setdefault((seen.subject, seen.aspect), {})[sighting.window] = seen
     alerts: list[Alert] = []
     changes: dict[str, list[Transition]] = {}
-    windows = sorted({seen.window for row in rows.values() for seen in row})
-    latest = windows[-1] if windows else ""
-    for row in rows.values():
-        found, moves = _replay_one(model, row, settings)
-        alerts += found
-        for window, move in moves:
-            changes.setdefault(window, []).append(move)
-    acted = tuple(_apply(alert, actions, latest) for alert in alerts)
-    acted = tuple(sorted(acted, key=lambda a: (not a.state.is_active, -a.severity.rank, a.id)))
-    return acted, {window: tuple(moves) for window, moves in changes.items()}
-
-
-def _replay_one(
-    model: str, row: Sequence[Observation], settings: MonitoringSettings
-) -> tuple[list[Alert], list[tuple[str, Transition]]]:
-    alerts: list[Alert] = []
-    moves: list[tuple[str, Transition]] = []
-    recent: list[Observation] = []
-    alert: Alert | None = None
-    clean = 0
-    version = row[0].version
-    for seen in row:
-        if seen.version != version:
-            version, recent = seen.version, []
-            if alert is not None:
-                alert = _close(alert, seen.window, f"version {version} replaced the one it was of")
-                moves.append((seen.window, Transition(alert=alert, change="closed")))
-                alerts.append(alert)
-                alert = None
-        if seen.bad is None:
+    for (subject, aspect), found in listed.items():
+        if not any(seen.bad for seen in found.values()):
             continue
-        recent = [*recent[-(settings.open_of - 1) :], seen] if settings.open_of > 1 else [seen]
-        bad = [past for past in recent if past.bad]
+        row = _Row(model, subject, aspect, settings)
+        for sighting in windows:
+            move = row.next(sighting, found.get(sighting.window))
+            if move is not None:
+                changes.setdefault(sighting.window, []).append(move)
+        alerts += row.alerts
+    latest = windows[-1].window if windows else ""
+    acted = [_apply(alert, actions, latest) for alert in alerts]
+    acted.sort(key=lambda a: (not a.state.is_active, -a.severity.rank, a.id))
+    return tuple(acted), {window: tuple(moves) for window, moves in changes.items()}
+
+
+class _Row:
+    """One subject's windows, read one after another."""
+
+    def __init__(self, model: str, subject: str, aspect: str, settings: MonitoringSettings) -> None:
+        self.name = f"{model}/{subject}/{aspect}"
+        self.model, self.subject, self.aspect = model, subject, aspect
+        self.settings = settings
+        self.closed: list[Alert] = []
+        self.alert: Alert | None = None
+        self.recent: list[tuple[str, bool]] = []
+        self.clean = 0
+        self.version: str | None = None
+
+    @property
+    def alerts(self) -> list[Alert]:
+        return [*self.closed, *([self.alert] if self.alert is not None else [])]
+
+    def next(self, sighting: Sighting, seen: Observation | None) -> Transition | None:
+        """Take in one window; return what it changed (at most one thing is worth telling)."""
+        replaced = None
+        if self.version not in (None, sighting.version):
+            self.recent = []
+            if self.alert is not None:
+                text = f"version {sighting.version} replaced the one it was of"
+                replaced = self._close(sighting.window, text)
+        self.version = sighting.version
+        if seen is not None:
+            bad = seen.bad
+        else:
+            clean = self.aspect in _COLUMN_ASPECTS and sighting.compared
+            bad = False if clean else None
+        if bad is None:
+            return replaced
+        self.recent = [*self.recent, (sighting.window, bad)][-self.settings.open_of :]
+        if seen is None or not bad:
+            return self._good(sighting.window) or replaced
+        return self._bad(sighting.window, seen) or replaced
+
+    def _good(self, window: str) -> Transition | None:
+        self.clean += 1
+        if self.alert is not None and self.clean >= self.settings.close_after:
+            self.recent = []
+            return self._close(window)
+        return None
+
+    def _bad(self, window: str, seen: Observation) -> Transition | None:
+        self.clean = 0
+        alert = self.alert
         if alert is None:
-            if seen.bad and (seen.at_once or len(bad) >= settings.open_after):
-                first = seen if seen.at_once else bad[0]
-                alert = _open(model, seen, first.window, len(bad))
-                moves.append((seen.window, Transition(alert=alert, change="opened")))
-                clean = 0
-            continue
-        if not seen.bad:
-            clean += 1
-            if clean >= settings.close_after:
-                alert = _close(alert, seen.window)
-                moves.append((seen.window, Transition(alert=alert, change="closed")))
-                alerts.append(alert)
-                alert, recent = None, []
-            continue
-        clean = 0
+            bad = [place for place, was_bad in self.recent if was_bad]
+            if not seen.at_once and len(bad) < self.settings.open_after:
+                return None
+            self.alert = self._open(window, seen, [window] if seen.at_once else bad)
+            return Transition(alert=self.alert, change="opened")
         worse = seen.severity.rank > alert.severity.rank
-        alert = msgspec.structs.replace(
+        self.alert = msgspec.structs.replace(
             alert,
-            last=seen.window,
+            last=window,
             windows=alert.windows + 1,
             severity=seen.severity if worse else alert.severity,
-            text=seen.text or alert.text,
+            text=seen.text,
             importance=seen.importance,
         )
-        if worse:
-            moves.append((seen.window, Transition(alert=alert, change="escalated")))
-    if alert is not None:
-        alerts.append(alert)
-    return alerts, moves
+        return Transition(alert=self.alert, change="escalated") if worse else None
 
+    def _open(self, window: str, seen: Observation, bad: Sequence[str]) -> Alert:
+        return Alert(
+            id=f"{self.name}@{bad[0]}",
+            model=self.model,
+            subject=self.subject,
+            aspect=self.aspect,
+            state=AlertState.OPEN,
+            severity=seen.severity,
+            since=bad[0],
+            opened=window,
+            last=window,
+            windows=len(bad),
+            text=seen.text,
+            importance=seen.importance,
+        )
 
-def _close(alert: Alert, window: str, text: str = "") -> Alert:
-    return msgspec.structs.replace(
-        alert, state=AlertState.CLOSED, closed=window, text=text or alert.text
-    )
-
-
-def _open(model: str, seen: Observation, since: str, bad: int) -> Alert:
-    return Alert(
-        id=f"{model}/{seen.subject}/{seen.aspect}@{since}",
-        model=model,
-        subject=seen.subject,
-        aspect=seen.aspect,
-        state=AlertState.OPEN,
-        severity=seen.severity,
-        since=since,
-        opened=seen.window,
-        last=seen.window,
-        windows=1 if seen.at_once else bad,
-        text=seen.text,
-        importance=seen.importance,
-    )
+    def _close(self, window: str, text: str = "") -> Transition | None:
+        if self.alert is None:
+            return None
+        alert = msgspec.structs.replace(
+            self.alert, state=AlertState.CLOSED, closed=window, text=text or self.alert.text
+        )
+        self.closed.append(alert)
+        self.alert = None
+        return Transition(alert=alert, change="closed")
 
 
 def _apply(alert: Alert, actions: Sequence[Action], latest: str) -> Alert:
@@ -261,3 +285,52 @@ def _apply(alert: Alert, actions: Sequence[Action], latest: str) -> Alert:
     return msgspec.structs.replace(
         alert, state=state, actor=last.actor, reason=last.reason, snoozed_until=last.until
     )
+
+
+def with_since(
+    results: Sequence[WindowResult], sightings: Sequence[Sighting]
+) -> tuple[WindowResult, ...]:
+    """Say of each drifted column since which window it has been so without a break."""
+    ordered = sorted(sightings, key=lambda sighting: sighting.window)
+    bad: dict[str, dict[str, bool | None]] = {}
+    for sighting in ordered:
+        row = bad.setdefault(sighting.window, {})
+        for seen in sighting.seen:
+            if seen.aspect in _COLUMN_ASPECTS:
+                row[seen.subject] = row.get(seen.subject) or seen.bad
+    told = []
+    for result in results:
+        if result.pinned is None:
+            told.append(result)
+            continue
+        before = [
+            sighting.window
+            for sighting in ordered
+            if sighting.window < result.window
+            and sighting.version == result.version
+            and sighting.compared
+        ]
+        columns = tuple(
+            msgspec.structs.replace(column, since=_since(column, result.window, before, bad))
+            if column.drifted
+            else column
+            for column in result.pinned.columns
+        )
+        report = msgspec.structs.replace(result.pinned, columns=columns)
+        told.append(msgspec.structs.replace(result, reports=(report, *result.reports[1:])))
+    return tuple(told)
+
+
+def _since(
+    column: ColumnDrift,
+    window: str,
+    before: Sequence[str],
+    bad: Mapping[str, Mapping[str, bool | None]],
+) -> str:
+    since = window
+    for earlier in reversed(before):
+        was = bad[earlier].get(column.column, False)
+        if was is False:
+            break
+        since = earlier if was else since
+    return since

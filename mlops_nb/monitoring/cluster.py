@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import MonitoringError
-from mlops_nb.monitoring.collect.sources import deal, find_pieces
+from mlops_nb.monitoring.collect.sources import deal, find_pieces, paths
 from mlops_nb.monitoring.workers import Job
 
 if TYPE_CHECKING:
@@ -44,8 +43,9 @@ def run_on_cluster(
     from mlops_nb.monitoring.profile import Profile
 
     total = None
-    if isinstance(data, (str, os.PathLike)):
-        pieces = find_pieces(os.fspath(data))
+    files = paths(data)
+    if files:
+        pieces = [piece for file in files for piece in find_pieces(file)]
         total = sum(piece.rows for piece in pieces) or None
         hands = deal(pieces, max(len(pieces), (total or 0) // _TASK_ROWS, 1))
         jobs = [Job(pieces=tuple(hand), plan=plan) for hand in hands]

@@ -13,6 +13,7 @@ from mlops_nb.monitoring.sketch.container import Component
 from mlops_nb.monitoring.sketch.frequent import Frequent
 from mlops_nb.monitoring.sketch.hll import Hll
 from mlops_nb.monitoring.sketch.kll import Kll
+from mlops_nb.monitoring.sketch.wire import CorruptError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -212,6 +213,8 @@ class ColumnProfile:
 
         count, nulls, nans, infs, trues = (integer(f"counts/{name}") for name in _COUNTS)
         types = {name: integer(f"types/{name}") for name in TYPES}
+        if min(count, nulls, nans, infs, trues, *types.values()) < 0:
+            raise CorruptError("a count is negative")
         tracks = "ints/min" in rest and "ints/max" in rest
         low, high = integer("ints/min", _NO_MINIMUM), integer("ints/max", _NO_MAXIMUM)
         moments = number("distribution/mean"), number("distribution/m2")

@@ -293,12 +293,33 @@ def _cardinality(old: ColumnSummary, new: ColumnSummary, settings: DriftSettings
     union, known = old.hll.union(new.hll).estimate(), old.hll.union(old.hll).estimate()
     fresh = min(1.0, max(0.0, (union - known) / seen))
     error = _HLL_ERROR * (union**2 + known**2) ** 0.5 / seen
-    # One window cannot show how many values are new each time: by chance it is at most what a
-    # Poisson number of repeats leaves out, and heavy tails leave out more.
-    repeats = old.valid / max(known, 1.0)
-    usual = settings.new_values if len(old.parts) > 1 else max(0.5, min(0.9, 2 * exp(-repeats)))
-    found.append(Measured("new values", "share of values", fresh, usual, _two_sided(fresh / error)))
+    usual = _unseen_share(old.valid, known)
+    # One window cannot show how many values are new each time, and populations with rare values
+    # bring more of them than the even one: halfway to "all" is the least that counts.
+    floor = settings.new_values if len(old.parts) > 1 else 0.5 + usual / 2
+    chance = _two_sided(max(0.0, fresh - usual) / error)
+    found.append(Measured("new values", "share of values", fresh, floor, chance))
     return found
+
+
+def _unseen_share(rows: float, distinct: float) -> float:
+    """Return which share of the population's values a sample of so many rows leaves unseen.
+
+    For S equally likely values, n rows show d = S·(1 − exp(−n/S)) of them (the occupancy problem,
+    Feller 1968, IV.2) and miss exp(−n/S); uneven values leave more unseen. 1 where no value came
+    twice: such a column may be an identifier, and says nothing of what it leaves out.
+    """
+    ratio = distinct / max(rows, 1.0)
+    if ratio >= 0.999:
+        return 1.0
+    low, high = 0.0, 1.0 / max(ratio, 1e-9) + 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        if (1 - exp(-middle)) / middle > ratio:
+            low = middle
+        else:
+            high = middle
+    return exp(-low)
 
 
 def _two_sided(z: float) -> float:

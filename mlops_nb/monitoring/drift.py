@@ -28,6 +28,13 @@ from mlops_nb.monitoring import explain
 from mlops_nb.monitoring.columns import DATETIME, EMPTY, ColumnSummary, kind_of, measure
 from mlops_nb.monitoring.reference import Reference, natural_threshold
 from mlops_nb.monitoring.statistics import benjamini_hochberg
+from mlops_nb.monitoring.verdict import (
+    notes_on,
+    overall,
+    severity_of,
+    text_of,
+    volume_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_reference", "compare"]
 
-_MATTERS = 0.05
-"""Importance, as a share of the largest, below which a column's drift is told but not urgent."""
+_DETAILED = 500
+"""Columns up to which those without drift are drawn and described as well."""
 
 
 def as_reference(
@@ -92,9 +99,9 @@ def compare(
     columns = _compare_columns(profile, base, used, weights)
     segments = _compare_segments(profile, base, used, weights)
     columns = tuple(_with_segments(column, segments) for column in columns)
-    volume = _volume(profile, base, used)
-    state, severity = _overall(columns, profile.rows, used)
-    notes = _notes(profile, base)
+    volume = volume_of(profile, base, used)
+    state, severity = overall(columns, profile.rows, used)
+    notes = notes_on(profile, base)
     if volume is not None and volume.drifted:
         severity = max(severity, Severity.WARNING, key=lambda s: s.rank)
     total = sum(column.importance for column in columns)
@@ -144,7 +151,15 @@ def _compare_columns(
     adjusted = benjamini_hochberg(families)
     selected = sum(q <= settings.alpha for q in adjusted)
     decided = {
-        row[0]: _decide(row, base, settings, weights, q, len(measured) / max(selected, 1))
+        row[0]: _decide(
+            row,
+            base,
+            settings,
+            weights,
+            q,
+            inflation=len(measured) / max(selected, 1),
+            detailed=len(measured) <= _DETAILED,
+        )
         for row, q in zip(measured, adjusted, strict=True)
     }
     return tuple(schema.get(name) or decided[name] for name in names)
@@ -161,7 +176,9 @@ def _decide(
     settings: DriftSettings,
     weights: Mapping[str, float],
     column_q: float,
+    *,
     inflation: float,
+    detailed: bool,
 ) -> ColumnDrift:
     name, kind, new, measured = row
     old = base.summary(name)
@@ -205,57 +222,31 @@ def _decide(
         state = DriftState.INSUFFICIENT
     weight = weights.get(name, 0.0) if weights else 1.0
     score = max((finding.ratio for finding in (drifted or findings)), default=0.0)
-    shares = explain.shares_of(kind, old, new)
+    told = detailed or bool(drifted)
+    shares = explain.shares_of(kind, old, new) if told else ()
     # One window cannot tell a clock or an identifier from drift: say so instead of shouting.
+    aspects = {finding.aspect for finding in drifted}
     unsure = len(base.windows) == 1 and (
-        kind == DATETIME or {f.aspect for f in drifted} == {"new values"}
+        aspects == {"new values"} or (kind == DATETIME and aspects == {"distribution"})
     )
     return ColumnDrift(
         column=name,
         kind=kind,
         state=state,
-        severity=_severity(state, score, weight, unsure),
+        severity=severity_of(state, score, weight, unsure),
         score=score,
         importance=weight,
         findings=tuple(findings),
-        measures=explain.descriptive(kind, old, new, shares),
+        measures=explain.descriptive(kind, old, new, shares) if told else {},
         reference_count=old.rows,
         current_count=new.rows,
         reference_null_rate=old.missing / max(old.rows, 1),
         current_null_rate=new.missing / max(new.rows, 1),
-        overlay=explain.overlay_of(kind, old, new),
-        quantiles=explain.quantiles_of(kind, old, new),
+        overlay=explain.overlay_of(kind, old, new) if told else None,
+        quantiles=explain.quantiles_of(kind, old, new) if told else (),
         shares=shares,
-        text=_text(drifted, state, old, new, unsure),
+        text=text_of(drifted, state, old, new, unsure),
     )
-
-
-def _text(
-    drifted: Sequence[Finding],
-    state: DriftState,
-    old: ColumnSummary,
-    new: ColumnSummary,
-    unsure: bool,
-) -> str:
-    if state is DriftState.INSUFFICIENT:
-        return f"too few values to decide: {old.valid:,} in the reference, {new.valid:,} now"
-    texts = list(dict.fromkeys(finding.text for finding in drifted))
-    if unsure:
-        texts.append(
-            "natural for an identifier or a clock; a reference of several windows would know"
-        )
-    return "; ".join(texts[:4])
-
-
-def _severity(state: DriftState, score: float, weight: float, unsure: bool = False) -> Severity:
-    """Tell how urgent: by the column's importance, and by how far beyond its threshold it is."""
-    if state in (DriftState.OK, DriftState.INSUFFICIENT):
-        return Severity.NONE
-    if unsure or weight < _MATTERS:
-        return Severity.INFO
-    if state is DriftState.SCHEMA or (score >= 3 and weight >= 4 * _MATTERS):
-        return Severity.CRITICAL
-    return Severity.WARNING
 
 
 def _schema_fault(
@@ -281,7 +272,7 @@ def _schema_fault(
         kind=kind_of(side, base.settings),
         state=state,
         # A model does not read a column that it was not trained on.
-        severity=_severity(state, 1.0, weight) if missing else Severity.INFO,
+        severity=severity_of(state, 1.0, weight) if missing else Severity.INFO,
         score=1.0,
         importance=weight,
         findings=(finding,),
@@ -298,6 +289,8 @@ def _compare_segments(
 ) -> tuple[SegmentDrift, ...]:
     found = []
     for (column, value), part in profile.segments.items():
+        if len(part.columns) < len(profile.columns):
+            continue  # the score by predicted or true label, not a segment of the table
         windows = [w.segments[column, value] for w in base.windows if (column, value) in w.segments]
         if not windows or min(part.rows, sum(w.rows for w in windows)) < settings.min_rows:
             continue
@@ -305,7 +298,7 @@ def _compare_segments(
         columns = _compare_columns(part, inner, settings, weights)
         # The column that makes the segment is one value in it by definition.
         columns = tuple(drift for drift in columns if drift.column != column)
-        state, _ = _overall(columns, part.rows, settings)
+        state, _ = overall(columns, part.rows, settings)
         found.append(
             SegmentDrift(
                 column=column,
@@ -333,57 +326,3 @@ def _with_segments(column: ColumnDrift, segments: Sequence[SegmentDrift]) -> Col
     ]
     scores.sort(reverse=True)
     return msgspec.structs.replace(column, segments=tuple(name for _, name in scores[:5]))
-
-
-def _volume(profile: Profile, base: Reference, settings: DriftSettings) -> Finding | None:
-    """Compare the number of rows with the reference windows'; one window says nothing of it."""
-    from math import log
-
-    if len(base.volumes) < 2 or not all(base.volumes):
-        return None
-    mean = sum(base.volumes) / len(base.volumes)
-    others = [(sum(base.volumes) - rows) / (len(base.volumes) - 1) for rows in base.volumes]
-    own = [abs(log(rows / other)) for rows, other in zip(base.volumes, others, strict=True)]
-    natural = natural_threshold(own, settings.spread)
-    value = abs(log(max(profile.rows, 0.5) / mean))
-    threshold = max(settings.volume, natural or 0.0)
-    return Finding(
-        aspect="row volume",
-        measure="log ratio",
-        value=value,
-        threshold=threshold,
-        floor=settings.volume,
-        natural=natural,
-        drifted=value > threshold,
-        text=f"{profile.rows:,} rows, the reference's windows hold {mean:,.0f} on average",
-    )
-
-
-def _overall(
-    columns: Sequence[ColumnDrift], rows: int, settings: DriftSettings
-) -> tuple[DriftState, Severity]:
-    severity = max((c.severity for c in columns), key=lambda s: s.rank, default=Severity.NONE)
-    states = {column.state for column in columns}
-    if rows < settings.min_rows:
-        faulty = DriftState.SCHEMA in states and rows > 0
-        return (DriftState.SCHEMA if faulty else DriftState.INSUFFICIENT), severity
-    for state in (DriftState.SCHEMA, DriftState.DRIFT):
-        if any(c.state is state and c.severity is not Severity.INFO for c in columns):
-            return state, severity
-    for state in (DriftState.SCHEMA, DriftState.DRIFT):
-        if state in states:
-            return state, severity
-    enough = DriftState.OK in states
-    return (DriftState.OK if enough else DriftState.INSUFFICIENT), severity
-
-
-def _notes(profile: Profile, base: Reference) -> tuple[str, ...]:
-    notes = []
-    if len(base.windows) == 1:
-        notes.append(
-            "The reference is one window: thresholds are the floors alone. "
-            "Several windows would show what change is natural."
-        )
-    if profile.rows == 0:
-        notes.append("The window holds no rows.")
-    return tuple(notes)

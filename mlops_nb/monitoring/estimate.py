@@ -14,7 +14,7 @@ import numpy as np
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import PerformancePoint, Record
-from mlops_nb.monitoring.statistics import Distribution
+from mlops_nb.monitoring.statistics import Distribution, weighted_sum
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -53,8 +53,8 @@ class Calibration(Record, frozen=True, kw_only=True):
 class ErrorModel(Record, frozen=True, kw_only=True):
     """The size of a regressor's error at each prediction, as the reference's labels show it."""
 
-    edges: tuple[float, ...]
-    """Inner edges of the bins of the prediction."""
+    predictions: tuple[float, ...]
+    """Mean prediction of each bin, ascending."""
     counts: tuple[float, ...]
     absolute: tuple[float, ...]
     """Mean absolute error in each bin."""
@@ -172,8 +172,8 @@ def estimate(
     noise = weights * chance * (1 - chance)
 
     def mean(if_positive: Floats, if_negative: Floats) -> tuple[float, float]:
-        value = float(np.dot(weights, chance * if_positive + (1 - chance) * if_negative)) / n
-        return value, float(np.dot(noise, (if_positive - if_negative) ** 2)) ** 0.5 / n
+        value = weighted_sum(weights, chance * if_positive + (1 - chance) * if_negative) / n
+        return value, weighted_sum(noise, (if_positive - if_negative) ** 2) ** 0.5 / n
 
     kept = np.clip(scores, _TINY, 1 - _TINY)
     found = {
@@ -182,14 +182,14 @@ def estimate(
         "brier": mean((1 - scores) ** 2, scores**2),
         "log_loss": mean(-np.log(kept), -np.log(1 - kept)),
     }
-    hits = float(np.dot(weights * yes, chance))
-    positives = float(np.dot(weights, chance))
+    hits = weighted_sum(weights * yes, chance)
+    positives = weighted_sum(weights, chance)
     if said_yes.n:
-        spread = float(np.dot(noise, yes)) ** 0.5
+        spread = weighted_sum(noise, yes) ** 0.5
         found["precision"] = hits / said_yes.n, spread / said_yes.n
     if positives:
         recall = hits / positives
-        spread = float(np.dot(noise, (yes - recall) ** 2)) ** 0.5
+        spread = weighted_sum(noise, (yes - recall) ** 2) ** 0.5
         found["recall"] = recall, spread / positives
     if 0 < positives < n:
         area = _expected_area(scores, weights, chance)
@@ -216,10 +216,10 @@ def _expected_area(scores: Floats, weights: Floats, chance: Floats) -> float:
     """Return the area under the ROC curve when each row is positive by its chance; ties half."""
     order = np.argsort(scores, kind="stable")
     _, groups = np.unique(scores[order], return_inverse=True)
-    ones = np.bincount(groups, weights=(weights * chance)[order])
-    zeros = np.bincount(groups, weights=(weights * (1 - chance))[order])
+    ones = np.bincount(groups, weights=(weights * chance)[order]).astype(float)
+    zeros = np.bincount(groups, weights=(weights * (1 - chance))[order]).astype(float)
     below = np.cumsum(zeros) - zeros / 2
-    return float(np.dot(ones, below) / (ones.sum() * zeros.sum()))
+    return float(weighted_sum(ones, below) / (ones.sum() * zeros.sum()))
 
 
 def _hanley_mcneil(area: float, positives: float, negatives: float) -> float:
@@ -230,8 +230,10 @@ def _hanley_mcneil(area: float, positives: float, negatives: float) -> float:
     return float(max(variance, 0.0) ** 0.5)
 
 
-def fit_errors(label: ArrayLike, prediction: ArrayLike, *, bins: int = 20) -> ErrorModel:
+def fit_errors(label: ArrayLike, prediction: ArrayLike, *, bins: int = 100) -> ErrorModel:
     """Learn a regressor's errors by prediction, on labelled rows of the reference.
+
+    The mean of the loss in bins of equal mass, of 30 rows at least: a regressogram (Tukey 1961).
 
     Raises
     ------
@@ -245,20 +247,19 @@ def fit_errors(label: ArrayLike, prediction: ArrayLike, *, bins: int = 20) -> Er
         raise MonitoringError("fewer than two labelled rows", where="error model")
     edges = Distribution(np.sort(p), np.ones(len(p))).edges(min(bins, max(1, len(p) // 30)))
     places = np.searchsorted(edges, p, side="left")
-    counts = np.bincount(places, minlength=len(edges) + 1).astype(float)
+    counts = np.bincount(places).astype(float)
+    held = counts > 0
     error = np.abs(p - y)
 
-    def mean(power: int) -> tuple[float, ...]:
-        sums = np.bincount(places, weights=error**power, minlength=len(counts))
-        whole = float((error**power).mean())
-        return tuple(np.where(counts > 0, sums / np.maximum(counts, 1), whole).tolist())
+    def mean(values: Floats) -> tuple[float, ...]:
+        return tuple((np.bincount(places, weights=values)[held] / counts[held]).tolist())
 
     return ErrorModel(
-        edges=tuple(edges.tolist()),
-        counts=tuple(counts.tolist()),
-        absolute=mean(1),
-        square=mean(2),
-        fourth=mean(4),
+        predictions=mean(p),
+        counts=tuple(counts[held].tolist()),
+        absolute=mean(error),
+        square=mean(error**2),
+        fourth=mean(error**4),
     )
 
 
@@ -267,10 +268,10 @@ def estimate_errors(
 ) -> tuple[PerformancePoint, ...]:
     """Estimate a regressor's ``mae`` and ``rmse`` from its predictions alone.
 
-    Post-stratification (Holt and Smith 1979) by the prediction: the reference's mean loss in each
-    bin, weighted by the window's share of the bin; importance weighting (Shimodaira 2000) with
-    the prediction as the one covariate. It is direct loss estimation with a loss model that is
-    constant in each bin, so that a sketch of the predictions is all it needs. Intervals hold the
+    Direct loss estimation with the prediction as the one covariate: the reference's mean loss at
+    each prediction, straight lines between its bins and constant beyond them, averaged over the
+    window's predictions (importance weighting under covariate shift, Shimodaira 2000; DLE is
+    NannyML's name). So a sketch of the predictions is all it needs. Intervals hold the
     reference's and the window's sampling noise.
     """
     from scipy.special import ndtri
@@ -278,17 +279,19 @@ def estimate_errors(
     if not prediction.n:
         return ()
     z = float(ndtri((1 + level) / 2))
-    shares = prediction.masses(np.array(model.edges))
+    places = np.array(model.predictions)
+    shares = prediction.masses((places[1:] + places[:-1]) / 2)
     counts = np.maximum(np.array(model.counts), 1.0)
     points = []
     for metric, means, squares in (
         ("mae", np.array(model.absolute), np.array(model.square)),
         ("rmse", np.array(model.square), np.array(model.fourth)),
     ):
-        value = float(np.dot(shares, means))
+        expected = np.interp(prediction.items, places, means)
+        value = weighted_sum(expected, prediction.weights) / prediction.n
         within = np.maximum(squares - means**2, 0.0)
-        here = float(np.dot(shares, squares)) - value**2
-        variance = float(np.dot(shares**2, within / counts)) + max(here, 0.0) / prediction.n
+        here = weighted_sum(shares, squares) - value**2
+        variance = weighted_sum(shares**2, within / counts) + max(here, 0.0) / prediction.n
         error = variance**0.5
         if metric == "rmse":
             value = value**0.5
@@ -302,7 +305,7 @@ def estimate_errors(
                 high=value + z * error,
                 count=round(prediction.n),
                 kind="estimated",
-                method="loss by prediction, post-stratified",
+                method="loss by prediction",
                 level=level,
                 coverage=0.0,
                 note=NOTE,

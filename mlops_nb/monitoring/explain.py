@@ -211,4 +211,4 @@ def _number(value: float, *, sign: bool = False) -> str:
 
 def _mean(side: ColumnSummary) -> float:
     dist = side.distribution
-    return float(np.dot(dist.items, dist.weights) / dist.n)
+    return float(stats.weighted_sum(dist.items, dist.weights) / dist.n)

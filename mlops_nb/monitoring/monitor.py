@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +19,10 @@ from mlops_nb.model import (
     WindowResult,
 )
 from mlops_nb.monitoring.advice import advise
-from mlops_nb.monitoring.alerts import Action, observe, replay
+from mlops_nb.monitoring.alerts import Action, Sighting, observe, replay, with_since
+from mlops_nb.monitoring.folder import profile_path, trailing_reference
 from mlops_nb.monitoring.gap import gaps, skills
-from mlops_nb.monitoring.outbox import queue_changes
+from mlops_nb.monitoring.outbox import claim_retraining, queue_changes
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
 from mlops_nb.monitoring.store import Store, StoredWindow
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mlops_nb.model import DriftReport
-    from mlops_nb.monitoring.alerts import Observation
+    from mlops_nb.monitoring.notify import Delivery
     from mlops_nb.monitoring.profile import Profile
     from mlops_nb.monitoring.reference import Reference
 
@@ -48,8 +48,8 @@ class Monitor:
     settings, alerts
         ``[tool.mlops-nb.monitoring]`` and ``[tool.mlops-nb.alerts]``.
     retrain
-        What ``retrain = true`` calls, with the model and the reason, outside any transaction and
-        at most once per cool-down.
+        What ``retrain = true`` calls, with the model and the reason, once everything is written
+        and at most once per cool-down. Where it raises, the alert asks again after the cool-down.
     """
 
     def __init__(
@@ -64,6 +64,9 @@ class Monitor:
         self.settings = settings or MonitoringSettings()
         self.alert_settings = alerts or AlertSettings()
         self.store = Store(self.state / "monitor.db")
+        # Without anyone to call, nothing is claimed: a later process with a callback gets its turn.
+        if retrain is None:
+            self.alert_settings = msgspec.structs.replace(self.alert_settings, retrain=False)
         self._retrain = retrain
 
     def record_window(
@@ -111,7 +114,7 @@ class Monitor:
         from mlops_nb.monitoring.drift import compare
 
         _check(model, window, performance)
-        path = self.profile_path(model, window)
+        path = profile_path(self.state, model, window)
         profile.write(path)
         settings = self.settings.drift
 
@@ -144,12 +147,12 @@ class Monitor:
                     reports=tuple(reports),
                     recorded=time.time(),
                 ),
-                observations=(),
+                sighting=Sighting(window=window),
                 expected=wanted,
                 profile=path.relative_to(self.state).as_posix(),
             )
-            result, reason = self._settle(db, row, points)
-        self._act(model, reason)
+            result, claim = self._settle(db, row, points)
+        self._act(model, claim)
         return result
 
     def record_performance(
@@ -172,26 +175,26 @@ class Monitor:
                 )
             self.store.put_points(db, model, row.result.version, performance)
             points = self.store.points(db, model, window=window)
-            result, reason = self._settle(db, row, points)
-        self._act(model, reason)
+            result, claim = self._settle(db, row, points)
+        self._act(model, claim)
         return result
 
     def _settle(
         self, db: sqlite3.Connection, row: StoredWindow, points: Sequence[PerformancePoint]
-    ) -> tuple[WindowResult, str]:
+    ) -> tuple[WindowResult, tuple[int, str]]:
         """Write a window with its performance, replay the alerts, queue what is new to tell."""
         result = row.result
         found = gaps(points, row.expected, self.settings)
-        observations = observe(result.window, result.pinned, found, version=result.version)
+        sighting = observe(result.window, result.pinned, found, version=result.version)
         result = msgspec.structs.replace(result, performance=tuple(points), gaps=found)
-        row = msgspec.structs.replace(row, result=result, observations=observations)
+        row = msgspec.structs.replace(row, result=result, sighting=sighting)
         self.store.put_window(db, row)
-        seen = self.store.observations(db, result.model)
-        (result,) = _with_since([result], seen)
+        seen = self.store.sightings(db, result.model)
+        (result,) = with_since([result], seen)
         alerts, changes = replay(
             result.model, seen, self.store.actions(db, result.model), settings=self.settings
         )
-        reason = queue_changes(
+        queue_changes(
             self.store,
             db,
             model=result.model,
@@ -200,43 +203,55 @@ class Monitor:
             latest=max((o.window for o in seen), default=result.window),
             settings=self.alert_settings,
         )
-        return result, reason
+        claim = claim_retraining(
+            self.store, db, model=result.model, alerts=alerts, settings=self.alert_settings
+        )
+        return result, claim
 
-    def _act(self, model: str, reason: str) -> None:
-        """Start a retraining where one was claimed, after everything is safely written."""
-        if reason and self._retrain is not None:
+    def _act(self, model: str, claim: tuple[int, str]) -> None:
+        """Retrain where that was claimed, after everything is safely written."""
+        number, reason = claim
+        if number and self._retrain is not None:
             self._retrain(model, reason)
+            with self.store.transaction() as db:
+                self.store.finish_retraining(db, number)
+
+    def deliver(self, env: Mapping[str, str] | None = None) -> Delivery:
+        """Send what waits in the outbox; see `mlops_nb.monitoring.notify`.
+
+        Raises
+        ------
+        ConfigError
+            A notifier's settings are wrong.
+        """
+        from mlops_nb.monitoring.notify import deliver, make_notifiers
+
+        return deliver(
+            self.store,
+            make_notifiers(self.alert_settings, env),
+            max_attempts=self.alert_settings.max_attempts,
+        )
 
     def trailing(self, model: str, before: str) -> Reference | None:
         """Return the reference of the windows just before one; ``None`` for fewer than two."""
-        from mlops_nb.monitoring.profile import Profile
-        from mlops_nb.monitoring.reference import Reference
-
         if self.settings.trailing < 2:
             return None
         with self.store.reading() as db:
             if db is None:
                 return None
             rows = self.store.windows(db, model, before=before, last=2 * self.settings.trailing)
-        # A window with a broken column would teach that broken is natural.
-        sound = [
-            row
-            for row in rows
-            if row.profile
-            and (row.result.pinned is None or row.result.pinned.state is not DriftState.SCHEMA)
-            and (self.state / row.profile).is_file()
-        ][-self.settings.trailing :]
-        if len(sound) < 2:
-            return None
-        return Reference(
-            [Profile.read(self.state / row.profile) for row in sound],
-            [row.result.window for row in sound],
-            settings=self.settings.drift,
-        )
+        return trailing_reference(self.state, rows, self.settings)
 
-    def profile_path(self, model: str, window: str) -> Path:
-        """Return where a window's profile is kept."""
-        return self.state / "profiles" / _safe(model) / f"{_safe(window)}.bin"
+    def forget(self, model: str) -> None:
+        """Drop all windows, points and actions of a model; profiles are overwritten when it returns.
+
+        Raises
+        ------
+        MonitoringError
+            The state cannot be written.
+        """
+        with self.store.transaction() as db:
+            self.store.forget(db, model)
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the models that were ever monitored."""
@@ -249,8 +264,8 @@ class Monitor:
             if db is None:
                 return ()
             rows = self.store.windows(db, model, last=last)
-            seen = self.store.observations(db, model)
-        return _with_since([row.result for row in rows], seen)
+            seen = self.store.sightings(db, model)
+        return with_since([row.result for row in rows], seen)
 
     def performance(self, model: str, *, version: str = "") -> tuple[PerformancePoint, ...]:
         """Return a model's performance over all windows."""
@@ -264,7 +279,7 @@ class Monitor:
                 return ()
             found, _ = replay(
                 model,
-                self.store.observations(db, model),
+                self.store.sightings(db, model),
                 self.store.actions(db, model),
                 settings=self.settings,
             )
@@ -367,39 +382,3 @@ def _check(model: str, window: str, points: Sequence[PerformancePoint]) -> None:
             raise MonitoringError(
                 f'a point of window "{point.window}" was given for "{window}"', where=model
             )
-
-
-def _with_since(
-    results: Sequence[WindowResult], observations: Sequence[Observation]
-) -> tuple[WindowResult, ...]:
-    """Say of each drifted column since which window it has been so without a break."""
-    bad: dict[tuple[str, str], dict[str, bool]] = {}
-    for seen in observations:
-        if seen.aspect in ("drift", "schema") and seen.bad is not None:
-            windows = bad.setdefault((seen.version, seen.subject), {})
-            windows[seen.window] = windows.get(seen.window, False) or seen.bad
-    told = []
-    for result in results:
-        if result.pinned is None:
-            told.append(result)
-            continue
-        columns = []
-        for column in result.pinned.columns:
-            since = ""
-            seen_in = bad.get((result.version, column.column), {})
-            for window in sorted(seen_in, reverse=True) if column.drifted else ():
-                if window <= result.window and not seen_in[window]:
-                    break
-                since = window if window <= result.window else since
-            columns.append(msgspec.structs.replace(column, since=since))
-        report = msgspec.structs.replace(result.pinned, columns=tuple(columns))
-        told.append(msgspec.structs.replace(result, reports=(report, *result.reports[1:])))
-    return tuple(told)
-
-
-def _safe(name: str) -> str:
-    """Return a name as one that is safe for a file; different names stay different."""
-    from hashlib import sha256
-
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".")[:80]
-    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlops_nb.monitoring.settings import AlertSettings
     from mlops_nb.monitoring.store import Store
 
-__all__ = ["queue_changes"]
+__all__ = ["claim_retraining", "queue_changes"]
 
 _RETRAIN_ASPECTS = ("drift", "performance", "concept")
 
@@ -29,7 +29,7 @@ def queue_changes(
     changes: Mapping[str, Sequence[Transition]],
     latest: str,
     settings: AlertSettings,
-) -> str:
+) -> None:
     """Queue a message per notifier for each change that was not told before.
 
     Filling in old windows tells nothing of alerts that are closed by now; an alert is told once
@@ -48,43 +48,67 @@ def queue_changes(
     latest
         The latest window.
     settings
-        Who is told, from which severity on, and whether to retrain.
-
-    Returns
-    -------
-    str
-        Why a retraining was claimed; empty where none is due.
+        Who is told, and from which severity on.
     """
     now = time.time()
     standing = {alert.id: alert for alert in alerts}
-    reasons: list[str] = []
     for window in sorted(changes):
         for change in changes[window]:
             alert = standing.get(change.alert.id)
             if alert is None or not _is_news(store, db, model, change, alert, window, latest):
                 continue
-            if not store.announce(db, model, change.key):
-                continue
-            _queue(store, db, change, window, now, settings)
-            if (
-                change.change in ("opened", "escalated")
-                and change.alert.aspect in _RETRAIN_ASPECTS
-                and change.alert.severity.rank >= Severity(settings.retrain_severity).rank
-            ):
-                reasons.append(f"{change.alert.subject}: {change.alert.text}")
+            if store.announce(db, model, change.key):
+                _queue(store, db, change, window, now, settings)
     for alert in alerts:
         # A snooze that ran out while its cause persists speaks once more.
         if alert.state is AlertState.OPEN and alert.snoozed_until:
             reminder = Transition(alert=alert, change=f"reminded {alert.snoozed_until}")
             if store.announce(db, model, reminder.key):
                 _queue(store, db, reminder, latest, now, settings)
-    if not settings.retrain or not reasons:
-        return ""
-    reason = "; ".join(reasons[:3]) + (f" and {len(reasons) - 3} more" if len(reasons) > 3 else "")
-    claimed = store.claim_retraining(
-        db, model, reason, now=now, cool_down=settings.cool_down * 3600
+
+
+def claim_retraining(
+    store: Store,
+    db: sqlite3.Connection,
+    *,
+    model: str,
+    alerts: Sequence[Alert],
+    settings: AlertSettings,
+) -> tuple[int, str]:
+    """Claim a retraining where an open alert asks for one that no retraining answered yet.
+
+    The claim is the lock: within the cool-down nobody else gets one. A process that dies while
+    it retrains leaves its alerts unanswered, so that they ask again after the cool-down.
+
+    Returns
+    -------
+    tuple
+        The claim's number and the reason; 0 and an empty text where none is due.
+    """
+    if not settings.retrain:
+        return 0, ""
+    answered = store.answered(db, model)
+    asking = [
+        alert
+        for alert in alerts
+        if alert.state is AlertState.OPEN
+        and alert.aspect in _RETRAIN_ASPECTS
+        and alert.severity.rank >= Severity(settings.retrain_severity).rank
+        and alert.id not in answered
+    ]
+    if not asking:
+        return 0, ""
+    more = f" and {len(asking) - 3} more" if len(asking) > 3 else ""
+    reason = "; ".join(f"{alert.subject}: {alert.text}" for alert in asking[:3]) + more
+    number = store.start_retraining(
+        db,
+        model,
+        [alert.id for alert in asking],
+        reason,
+        now=time.time(),
+        cool_down=settings.cool_down * 3600,
     )
-    return reason if claimed else ""
+    return number, reason if number else ""
 
 
 def _is_news(

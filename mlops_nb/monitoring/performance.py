@@ -14,7 +14,7 @@ import numpy as np
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import PerformancePoint
-from mlops_nb.monitoring.statistics import Distribution
+from mlops_nb.monitoring.statistics import Distribution, weighted_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,12 +251,12 @@ def _delong(pos: Distribution, neg: Distribution) -> tuple[float, float]:
     """Return the area under the ROC curve and its standard error."""
     above = (neg.cdf(pos.items) + neg.cdf(pos.items, side="left")) / 2
     below = 1 - (pos.cdf(neg.items) + pos.cdf(neg.items, side="left")) / 2
-    area = float(np.dot(above, pos.weights) / pos.n)
+    area = float(weighted_sum(above, pos.weights) / pos.n)
 
     def variance(values: Floats, side: Distribution) -> float:
         if side.n <= 1:
             return 0.25
-        return float(np.dot((values - area) ** 2, side.weights) / (side.n - 1)) / side.n
+        return float(weighted_sum((values - area) ** 2, side.weights) / (side.n - 1)) / side.n
 
     return area, (variance(above, pos) + variance(below, neg)) ** 0.5
 
@@ -284,8 +284,8 @@ def _mean_loss(
     values = np.concatenate((loss(pos.items, 1), loss(neg.items, 0)))
     weights = np.concatenate((pos.weights, neg.weights))
     n = float(weights.sum())
-    mean = float(np.dot(values, weights) / n)
-    variance = float(np.dot((values - mean) ** 2, weights) / max(n - 1, 1))
+    mean = float(weighted_sum(values, weights) / n)
+    variance = float(weighted_sum((values - mean) ** 2, weights) / max(n - 1, 1))
     return mean, (variance / n) ** 0.5
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import MonitoringError
 from mlops_nb.monitoring.collect.run import Plan, run_memory, run_pieces
-from mlops_nb.monitoring.collect.sources import deal, find_pieces
+from mlops_nb.monitoring.collect.sources import deal, find_pieces, known_rows, paths
 from mlops_nb.monitoring.collect.table import MISSING, OTHER, Columns, trim
 from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.merging import merge_columns
@@ -156,6 +156,10 @@ class Profile:
     def merge(self, other: Profile) -> Profile:
         """Return the profile of both tables' rows, with the segments of both.
 
+        A segment that one side has, and the other may count among `OTHER`, becomes `OTHER`: what is
+        left under a value's own name stands for all of its rows. Segments by a column that only one
+        side knows stand for that side's rows.
+
         Raises
         ------
         MonitoringError
@@ -169,16 +173,26 @@ class Profile:
             if len(parts) == 2 and parts[0].foreign.keys() & parts[1].foreign.keys():
                 both = _stock_merge(*(Profile(columns={name: part}) for part in parts))
                 columns[name] = replace(columns[name], foreign=both.columns[name].foreign)
-        segments = dict(self.segments)
-        for key, segment in other.segments.items():
-            segments[key] = segments[key].merge(segment) if key in segments else segment
         return Profile(
             columns=columns,
             metadata={**self.metadata, **other.metadata},
-            segments=segments,
+            segments=_merge_segments(self.segments, other.segments),
             created=_earlier(self.created, other.created),
             timestamp=_earlier(self.timestamp, other.timestamp),
         )
+
+
+def _merge_segments(
+    left: Mapping[tuple[str, str], Profile], right: Mapping[tuple[str, str], Profile]
+) -> dict[tuple[str, str], Profile]:
+    merged: dict[tuple[str, str], Profile] = {}
+    for mine, theirs in ((left, right), (right, left)):
+        for (column, value), segment in mine.items():
+            key = (column, value)
+            if key not in theirs and value != MISSING and (column, OTHER) in theirs:
+                key = (column, OTHER)
+            merged[key] = merged[key].merge(segment) if key in merged else segment
+    return merged
 
 
 def _earlier(a: float, b: float) -> float:
@@ -205,7 +219,7 @@ def profile(
     ----------
     data
         A pandas or polars frame, an Arrow table, record batch or dataset, the path of a Parquet,
-        CSV or Arrow file or of a folder of them, or an iterator of tables.
+        CSV or Arrow file or of a folder of them, a list of paths, or an iterator of tables.
     segments
         Columns of few values; the rows of each value are profiled by themselves, too.
     predictions, score, label
@@ -233,13 +247,13 @@ def profile(
     named = tuple(segments)
     plan = _plan(named, predictions, score, label, columns)
     hands = processes or os.cpu_count() or 1
-    if isinstance(data, (str, os.PathLike)):
-        whole = _profile_files(find_pieces(os.fspath(data)), plan, hands, progress)
+    files = paths(data)
+    if files:
+        pieces = [piece for file in files for piece in find_pieces(file)]
+        whole = _profile_files(pieces, plan, hands, progress)
     else:
-        total = len(data) if hasattr(data, "columns") and hasattr(data, "__len__") else None
-        whole = _as_profile(
-            *run_memory(data, plan, _stock_column, _reporter(progress, total), hands)
-        )
+        report = _reporter(progress, known_rows(data))
+        whole = _as_profile(*run_memory(data, plan, _stock_column, report, hands))
     return _finish(whole, named, most_segments, metadata, timestamp)
 
 
@@ -381,13 +395,15 @@ def _whylogs() -> Any:
 
 def _stock_column(name: str, values: list[Any]) -> ColumnProfile:
     """Profile a column of mixed Python objects with stock whylogs."""
+    import numpy as np
     import pandas as pd
 
     if not values:
         return ColumnProfile(name=name)
     frame = pd.DataFrame({"column": pd.Series(values, dtype=object)})
     try:
-        data = bytes(_whylogs().log(pandas=frame).view().serialize())
+        with np.errstate(all="ignore"):
+            data = bytes(_whylogs().log(pandas=frame).view().serialize())
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise MonitoringError(
             f"its values cannot be profiled: {error}",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.files import write_whole
 from mlops_nb.model import DriftState, Severity
 from mlops_nb.monitoring import svg
 from mlops_nb.monitoring.estimate import NOTE
@@ -108,11 +108,8 @@ def write_page(text: str, path: Path | str) -> Path:
         The file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
         raise MonitoringError(f"cannot be written: {error}", where=str(path)) from error
     return path
@@ -158,6 +155,7 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
         "pill": _pill(report),
         "verdict": _verdict(report),
         "lead": _lead(report, view.alerts),
+        "notes": list(report.notes) if report else [],
         "figures": _figures(result, view.alerts),
         "advice": list(view.advice) or ["Nothing to do."],
         "heat": heat if len(view.history) > 1 else None,

@@ -32,10 +32,16 @@ __all__ = [
     "rate_difference",
     "rates_differ",
     "wasserstein",
+    "weighted_sum",
 ]
 
 _Z99 = 2.576
 """A sketch states its rank error as a 99% bound: this many standard errors."""
+
+
+def weighted_sum(values: Floats, weights: Floats) -> float:
+    """Return Σ value·weight; ``np.dot`` would wake BLAS' threads, which spin on a busy machine."""
+    return float((values * weights).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,10 @@ import msgspec
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import Message, PerformancePoint, Record, WindowResult, decode, encode
-from mlops_nb.monitoring.alerts import Action, Observation
+from mlops_nb.monitoring.alerts import Action, Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["Store", "StoredWindow"]
@@ -28,7 +28,7 @@ R = TypeVar("R")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS windows (
     model TEXT NOT NULL, window TEXT NOT NULL, version TEXT NOT NULL,
-    result TEXT NOT NULL, observations TEXT NOT NULL, expected TEXT NOT NULL,
+    result TEXT NOT NULL, sighting TEXT NOT NULL, expected TEXT NOT NULL,
     profile TEXT NOT NULL, recorded REAL NOT NULL, PRIMARY KEY (model, window)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS points (
@@ -48,7 +48,8 @@ CREATE TABLE IF NOT EXISTS outbox (
 );
 CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due) WHERE delivered IS NULL;
 CREATE TABLE IF NOT EXISTS retrainings (
-    id INTEGER PRIMARY KEY, model TEXT NOT NULL, time REAL NOT NULL, reason TEXT NOT NULL
+    id INTEGER PRIMARY KEY, model TEXT NOT NULL, time REAL NOT NULL, reason TEXT NOT NULL,
+    alerts TEXT NOT NULL, done REAL
 );
 """
 _VERSION = 1
@@ -58,7 +59,7 @@ class StoredWindow(Record, frozen=True, kw_only=True):
     """One row of the windows table."""
 
     result: WindowResult
-    observations: tuple[Observation, ...]
+    sighting: Sighting
     expected: dict[str, float] = {}
     """The reference's metrics, so that labels can be judged when they arrive."""
     profile: str = ""
@@ -144,6 +145,11 @@ class Store:
                 f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_VERSION};COMMIT"
             )
 
+    def forget(self, db: sqlite3.Connection, model: str) -> None:
+        """Drop everything about a model but what was told of it."""
+        for table in ("windows", "points", "actions", "announced", "retrainings"):
+            db.execute(f"DELETE FROM {table} WHERE model = ?", (model,))  # noqa: S608 - our own names
+
     # Windows and points
 
     def put_window(self, db: sqlite3.Connection, row: StoredWindow) -> None:
@@ -156,7 +162,7 @@ class Store:
                 result.window,
                 result.version,
                 encode(result).decode(),
-                encode(row.observations).decode(),
+                encode(row.sighting).decode(),
                 encode(row.expected).decode(),
                 row.profile,
                 result.recorded,
@@ -166,7 +172,7 @@ class Store:
     def window(self, db: sqlite3.Connection, model: str, window: str) -> StoredWindow | None:
         """Return one window; ``None`` where it was never recorded."""
         row = db.execute(
-            "SELECT result, observations, expected, profile FROM windows"
+            "SELECT result, sighting, expected, profile FROM windows"
             " WHERE model = ? AND window = ?",
             (model, window),
         ).fetchone()
@@ -189,18 +195,18 @@ class Store:
             Only so many of the latest ones; all by default.
         """
         rows = db.execute(
-            "SELECT result, observations, expected, profile FROM windows"
+            "SELECT result, sighting, expected, profile FROM windows"
             " WHERE model = ? AND (? = '' OR window < ?) ORDER BY window DESC LIMIT ?",
             (model, before, before, last or -1),
         ).fetchall()
         return tuple(self._stored(row) for row in reversed(rows))
 
-    def observations(self, db: sqlite3.Connection, model: str) -> list[Observation]:
-        """Return what every window of a model says, in the windows' order."""
+    def sightings(self, db: sqlite3.Connection, model: str) -> tuple[Sighting, ...]:
+        """Return what every window of a model showed, in the windows' order."""
         rows = db.execute(
-            "SELECT observations FROM windows WHERE model = ? ORDER BY window", (model,)
+            "SELECT sighting FROM windows WHERE model = ? ORDER BY window", (model,)
         ).fetchall()
-        return [seen for (text,) in rows for seen in self._read(text, tuple[Observation, ...])]
+        return tuple(self._read(text, Sighting) for (text,) in rows)
 
     def models(self, db: sqlite3.Connection) -> tuple[str, ...]:
         """Return the names of the monitored models."""
@@ -306,22 +312,43 @@ class Store:
             (message.attempts, message.due, message.delivered, message.error, message.id),
         )
 
-    def claim_retraining(
-        self, db: sqlite3.Connection, model: str, reason: str, *, now: float, cool_down: float
-    ) -> bool:
-        """Note a retraining; false where one was noted within the last `cool_down` seconds."""
+    # Retrainings
+
+    def answered(self, db: sqlite3.Connection, model: str) -> frozenset[str]:
+        """Return the ids of the alerts that a finished retraining was the answer to."""
+        rows = db.execute(
+            "SELECT alerts FROM retrainings WHERE model = ? AND done IS NOT NULL", (model,)
+        ).fetchall()
+        return frozenset(name for (text,) in rows for name in self._read(text, list[str]))
+
+    def start_retraining(
+        self,
+        db: sqlite3.Connection,
+        model: str,
+        alerts: Sequence[str],
+        reason: str,
+        *,
+        now: float,
+        cool_down: float,
+    ) -> int:
+        """Note a retraining and return its number; 0 within `cool_down` seconds of the last one."""
         row = db.execute("SELECT max(time) FROM retrainings WHERE model = ?", (model,)).fetchone()
         if row[0] is not None and now - row[0] < cool_down:
-            return False
-        db.execute(
-            "INSERT INTO retrainings (model, time, reason) VALUES (?, ?, ?)", (model, now, reason)
+            return 0
+        cursor = db.execute(
+            "INSERT INTO retrainings (model, time, reason, alerts) VALUES (?, ?, ?, ?)",
+            (model, now, reason, encode(list(alerts)).decode()),
         )
-        return True
+        return int(cursor.lastrowid or 0)
+
+    def finish_retraining(self, db: sqlite3.Connection, number: int) -> None:
+        """Note that a retraining ran to its end; the alerts it answers ask for no other."""
+        db.execute("UPDATE retrainings SET done = ? WHERE id = ?", (time.time(), number))
 
     def _stored(self, row: tuple[str, str, str, str]) -> StoredWindow:
         return StoredWindow(
             result=self._read(row[0], WindowResult),
-            observations=self._read(row[1], tuple[Observation, ...]),
+            sighting=self._read(row[1], Sighting),
             expected=self._read(row[2], dict[str, float]),
             profile=row[3],
         )

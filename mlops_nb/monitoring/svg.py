@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, isfinite, log10
+from math import ceil, floor, isfinite, log10
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -27,8 +27,7 @@ def ticks(low: float, high: float, wanted: int = 4) -> Ticks:
     size = 10.0 ** floor(log10(raw))
     step = size * min((f for f in (1, 2, 5, 10) if f * size >= 0.6 * raw), default=10)
     digits = max(0, -floor(log10(step) + 1e-9))
-    first = int(-(-low // step))
-    last = int(high // step)
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
     return tuple((i * step, _text(i * step, digits)) for i in range(first, last + 1))
 
 

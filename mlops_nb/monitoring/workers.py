@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO
+
+import msgspec
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import Record, decode, encode
@@ -42,7 +46,7 @@ def run_jobs(jobs: list[Job], report: Callable[[float], None]) -> list[bytes]:
     jobs
         What to do.
     report
-        Called with the rows done so far, by one thread at a time.
+        Called with the rows done so far, in this thread.
 
     Raises
     ------
@@ -50,57 +54,60 @@ def run_jobs(jobs: list[Job], report: Callable[[float], None]) -> list[bytes]:
         A job failed, or a process died.
     """
     command = [sys.executable, "-m", "mlops_nb.monitoring.workers"]
-    rows = [0.0] * len(jobs)
-    results: list[bytes | MonitoringError] = [b""] * len(jobs)
-    lock = threading.Lock()
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in jobs
     ]
+    news: queue.SimpleQueue[tuple[int, float | bytes | MonitoringError]] = queue.SimpleQueue()
+    rows = [0.0] * len(jobs)
+    results: dict[int, bytes] = {}
+    try:
+        for i, process in enumerate(processes):
+            threading.Thread(target=_follow, args=(i, process, jobs[i], news), daemon=True).start()
+        while len(results) < len(jobs):
+            i, what = news.get()
+            if isinstance(what, MonitoringError):
+                raise what
+            if isinstance(what, bytes):
+                results[i] = what
+            else:
+                rows[i] = what
+                report(sum(rows))
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+    return [results[i] for i in range(len(jobs))]
 
-    def follow(i: int) -> None:
-        process = processes[i]
-        if process.stdin is None or process.stdout is None:
-            return
-        try:
-            process.stdin.write(encode(jobs[i]) + b"\n")
+
+def _follow(
+    i: int,
+    process: subprocess.Popen[bytes],
+    job: Job,
+    news: queue.SimpleQueue[tuple[int, float | bytes | MonitoringError]],
+) -> None:
+    """Hand a process its job and pass on what it says; its end is always told."""
+    result: bytes | MonitoringError = b""
+    with process, suppress(BrokenPipeError, msgspec.DecodeError):
+        if process.stdin is not None and process.stdout is not None:
+            process.stdin.write(encode(job) + b"\n")
             process.stdin.close()
             for raw in process.stdout:
                 line = decode(raw, _Line)
                 if line.error is not None:
                     message, where, fix = line.error
-                    results[i] = MonitoringError(message, where=where, fix=fix)
+                    result = MonitoringError(message, where=where, fix=fix)
                 elif line.size is not None:
-                    results[i] = process.stdout.read(line.size)
+                    result = process.stdout.read(line.size)
                 else:
-                    with lock:
-                        rows[i] = line.rows
-                        report(sum(rows))
-        except BrokenPipeError:
-            pass  # it died; its exit code tells
-        if process.wait() and isinstance(results[i], bytes):
-            results[i] = MonitoringError(
-                f"a profiling process ended with code {process.returncode}",
-                where=jobs[i].pieces[0].path,
-                fix="profile with processes=1 to see why; it may have run out of memory",
-            )
-
-    threads = [threading.Thread(target=follow, args=(i,)) for i in range(len(jobs))]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-    out: list[bytes] = []
-    for result in results:
-        if isinstance(result, MonitoringError):
-            raise result
-        out.append(result)
-    return out
+                    news.put((i, line.rows))
+    if isinstance(result, bytes) and (not result or process.returncode):
+        result = MonitoringError(
+            f"a profiling process ended with code {process.returncode}",
+            where=job.pieces[0].path,
+            fix="profile with processes=1 to see why; it may have run out of memory",
+        )
+    news.put((i, result))
 
 
 def main(source: BinaryIO, target: BinaryIO) -> None:

@@ -27,6 +27,8 @@ class Import(Record, frozen=True, kw_only=True):
     """What ``from module import`` names; they may be modules themselves."""
     level: int = 0
     """Leading dots."""
+    path: str = ""
+    """For ``%run path``: the file; everything else is empty then."""
 
 
 def top_imports(path: Path | str) -> tuple[str, ...]:
@@ -100,9 +102,21 @@ def _walk(body: list[ast.stmt], *, into_functions: bool) -> Iterable[Import]:
             case ast.Call(func=func, args=[ast.Constant(value=str() as name), *_]):
                 if _is_import_call(func):
                     yield Import(module=name)
+                elif isinstance(func, ast.Attribute) and func.attr == "run_line_magic":
+                    yield from _run_magic(name, node.args)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() if not into_functions:
                 continue
         stack.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
+def _run_magic(magic: str, arguments: list[ast.expr]) -> Iterable[Import]:
+    """Return the file that ``%run`` names; options come before it, its own arguments after it."""
+    match arguments:
+        case [_, ast.Constant(value=str() as line)] if magic == "run":
+            for word in line.split():
+                if not word.startswith("-"):
+                    yield Import(module="", path=word.strip("'\""))
+                    return
 
 
 def _is_import_call(func: ast.expr) -> bool:

@@ -25,14 +25,22 @@ from mlops_nb.notebooks.types import coerce, from_value, json_of, parse_type
 if TYPE_CHECKING:
     from mlops_nb.notebooks.types import Type
 
-__all__ = ["RESERVED", "check_value", "infer_parameters", "inject", "parse_value", "read_literal"]
+__all__ = [
+    "RESERVED",
+    "check_value",
+    "infer_parameters",
+    "inject",
+    "parameter_of",
+    "parse_value",
+    "read_literal",
+]
 
 RESERVED = ("upstream", "product")
 """Names that the pipeline fills in; nobody's parameters."""
 
 
 def infer_parameters(
-    source: Path | str | Cells | Any, *, required: bool = False
+    source: Path | str | Cells | Any, *, required: bool = False, where: str = ""
 ) -> tuple[Parameter, ...]:
     """Return the parameters that a notebook declares, in order.
 
@@ -42,6 +50,8 @@ def infer_parameters(
         A notebook's path, its cells, or an nbformat node.
     required
         Whether a notebook without a ``parameters`` cell is an error; it has none otherwise.
+    where
+        What to call the notebook in an error; its path where `source` is one.
 
     Raises
     ------
@@ -49,7 +59,7 @@ def infer_parameters(
         The notebook cannot be read, its ``parameters`` cell is not valid Python, or is missing
         though `required`.
     """
-    where = str(source) if isinstance(source, Path | str) else "notebook"
+    where = where or (str(source) if isinstance(source, Path | str) else "notebook")
     if isinstance(source, Path | str):
         cells = read_cells(source)
     else:
@@ -73,6 +83,7 @@ def infer_parameters(
         raise NotebookError(
             f"the parameters cell is not plain Python ({reason})",
             where=f"{where}, cell {cell.index}",
+            fix="correct it: it is to hold assignments with the defaults",
         )
     return _infer_python(tree, cell.source)
 
@@ -91,25 +102,35 @@ def _infer_python(tree: ast.Module, source: str) -> tuple[Parameter, ...]:
     comments = _comments(source)
     found: dict[str, Parameter] = {}
     for node in tree.body:
+        annotation: ast.expr | None = None
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                annotation = ""
-            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotated, value=value):
-                annotation = _annotation(annotated)
+                pass
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
+                pass
             case _:
                 continue
         if name in RESERVED:
             continue
-        literal, default = read_literal(value) if value is not None else (False, None)
         found.pop(name, None)  # the last assignment decides, as it does when the cell runs
-        found[name] = Parameter(
-            name=name,
-            type=annotation or (from_value(default) if literal else _type_of_call(value)),
-            default=json_of(default) if literal else None,
-            literal=literal,
-            help=comments.get(node.end_lineno or 0) or comments.get(node.lineno, ""),
-        )
+        comment = comments.get(node.end_lineno or 0) or comments.get(node.lineno, "")
+        found[name] = parameter_of(name, annotation, value, comment)
     return tuple(found.values())
+
+
+def parameter_of(
+    name: str, annotation: ast.expr | None, value: ast.expr | None, comment: str = ""
+) -> Parameter:
+    """Return a parameter from its name, annotation and default as they stand in the code."""
+    literal, default = read_literal(value) if value is not None else (False, None)
+    stated = "" if annotation is None else _annotation(annotation)
+    return Parameter(
+        name=name,
+        type=stated or (from_value(default) if literal else _type_of_call(value)),
+        default=json_of(default) if literal else None,
+        literal=literal,
+        help=comment,
+    )
 
 
 def _annotation(node: ast.expr) -> str:

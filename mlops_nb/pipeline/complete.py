@@ -15,7 +15,10 @@ from mlops_nb.notebooks.cells import Cells, find_tagged
 from mlops_nb.notebooks.parameters import RESERVED, infer_parameters, missing_cell
 from mlops_nb.notebooks.read import read_cells
 from mlops_nb.notebooks.syntax import parse_cell
+from mlops_nb.pipeline.digests import Digests
 from mlops_nb.pipeline.files import resolve
+from mlops_nb.pipeline.functions import signature
+from mlops_nb.pipeline.modules import Modules
 
 if TYPE_CHECKING:
     from mlops_nb.config import Project
@@ -36,12 +39,20 @@ def complete(project: Project, pipeline: Pipeline) -> Pipeline:
         The notebook metadata ``mlops-nb`` holds an unknown key or an ill-typed value.
     """
     read: dict[str, Cells] = {}
-    tasks = tuple(_complete_task(project, task, read) for task in pipeline.tasks)
+    modules = Modules(project.root, Digests(project))
+    tasks = tuple(_complete_task(project, task, read, modules) for task in pipeline.tasks)
     return msgspec.structs.replace(pipeline, tasks=tasks)
 
 
-def _complete_task(project: Project, task: Task, read: dict[str, Cells]) -> Task:
+def _complete_task(project: Project, task: Task, read: dict[str, Cells], modules: Modules) -> Task:
     settings = project.task_settings(task.name)
+    if task.kind is TaskKind.FUNCTION:
+        return msgspec.structs.replace(
+            task,
+            declared=_function_parameters(modules, task),
+            policy=settings.policy(),
+            inputs=_inputs(task, settings),
+        )
     if task.kind not in (TaskKind.NOTEBOOK, TaskKind.SCRIPT) or not task.source:
         return msgspec.structs.replace(
             task, policy=settings.policy(), inputs=_inputs(task, settings)
@@ -55,7 +66,7 @@ def _complete_task(project: Project, task: Task, read: dict[str, Cells]) -> Task
     if tagged is None:
         _check_needs_no_cell(task, cells)
     else:
-        declared = infer_parameters(cells)
+        declared = infer_parameters(cells, where=task.source)
         _check_spelling(task, cells, declared)
     limit = settings.cell_timeout
     return msgspec.structs.replace(
@@ -66,6 +77,18 @@ def _complete_task(project: Project, task: Task, read: dict[str, Cells]) -> Task
         policy=msgspec.structs.replace(settings.policy(), cell_timeout=limit),
         inputs=_inputs(task, settings),
     )
+
+
+def _function_parameters(modules: Modules, task: Task) -> tuple[Parameter, ...]:
+    """Return the parameters of a function of the project; nothing for an installed one."""
+    module, _, name = task.source.rpartition(".")
+    file = modules.locate(module)
+    if file is None:
+        return ()
+    try:
+        return signature(file.read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError):
+        return ()
 
 
 def _inputs(task: Task, settings: TaskSettings) -> tuple[str, ...]:

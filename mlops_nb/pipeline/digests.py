@@ -86,7 +86,10 @@ class Digests:
         self._files: dict[str, _Entry] = {}
         self._facts: dict[str, Facts] = {}
         self._seen: dict[str, str] = {}
+        self._folders: set[str] = set()
         self._changed = False
+        self.hashed_bytes = 0
+        """How much was read for hashing so far."""
 
     def of(self, path: Path | str) -> str:
         """Return the digest of a file or folder; an empty text where there is neither."""
@@ -124,6 +127,7 @@ class Digests:
         except OSError:
             return ""
         self._changed = True
+        self.hashed_bytes += status.st_size
         latest = max(status.st_mtime_ns, status.st_ctime_ns)
         grain = _COARSE_GRAIN_NS if status.st_mtime_ns % 1_000_000_000 == 0 else _GRAIN_NS
         if now - latest > grain:
@@ -133,8 +137,15 @@ class Digests:
         return digest
 
     def _of_folder(self, name: str) -> str:
+        self._folders.add(name)
         parts: list[str] = []
-        for folder, folders, files in os.walk(name):
+        known: set[str] = set()
+        for folder, folders, files in os.walk(name, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in known:  # a link back up
+                folders.clear()
+                continue
+            known.add(real)
             folders[:] = sorted(item for item in folders if item != "__pycache__")
             for item in sorted(files):
                 if _SIDECAR.match(item):
@@ -180,8 +191,12 @@ class Digests:
         return known
 
     def forget(self, path: Path | str) -> None:
-        """Look at a file afresh the next time it is asked for."""
+        """Look at a file, or a folder with all it holds, afresh the next time it is asked for."""
         self._seen.pop(str(path), None)
+        if str(path) in self._folders:
+            inside = f"{path}{os.sep}"
+            for name in [name for name in self._seen if name.startswith(inside)]:
+                del self._seen[name]
 
     def save(self) -> None:
         """Keep what was learnt; a state folder that cannot be written to only costs time."""
@@ -194,6 +209,8 @@ class Digests:
             for name, entry in self._table.files.items()
             if name not in self._files and name not in self._seen
         }
+        if len(others) > 4 * len(self._files) + 5_000:
+            others = {}
         facts = {**self._table.facts, **self._facts}
         if len(facts) > 4 * len(self._facts) + 500:
             facts = dict(self._facts)

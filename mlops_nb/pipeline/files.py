@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from pathlib import Path
 
-__all__ = ["resolve", "write_atomically", "write_if_possible"]
+from mlops_nb.files import write_whole
 
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that readers see the old content or the new, never a part.
-
-    Raises
-    ------
-    OSError
-        The folder cannot be written to.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+__all__ = ["resolve", "write_if_possible"]
 
 
 def write_if_possible(path: Path, data: bytes) -> bool:
     """Write a cache file; a folder that cannot be written to only costs the cache."""
     try:
-        write_atomically(path, data)
+        write_whole(path, data)
     except OSError:
         return False
     return True

@@ -35,6 +35,9 @@ __all__ = ["Fingerprinter", "fingerprint_now", "output_digest", "product_digests
 _LONGEST = 120
 """Longer values are kept as digests, in characters."""
 
+_WORTH_KEEPING = 20_000_000
+"""Bytes hashed for one task from which on remembering the digests is worth a write."""
+
 _TEXT_KINDS = (TaskKind.NOTEBOOK, TaskKind.SCRIPT)
 
 
@@ -54,7 +57,6 @@ class Fingerprinter:
         self.digests = digests or Digests(project)
         self._modules = Modules(project.root, self.digests)
         self._environment = Environment(project)
-        self._hashes: dict[str, dict[str, str]] = {}
 
     def own_parts(self, task: Task) -> dict[str, str]:
         """Return all parts of a task but those of its upstream tasks.
@@ -68,6 +70,13 @@ class Fingerprinter:
         for pattern in task.inputs:
             parts.update(self._input_parts(pattern))
         return parts
+
+    def forget_products(self, task: Task) -> None:
+        """Look at a task's products afresh: they have been made since."""
+        for product in task.products:
+            if product.is_file:
+                place = resolve(self._project.root, product.path)
+                self.digests.forget(place)
 
     def make(self, task: Task, upstream: Mapping[str, str]) -> Fingerprint:
         """Return a task's fingerprint.
@@ -253,10 +262,29 @@ def output_digest(task: Task, fingerprint: str, products: Mapping[str, str]) -> 
     return digest_of(*parts) if whole else digest_of("made by", fingerprint, *parts)
 
 
-def fingerprint_now(project: Project, pipeline: Pipeline, task: Task | str) -> Fingerprint:
+def fingerprint_now(
+    project: Project,
+    pipeline: Pipeline,
+    task: Task | str,
+    *,
+    look: Fingerprinter | None = None,
+) -> Fingerprint:
     """Return a task's fingerprint from what stands on disk now, its upstream products included.
 
-    Call it once the upstream tasks are done and noted in the `StateStore`.
+    Call it before the task starts, once the upstream tasks are done and noted in the
+    `StateStore`: what is edited while the task runs then counts as changed the next time.
+
+    Parameters
+    ----------
+    project
+        The project.
+    pipeline
+        Its pipeline, parameters of the run set.
+    task
+        The task or its name.
+    look
+        One look to share among all tasks of a run, so that files are read once. Products of
+        upstream tasks are looked at afresh; sources count as they stood when first looked at.
 
     Raises
     ------
@@ -266,11 +294,13 @@ def fingerprint_now(project: Project, pipeline: Pipeline, task: Task | str) -> F
         The task's notebook is missing or cannot be read.
     """
     task = find_task(pipeline, task)
-    look = Fingerprinter(project)
+    shared = look is not None
+    look = look or Fingerprinter(project)
     store = StateStore(project)
     upstream: dict[str, str] = {}
     for name in task.upstream:
         above = find_task(pipeline, name)
+        look.forget_products(above)
         state = store.get(name)
         products = product_digests(project, above, digests=look.digests)
         if state is None and not any(products.values()):
@@ -279,5 +309,6 @@ def fingerprint_now(project: Project, pipeline: Pipeline, task: Task | str) -> F
             )
         upstream[name] = output_digest(above, state.fingerprint.digest if state else "", products)
     made = look.make(task, upstream)
-    look.digests.save()
+    if not shared and look.digests.hashed_bytes > _WORTH_KEEPING:
+        look.digests.save()
     return made

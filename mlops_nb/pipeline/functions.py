@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
-__all__ = ["function_source", "reachable_source"]
+if TYPE_CHECKING:
+    from mlops_nb.model import Parameter
+
+__all__ = ["reachable_source", "signature"]
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -60,19 +64,6 @@ def reachable_source(source: str, name: str) -> str:
     return "\n".join(parts)
 
 
-def function_source(source: str, name: str) -> str:
-    """Return a function's own source with its decorators; empty where there is none."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return ""
-    for node in tree.body:
-        if isinstance(node, _Definition) and node.name == name.partition(".")[0]:
-            lines = source.splitlines(keepends=True)
-            return "".join(lines[_first_line(node) - 1 : node.end_lineno])
-    return ""
-
-
 def _first_line(node: ast.stmt) -> int:
     decorators = node.decorator_list if isinstance(node, _Definition) else []
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
@@ -90,3 +81,25 @@ def _mentioned(node: ast.AST) -> set[str]:
             case ast.Constant(value=str() as text) if text.isidentifier():
                 found.add(text)
     return found
+
+
+def signature(source: str, name: str) -> tuple[Parameter, ...]:
+    """Return the parameters that a function takes beside ``product`` and ``upstream``."""
+    from mlops_nb.notebooks.parameters import RESERVED, parameter_of
+
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return ()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            positional = [*node.args.posonlyargs, *node.args.args]
+            unset = [None] * (len(positional) - len(node.args.defaults))
+            defaults = [*unset, *node.args.defaults, *node.args.kw_defaults]
+            pairs = zip([*positional, *node.args.kwonlyargs], defaults, strict=True)
+            return tuple(
+                parameter_of(arg.arg, arg.annotation, default)
+                for arg, default in pairs
+                if arg.arg not in RESERVED
+            )
+    return ()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +46,6 @@ class _Cached(Record, frozen=True, kw_only=True):
 
 
 class _StoredFile(Record, frozen=True, kw_only=True):
-    pipeline: str
-    """Digest of the pipeline that the rest belongs to."""
     stored: dict[str, Stored] = {}
 
 
@@ -86,8 +86,7 @@ def load_pipeline(project: Project, *, isolated: bool | None = None) -> Pipeline
     made = _describe(project, loaded, digests, key)
     digests.save()
     if "now" not in made.placeholders and write_if_possible(path, encode(made)):
-        kept = _StoredFile(pipeline=_identity(made.pipeline), stored=loaded.stored)
-        write_if_possible(path.with_name("sources.json"), encode(kept))
+        write_if_possible(path.with_name("sources.json"), encode(_StoredFile(stored=loaded.stored)))
     return made.pipeline
 
 
@@ -101,17 +100,19 @@ def stored_sources(project: Project, pipeline: Pipeline) -> dict[str, Stored]:
     """
     path = project.state / "cache" / "sources.json"
     try:
-        found = decode(path.read_bytes(), _StoredFile)
+        status = path.stat()
+        found = _read_stored(path, status.st_mtime_ns, status.st_ino)
     except (OSError, msgspec.MsgspecError):
-        found = None
-    names = set(pipeline.names())
-    if found is not None and names <= found.stored.keys():
-        return found.stored
+        found = {}
+    if set(pipeline.names()) <= found.keys():
+        return found
     return _load(project, None).stored
 
 
-def _identity(pipeline: Pipeline) -> str:
-    return digest_of(encode(pipeline))
+@lru_cache(maxsize=8)
+def _read_stored(path: Path, mtime_ns: int, inode: int) -> dict[str, Stored]:
+    """Read the file once for each time it is written; the arguments say when that was."""
+    return decode(path.read_bytes(), _StoredFile).stored
 
 
 def _read(path: Path, key: str, digests: Digests, project: Project) -> _Cached | None:
@@ -229,7 +230,9 @@ def _load(project: Project, isolated: bool | None) -> Loaded:
 
     check_yaml(project.spec)
     if isolated is None:
-        isolated = "ploomber" not in sys.modules
+        # Only the main thread may change the current folder under everybody's feet.
+        is_main = threading.current_thread() is threading.main_thread()
+        isolated = "ploomber" not in sys.modules or not is_main
     if not isolated:
         from mlops_nb.pipeline.ploomber import read_specification
 

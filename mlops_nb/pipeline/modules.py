@@ -109,6 +109,10 @@ class Modules:
         return self._found[key]
 
     def _search(self, item: Import, folder: str) -> tuple[frozenset[str], bool]:
+        if item.path:
+            places = (os.path.join(base, item.path) for base in (folder, *self._roots))  # noqa: PTH118
+            found = next((os.path.normpath(place) for place in places if self._exists(place)), None)
+            return frozenset((found,) if found else ()), True
         if item.level:
             base = folder
             for _ in range(item.level - 1):

@@ -79,11 +79,9 @@ def make_plan(
     started = select(pipeline, start_from)
     forced = set(chosen) if force else set()
     if started:
-        below = started | pipeline.descendants(started)
-        # Whatever stands above is needed only as far as it has never been made.
-        planner.only_if_missing = chosen - below
-        chosen = (chosen & below) | pipeline.ancestors(below)
-        forced = set(chosen & below) if force else started
+        below = (started | pipeline.descendants(started)) & chosen
+        chosen = below | planner.missing_above(below)
+        forced = below if force else started & below
     plan = Plan(items=tuple(planner.item(task, chosen, forced) for task in pipeline.tasks))
     planner.look.digests.save()
     return plan
@@ -124,7 +122,6 @@ class _Planner:
         products_of: Callable[[str], Mapping[str, str] | None] | None,
     ) -> None:
         self.look = Fingerprinter(project)
-        self.only_if_missing: set[str] = set()
         self._project = project
         self._tasks = {task.name: task for task in pipeline.tasks}
         self._states = StateStore(project).all()
@@ -134,13 +131,26 @@ class _Planner:
         self._outputs: dict[str, str | None] = {}
         """What the tasks below see; ``None`` where it is not known before the run."""
 
+    def missing_above(self, names: set[str]) -> set[str]:
+        """Return the tasks above that must be made first, as their products are not there."""
+        found: set[str] = set()
+        pending = [up for name in names for up in self._tasks[name].upstream]
+        while pending:
+            name = pending.pop()
+            if name in names or name in found:
+                continue
+            task = self._tasks[name]
+            products = product_digests(self._project, task, digests=self.look.digests)
+            if not all(products.values()):
+                found.add(name)
+                pending += task.upstream
+        return found
+
     def item(self, task: Task, chosen: set[str], forced: set[str]) -> PlanItem:
         """Plan one task."""
         state = self._states.get(task.name)
         products = product_digests(self._project, task, digests=self.look.digests)
         if task.name not in chosen:
-            return self._leave(task, state, products)
-        if task.name in self.only_if_missing and products and all(products.values()):
             return self._leave(task, state, products)
         return self._decide(task, state, products, task.name in forced)
 
@@ -179,7 +189,10 @@ class _Planner:
         reasons += [self._upstream_reason(name) for name in running]
         if not reasons and fingerprint is not None:
             return self._skip(task, fingerprint, products)
-        if fingerprint is not None and not is_forced and self._cached(fingerprint.digest):
+        # Whoever edits a product wants to see it made anew, not taken from a shelf.
+        edited = any(reason.kind == "edited" for reason in reasons)
+        again = is_forced or edited
+        if fingerprint is not None and not again and self._cached(fingerprint.digest):
             return self._restore(task, state, fingerprint, reasons)
         self._actions[task.name] = Action.RUN
         self._outputs[task.name] = None
@@ -226,10 +239,10 @@ def _product_reasons(state: TaskState, products: Mapping[str, str]) -> list[Reas
     found: list[Reason] = []
     for path, digest in products.items():
         if not digest:
-            text = f"product {path} is missing"
+            kind, text = "product", f"product {path} is missing"
         elif path in state.products and state.products[path] != digest:
-            text = f"product {path} was edited"
+            kind, text = "edited", f"product {path} was edited"
         else:
             continue
-        found.append(Reason(kind="product", text=text, subject=path))
+        found.append(Reason(kind=kind, text=text, subject=path))
     return found

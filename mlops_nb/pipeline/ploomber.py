@@ -14,39 +14,21 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import PipelineError
-from mlops_nb.model import Pipeline, Product, Task, TaskKind, to_builtins
-from mlops_nb.notebooks.types import json_of
+from mlops_nb.model import Pipeline, TaskKind
 from mlops_nb.pipeline import troubles
+from mlops_nb.pipeline.describe import describe, executor_of, hooks_of, relative
 from mlops_nb.pipeline.records import Loaded, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-__all__ = ["open_dag", "quiet", "read_specification", "relative", "render", "require_task"]
-
-_KINDS = {
-    "NotebookRunner": TaskKind.NOTEBOOK,
-    "ScriptRunner": TaskKind.SCRIPT,
-    "PythonCallable": TaskKind.FUNCTION,
-    "SQLScript": TaskKind.SQL,
-    "SQLDump": TaskKind.SQL,
-    "SQLTransfer": TaskKind.SQL,
-    "SQLUpload": TaskKind.SQL,
-    "PostgresCopyFrom": TaskKind.SQL,
-    "ShellScript": TaskKind.SHELL,
-}
-
-_NO_PART_OF_RESULT = frozenset(
-    ("source", "product", "params", "name", "upstream", "grid", "check_if_kernel_installed")
-)
-"""Keys of a task that its fingerprint covers otherwise, or that do not change its result."""
-
-_HOOKS = ("on_render", "on_finish", "on_failure")
+__all__ = ["open_dag", "preload", "quiet", "read_specification", "render", "require_task"]
 
 
 @contextlib.contextmanager
@@ -67,6 +49,14 @@ def quiet() -> Iterator[io.StringIO]:
     finally:
         logging.disable(disabled)
         sys.excepthook = hook
+
+
+def preload() -> None:
+    """Import what reading and running a specification takes, and do nothing with it."""
+    telemetry_off()
+    with quiet():
+        import ploomber.spec.dagspec
+        import ploomber.tasks  # noqa: F401
 
 
 @contextlib.contextmanager
@@ -191,12 +181,19 @@ def read_specification(root: Path, spec: Path, name: str) -> Loaded:
     """
     troubles.check_yaml(spec)
     with open_dag(root, spec) as dag:
+        for odd in dag._iter():
+            if not isinstance(odd, str):
+                raise PipelineError(
+                    f"the task name {odd!r} is not text",
+                    where=spec.name,
+                    fix=f'write it in quotes: name: "{odd}"',
+                )
         order = troubles.order_of(
             {task: tuple(dag._get_upstream(task)) for task in dag._iter()}, spec
         )
         with quiet():
             render(dag, spec)
-            tasks = tuple(_task(dag, dag[task], order, root) for task in order)
+            tasks = tuple(describe(dag, dag[task], order, root) for task in order)
             stored = {task: _stored(dag[task]) for task in order}
             dag.close_clients()
         files = {
@@ -213,8 +210,8 @@ def read_specification(root: Path, spec: Path, name: str) -> Loaded:
             root=str(root),
             spec=relative(spec, root),
             tasks=tasks,
-            hooks=_hooks_of(dag),
-            native_executor=_executor_of(dag),
+            hooks=hooks_of(dag),
+            native_executor=executor_of(dag),
         )
     return Loaded(
         pipeline=pipeline,
@@ -247,158 +244,6 @@ def render(dag: Any, spec: Path) -> None:
         check_duplicated_products(dag)
     except Exception as error:
         raise troubles.translate(error, spec, dag, task=name) from error
-
-
-def relative(path: Path | str, root: Path) -> str:
-    """Return a path relative to the project, or absolute where it lies outside; POSIX style."""
-    path = Path(path)
-    absolute = path if path.is_absolute() else root / path
-    try:
-        return absolute.relative_to(root).as_posix()
-    except ValueError:
-        return absolute.as_posix()
-
-
-def _task(dag: Any, task: Any, order: list[str], root: Path) -> Task:
-    kind = _KINDS.get(type(task).__name__, TaskKind.OTHER)
-    entry = dag.specs.get(task.name, {})
-    upstream = sorted(dag._get_upstream(task.name), key=order.index)
-    groups = {
-        up: data["group_name"]
-        for up in upstream
-        if (data := dag._G.get_edge_data(up, task.name)) and data.get("group_name")
-    }
-    params = task.params.to_json_serializable(params_only=True)
-    return Task(
-        name=task.name,
-        kind=kind,
-        source=_source_of(task, kind, root),
-        products=_products_of(task, kind, root),
-        upstream=tuple(upstream),
-        groups=groups,
-        params=json_of(params),
-        inputs=_resources_of(params, root),
-        kernel=(getattr(task, "kernelspec_name", None) or "") if kind is TaskKind.NOTEBOOK else "",
-        language=_language_of(task, kind),
-        cwd=_folder_of(task, kind, root),
-        export=json_of(getattr(task, "nbconvert_export_kwargs", None) or {}),
-        group=str(entry["name"]).partition("[[")[0].rstrip("-_=. ") if "grid" in entry else "",
-        hooks=_hooks_of(task),
-        serialized=bool(getattr(task, "_serializer", None) or getattr(task, "_unserializer", None)),
-        spec=_spec_of(dag, task, kind, entry, root),
-    )
-
-
-def _source_of(task: Any, kind: TaskKind, root: Path) -> str:
-    if kind is TaskKind.FUNCTION:
-        function = task.source.primitive
-        return f"{function.__module__}.{function.__qualname__}"
-    where = getattr(task.source, "loc", None)
-    return relative(Path(str(where)), root) if where else ""
-
-
-def _products_of(task: Any, kind: TaskKind, root: Path) -> tuple[Product, ...]:
-    product = task.product
-    if not hasattr(product, "products"):
-        named = {"": product}
-    elif isinstance(product.products.products, dict):
-        named = {str(key): value for key, value in product.products.products.items()}
-    else:
-        named = {str(index): value for index, value in enumerate(product.products.products)}
-    keys = getattr(task, "nb_product_key", "nb")
-    keys = [keys] if isinstance(keys, str) else list(keys or ())
-    made = []
-    for key, value in named.items():
-        is_file = hasattr(value, "__fspath__")
-        is_notebook = kind is TaskKind.NOTEBOOK and (key == "" or key in keys)
-        made.append(
-            Product(
-                path=relative(str(value), root) if is_file else str(value),
-                key=key,
-                is_file=is_file,
-                is_notebook=is_notebook,
-                exporter=_exporter_of(task, key, str(value)) if is_notebook else "",
-            )
-        )
-    return tuple(made)
-
-
-def _exporter_of(task: Any, key: str, path: str) -> str:
-    name = getattr(task, "nbconvert_exporter_name", None)
-    if isinstance(name, dict):
-        name = name.get(key)
-    name = name or Path(path).suffix[1:]
-    return {"md": "markdown"}.get(name, name)
-
-
-def _language_of(task: Any, kind: TaskKind) -> str:
-    if kind in (TaskKind.NOTEBOOK, TaskKind.SCRIPT):
-        return str(task.source.language or "python").lower()
-    return {TaskKind.SQL: "sql", TaskKind.SHELL: "shell"}.get(kind, "python")
-
-
-def _folder_of(task: Any, kind: TaskKind, root: Path) -> str:
-    if kind is TaskKind.NOTEBOOK and (given := task.executor_params.get("cwd")):
-        return relative(given, root)
-    if kind is TaskKind.SCRIPT or getattr(task, "local_execution", False):
-        return relative(Path(task.source.loc).parent, root).removeprefix(".")
-    return ""
-
-
-def _resources_of(params: Mapping[str, Any], root: Path) -> tuple[str, ...]:
-    resources = params.get("resources_") or {}
-    return tuple(relative(str(path), root) for path in resources.values())
-
-
-def _hooks_of(owner: Any) -> tuple[str, ...]:
-    return tuple(
-        f"{when}:{_dotted(hook)}" for when in _HOOKS if (hook := getattr(owner, when)) is not None
-    )
-
-
-def _dotted(callable_: Any) -> str:
-    """Return the dotted path of a function, also of one that Ploomber has wrapped."""
-    spec = getattr(callable_, "_spec", None)
-    if spec is not None:
-        return str(spec.dotted_path)
-    return f"{callable_.__module__}.{getattr(callable_, '__qualname__', type(callable_).__name__)}"
-
-
-def _executor_of(dag: Any) -> str:
-    return f"{type(dag.executor).__module__}.{type(dag.executor).__name__}".rpartition(".")[2]
-
-
-def _spec_of(
-    dag: Any, task: Any, kind: TaskKind, entry: Mapping[str, Any], root: Path
-) -> dict[str, str]:
-    """Return what the result depends on beside source, parameters and upstream, as text."""
-    kept = {
-        key: _text(value, root)
-        for key, value in entry.items()
-        if key not in _NO_PART_OF_RESULT and key not in _HOOKS and value is not None
-    }
-    kept["class"] = type(task).__name__
-    for hook in _hooks_of(task):
-        kept[hook.partition(":")[0]] = hook.partition(":")[2]
-    if kind is TaskKind.FUNCTION:
-        for name in ("serializer", "unserializer"):
-            if (used := getattr(task, f"_{name}", None)) is not None:
-                kept[name] = _dotted(used)
-    if kind in (TaskKind.SQL, TaskKind.SHELL):
-        # With its templates and macros in place, and without the machine's own paths.
-        kept["rendered"] = str(task.source).replace(str(root), ".")
-        clients = dag.document.data.get("clients") or {}
-        if "client" not in kept and type(task).__name__ in clients:
-            kept["client"] = _text(clients[type(task).__name__], root)
-    return dict(sorted(kept.items()))
-
-
-def _text(value: Any, root: Path) -> str:
-    if isinstance(value, type):
-        return value.__name__
-    if isinstance(value, str):
-        return value
-    return json.dumps(to_builtins(json_of(value)), sort_keys=True).replace(str(root), ".")
 
 
 def _stored(task: Any) -> Stored:

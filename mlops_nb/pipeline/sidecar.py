@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlops_nb.errors import RunError
+from mlops_nb.files import write_whole
 from mlops_nb.model import Json, Record, TaskKind
 from mlops_nb.notebooks.read import read_cells
-from mlops_nb.pipeline.files import resolve, write_atomically
+from mlops_nb.pipeline.files import resolve
 from mlops_nb.pipeline.load import stored_sources
 from mlops_nb.pipeline.params import find_task
 
@@ -123,7 +124,7 @@ def _write(project: Project, task: Task, content: _Sidecar) -> None:
     data = msgspec.json.encode(content)
     for place in _files(project, task):
         try:
-            write_atomically(sidecar_path(place), data)
+            write_whole(sidecar_path(place), data)
         except OSError as error:
             raise RunError(
                 f"Ploomber's metadata cannot be written: {error.strerror}",

@@ -49,6 +49,8 @@ def run_task(job: RunJob) -> RunAnswer:
 def run_hook(job: RunJob) -> RunAnswer:
     """Call one hook of a task, or of the whole pipeline, and run nothing else.
 
+    ``upload`` sends a task's files, with Ploomber's metadata of them, to their remote store.
+
     Raises
     ------
     ProjectError
@@ -56,6 +58,10 @@ def run_hook(job: RunJob) -> RunAnswer:
     """
     with _rendered(job) as dag:
         owner = require_task(dag, job.task, Path(job.spec)) if job.task else dag
+        if job.hooks_only == "upload":
+            answer = _attempt(owner.product.upload)
+            dag.close_clients()
+            return answer
         if getattr(owner, job.hooks_only) is None:
             return RunAnswer(status=TaskStatus.SUCCEEDED)
         call: Callable[[], object] = getattr(owner, f"_run_{job.hooks_only}")

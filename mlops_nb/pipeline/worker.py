@@ -18,8 +18,8 @@ import msgspec
 from mlops_nb import errors
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import MlopsNbError
+from mlops_nb.files import write_whole
 from mlops_nb.model import ErrorInfo, Json, Record, TaskStatus, decode, encode
-from mlops_nb.pipeline.files import write_atomically
 from mlops_nb.pipeline.records import Loaded
 
 __all__ = ["Failure", "LoadAnswer", "LoadJob", "RunAnswer", "RunJob", "call", "command", "main"]
@@ -69,7 +69,8 @@ class RunJob(Record, frozen=True, kw_only=True):
     products: dict[str, str] = {}
     """Where to write instead, by the final path; both relative to the root or absolute."""
     hooks_only: str = ""
-    """``on_finish`` or ``on_failure``: call just this hook and run nothing."""
+    """``on_finish`` or ``on_failure``: call just this hook and run nothing. ``upload``: send the
+    task's files to the client that the specification names (``product_client`` in `Task.spec`)."""
     traceback: str = ""
     """For ``on_failure`` of the whole pipeline."""
 
@@ -127,10 +128,10 @@ def main(arguments: list[str] | None = None) -> int:
     what, request, answer = sys.argv[1:] if arguments is None else arguments
     data = Path(request).read_bytes()
     if what == "load":
-        write_atomically(Path(answer), encode(_load(decode(data, LoadJob))))
+        write_whole(Path(answer), encode(_load(decode(data, LoadJob))))
         return 0
     result = run_job(decode(data, RunJob))
-    write_atomically(Path(answer), encode(result))
+    write_whole(Path(answer), encode(result))
     return 0 if result.status is TaskStatus.SUCCEEDED else 1
 
 

@@ -20,6 +20,7 @@ import msgspec
 
 from mlops_nb.errors import ArtifactError
 from mlops_nb.model import ArtifactFile, ArtifactInfo, Card, Metric, encode
+from mlops_nb.registry import mlmodel
 from mlops_nb.registry.card import render_html, render_markdown
 from mlops_nb.registry.holdout import FEATURES, SCORES, check_scores
 from mlops_nb.registry.loading import (
@@ -35,7 +36,7 @@ from mlops_nb.registry.loading import (
     read_manifest,
 )
 from mlops_nb.registry.requirements import pinned
-from mlops_nb.registry.signature import example_frame, infer_signature
+from mlops_nb.registry.signature import as_input, example_frame, infer_signature, input_kind
 from mlops_nb.registry.types import named, refused
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def save_model(
     target = Path(folder)
     frame = example_frame(example).head(20)
     kind = "pickle" if pickle else "skops"
-    data, modules = _dump(model, kind, tuple(trusted_types))
+    data, modules, types = _dump(model, kind, tuple(trusted_types))
     slices = check_scores(holdout_scores) if holdout_scores is not None else ()
     files: dict[str, bytes] = {MODEL_FILES[kind]: data, EXAMPLE: _parquet(frame)}
     if holdout_scores is not None:
@@ -125,13 +126,15 @@ def save_model(
     profiles = _profiles(reference_profiles, files)
     pins = tuple(requirements) if requirements is not None else pinned(modules)
     files["requirements.txt"] = "".join(f"{line}\n" for line in pins).encode()
-    answer = _answer(model, example, frame)
+    takes = input_kind(example)
+    answer = _answer(model, as_input(takes, frame))
     info = ArtifactInfo(
         name=name,
         digest="",
         format=kind,
         estimator=f"{type(model).__module__}.{type(model).__qualname__}",
         created=time.time(),
+        takes=takes,
         signature=infer_signature(frame, answer),
         requirements=pins,
         python=_python(),
@@ -146,6 +149,8 @@ def save_model(
     )
     files["card.md"] = render_markdown(info, holdout_scores).encode()
     files["card.html"] = render_html(info, holdout_scores).encode()
+    files[mlmodel.FILE] = mlmodel.render(info, types)
+    files[mlmodel.ENVIRONMENT] = mlmodel.environment(info)
     listed = tuple(
         ArtifactFile(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
         for path, content in sorted(files.items())
@@ -156,8 +161,10 @@ def save_model(
     return info
 
 
-def _dump(model: Any, kind: str, trusted: tuple[str, ...]) -> tuple[bytes, set[str]]:
-    """Return the model's bytes, and the modules they name."""
+def _dump(
+    model: Any, kind: str, trusted: tuple[str, ...]
+) -> tuple[bytes, set[str], tuple[str, ...]]:
+    """Return the model's bytes, the modules they name, and the types beyond skops' own list."""
     from mlops_nb.registry.requirements import pickle_modules, skops_modules
 
     if kind == "pickle":
@@ -169,21 +176,24 @@ def _dump(model: Any, kind: str, trusted: tuple[str, ...]) -> tuple[bytes, set[s
             raise ArtifactError(
                 f"cannot be pickled: {error}", where=type(model).__name__
             ) from error
-        return data, pickle_modules(data)
+        # A subclass is named in its file, the package of its base is not.
+        bases = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+        return data, pickle_modules(data) | bases, ()
     import skops.io
     from skops.io.exceptions import UnsupportedTypeException
 
     where = type(model).__qualname__
     try:
         data = skops.io.dumps(model)
-        left = refused(skops.io.get_untrusted_types(data=data), trusted)
+        types = tuple(skops.io.get_untrusted_types(data=data))
+        left = refused(types, trusted)
     except (UnsupportedTypeException, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"cannot be saved: {error}", where=where, fix=_UNSAFE) from error
     if left:
         raise ArtifactError(
             f"holds {named(left)} that could not be loaded again", where=where, fix=_UNSAFE
         )
-    return bytes(data), skops_modules(data)
+    return bytes(data), skops_modules(data), types
 
 
 _UNSAFE = (
@@ -192,18 +202,8 @@ _UNSAFE = (
 )
 
 
-def _answer(model: Any, example: Any, frame: pd.DataFrame) -> Any:
-    """Ask the model for what it gives on the example, in the shape it was trained on."""
-    import pandas as pd
-
-    if isinstance(example, pd.DataFrame):
-        given: Any = frame
-    elif list(frame.columns) == ["text"]:
-        given = frame["text"].tolist()
-    elif isinstance(example, pd.Series):
-        given = frame.iloc[:, 0]
-    else:
-        given = frame.to_numpy()
+def _answer(model: Any, given: Any) -> Any:
+    """Ask the model for what it gives on the example."""
     call = getattr(model, "predict_proba", None) or getattr(model, "predict", None)
     if call is None:
         call = getattr(model, "transform", None)

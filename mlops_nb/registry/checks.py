@@ -19,7 +19,7 @@ from mlops_nb.registry.artifact import (
     load_scores,
     read_manifest,
 )
-from mlops_nb.registry.signature import incompatibilities
+from mlops_nb.registry.signature import as_input, incompatibilities
 from mlops_nb.registry.statistics import (
     calibration_bins,
     calibration_error,
@@ -112,7 +112,8 @@ class Candidate:
                 fix="give save_model holdout_features, so that the champion can be scored on them",
             )
         champion = self._load(self.champion, self.champion_folder)
-        return self.scores.assign(champion=holdout.score(champion, features))
+        takes = read_manifest(self.champion_folder).takes
+        return self.scores.assign(champion=holdout.score(champion, as_input(takes, features)))
 
     def _load(self, version: ModelVersion, folder: Path) -> Any:
         return load_model(folder, digest=version.digest, trusted_types=self._trusted)
@@ -266,7 +267,8 @@ def _drift(gate: settings.DriftGate, candidate: Candidate) -> Answer:
     sides = []
     for whose, folder in (("champion", candidate.champion_folder), ("model", candidate.folder)):
         profiles = read_manifest(folder).profiles
-        name = gate.profile or (next(iter(profiles)) if len(profiles) == 1 else "")
+        # A reference of several windows stands in its folder beside an index, and is one.
+        name = gate.profile or (next(iter(profiles)) if len(profiles) == 1 else "index")
         if name not in profiles:
             raise GateError(
                 f'the {whose} has no reference profile "{name}"',
@@ -284,19 +286,16 @@ def _latency(gate: settings.LatencyGate, candidate: Candidate) -> Answer:
 
     example = load_example(candidate.folder)
     repeats = -(-gate.rows // len(example))
-    rows: Any = pd.concat([example] * repeats, ignore_index=True).head(gate.rows)
+    rows = pd.concat([example] * repeats, ignore_index=True).head(gate.rows)
+    given = as_input(candidate.info.takes, rows)
     model = candidate.model
-    if not hasattr(model, "feature_names_in_") and not hasattr(model, "predict_proba"):
-        rows = rows if len(rows.columns) > 1 else rows.iloc[:, 0]
     call = getattr(model, "predict_proba", None) or model.predict
-    if list(rows.columns if hasattr(rows, "columns") else []) == ["text"]:
-        rows = rows["text"].tolist()
     try:
-        call(rows)
+        call(given)
         times = np.empty(gate.calls)
         for index in range(gate.calls):
             start = time.perf_counter()
-            call(rows)
+            call(given)
             times[index] = (time.perf_counter() - start) * 1000
     except (ValueError, TypeError, KeyError) as error:
         raise GateError(f"the model does not take its own example: {error}") from error

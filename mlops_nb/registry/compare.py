@@ -17,6 +17,7 @@ from mlops_nb.model import (
 )
 from mlops_nb.registry import holdout
 from mlops_nb.registry.loading import load_features, load_model, load_scores, read_manifest
+from mlops_nb.registry.signature import as_input
 from mlops_nb.registry.statistics import METRICS, calibration_bins, paired_bootstrap
 from mlops_nb.registry.versions import find_version
 
@@ -117,7 +118,9 @@ def _together(
     trusted = registry.settings.trusted_types
     model = load_model(old_folder, digest=old.digest, trusted_types=trusted)
     try:
-        return ours.assign(champion=holdout.score(model, features)), ""
+        return ours.assign(
+            champion=holdout.score(model, as_input(read_manifest(old_folder).takes, features))
+        ), ""
     except GateError as error:
         return None, f"v{old.version} cannot be scored on the rows of v{new.version}: {error}"
 

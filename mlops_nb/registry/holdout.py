@@ -113,7 +113,7 @@ def cluster_ids(scores: pd.DataFrame, cluster: str) -> NDArray[np.intp] | None:
     return scores[cluster].astype("category").cat.codes.to_numpy().astype("intp") + 0
 
 
-def score(model: Any, features: pd.DataFrame) -> NDArray[np.float64]:
+def score(model: Any, features: Any) -> NDArray[np.float64]:
     """Return a model's probability of the second class, or its prediction where it gives none.
 
     Raises

@@ -10,7 +10,14 @@ from mlops_nb.model import Column, Signature
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_input", "example_frame", "incompatibilities", "infer_signature"]
+__all__ = [
+    "as_input",
+    "check_input",
+    "example_frame",
+    "incompatibilities",
+    "infer_signature",
+    "input_kind",
+]
 
 _KINDS = {"f": "float", "i": "integer", "u": "integer", "b": "boolean", "M": "datetime"}
 _WIDER = {
@@ -49,6 +56,27 @@ def example_frame(example: Any) -> pd.DataFrame:
     if frame.empty:
         raise RegistryError("an input example needs at least one row")
     return frame
+
+
+def input_kind(example: Any) -> str:
+    """Return in which shape a model takes its rows: ``frame``, ``array``, ``series`` or ``text``."""
+    import pandas as pd
+
+    if isinstance(example, pd.DataFrame):
+        return "frame"
+    if isinstance(example, pd.Series):
+        return "series"
+    texts = isinstance(example, list | tuple) and all(isinstance(item, str) for item in example)
+    return "text" if texts else "array"
+
+
+def as_input(takes: str, frame: pd.DataFrame) -> Any:
+    """Return a frame of rows in the shape that a model takes, see `input_kind`."""
+    if takes == "frame":
+        return frame
+    if takes == "array":
+        return frame.to_numpy()
+    return frame.iloc[:, 0] if takes == "series" else frame.iloc[:, 0].tolist()
 
 
 def infer_signature(example: Any, output: Any) -> Signature:

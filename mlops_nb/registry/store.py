@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from mlops_nb.errors import ArtifactError, RegistryError
+from mlops_nb.errors import ArtifactError, RegistryError, TrackingError
 from mlops_nb.registry.artifact import check_artifact
 from mlops_nb.registry.ledger import Ledger
 from mlops_nb.registry.settings import GateSettings, RegistrySettings
-from mlops_nb.stores import experiment_id, mlflow_client, mlflow_errors
+from mlops_nb.stores import default_artifacts, experiment_id, mlflow_client, mlflow_errors
 
 if TYPE_CHECKING:
     from mlops_nb.config import Project
     from mlops_nb.model import ModelVersion
 
-__all__ = ["Registry", "check_alias", "check_name", "local_path", "open_registry"]
+__all__ = ["Registry", "check_alias", "check_name", "local_path", "open_registry", "user_name"]
 
 
 class Registry:
@@ -37,7 +37,7 @@ class Registry:
     experiment
         Where runs go that are made for registering alone.
     artifacts
-        Artifact location of a new experiment; the server's choice where empty.
+        Artifact location of a new experiment; by default beside a SQLite file, or the server's choice.
     cache
         Where artifacts of a server are kept; checked at each use.
     gates, settings
@@ -61,11 +61,11 @@ class Registry:
         self.ledger = ledger
         self.tracking_uri = tracking_uri
         self.experiment = experiment
-        self.artifacts = artifacts
+        self.artifacts = artifacts or default_artifacts(tracking_uri)
         self.cache = cache
         self.gates = gates or GateSettings()
         self.settings = settings or RegistrySettings()
-        self.actor = actor or _user()
+        self.actor = actor or user_name()
         self._client: Any = None
 
     @property
@@ -115,12 +115,17 @@ class Registry:
         self.cache.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".download-", dir=self.cache))
         try:
-            with self.errors():
-                found = download_artifacts(
-                    artifact_uri=version.source,
-                    dst_path=str(staging),
-                    tracking_uri=self.tracking_uri,
-                )
+            try:
+                with self.errors():
+                    found = download_artifacts(
+                        artifact_uri=version.source,
+                        dst_path=str(staging),
+                        tracking_uri=self.tracking_uri,
+                    )
+            except TrackingError:
+                if not self._is_lost(version):
+                    raise
+                found = str(staging)
             folder = Path(found)
             if not (folder / "artifact.json").is_file():
                 raise ArtifactError(
@@ -137,6 +142,12 @@ class Registry:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
+    def _is_lost(self, version: ModelVersion) -> bool:
+        """Whether the server answers, and has no such artifact."""
+        inside = version.source.rpartition("/artifacts/")[2]
+        with self.errors():
+            return not self.client.list_artifacts(version.mlflow_run_id, inside)
+
 
 _LOST = "restore it, or delete the version"
 
@@ -151,12 +162,10 @@ def open_registry(project: Project, *, actor: str = "") -> Registry:
     ConfigError
         The settings of gates or registry are wrong.
     """
-    local = not project.settings.tracking_uri
     return Registry(
         ledger=Ledger(project.ledger_url),
         tracking_uri=project.tracking_uri,
         experiment=project.settings.experiment or project.name,
-        artifacts=(project.state / "artifacts").as_uri() if local else "",
         cache=project.state / "cache" / "models",
         gates=project.section("gates", GateSettings),
         settings=project.section("registry", RegistrySettings),
@@ -203,7 +212,8 @@ def check_alias(alias: str) -> None:
         )
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return who acts where nobody is named: ``MLOPS_NB_ACTOR``, else the user of the process."""
     given = os.environ.get("MLOPS_NB_ACTOR", "")
     if given:
         return given

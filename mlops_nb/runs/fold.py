@@ -18,6 +18,7 @@ from mlops_nb.model import (
     TaskRun,
     TaskStatus,
 )
+from mlops_nb.runs.report import report_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -135,6 +136,7 @@ class Folding:
                 why=done.why or task.why,
                 started=task.started if done.started is None else done.started,
                 ended=event.time if done.ended is None else done.ended,
+                report=done.report or (report_path(name) if done.attempt else ""),
             )
         self._tasks[name] = task
 

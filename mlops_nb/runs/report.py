@@ -156,7 +156,7 @@ def _notebook_body(path: Path, task: TaskRun) -> tuple[str, str, Mapping[str, Js
     from nbconvert import HTMLExporter
 
     try:
-        nb = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+        nb = nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
         return f"<p>The notebook cannot be shown: {escape(str(error))}</p>", "", {}
     failing = _failing(nb, task)

@@ -82,6 +82,7 @@ class RunWriter:
         self._log = log
         self._folding = folding
         self._lock = threading.RLock()
+        self._ended = False
 
     @property
     def id(self) -> str:
@@ -123,6 +124,8 @@ class RunWriter:
             self._facts = msgspec.structs.replace(self._facts, **changes)
             self._folding.facts = self._facts
             _write(self.folder / "run.json", encode(self._facts, indent=2))
+            if self._ended:
+                self._sum_up()
         return self._facts
 
     def finish(self, status: RunStatus) -> Run:
@@ -139,12 +142,13 @@ class RunWriter:
                 status=status.value,
                 seconds=round(time.time() - self._facts.started, 3),
             )
-            run = self._folding.run()
             self.close()
-            _write(
-                self.folder / "summary.json",
-                encode(_Summary(log_size=self._log.size, run=run)),
-            )
+            self._ended = True
+            return self._sum_up()
+
+    def _sum_up(self) -> Run:
+        run = self._folding.run()
+        _write(self.folder / "summary.json", encode(_Summary(log_size=self._log.size, run=run)))
         return run
 
     def close(self) -> None:

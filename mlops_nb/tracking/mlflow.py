@@ -1,34 +1,25 @@
 """Mirrors a run to MLflow: a run of ours is an MLflow run, and notebooks log into it.
 
-Importing MLflow takes seconds, so this module can also be run as a process of its own, with a
-record as JSON on standard input::
-
-    python -m mlops_nb.tracking.mlflow start  --uri URI --experiment NAME < facts.json
-    python -m mlops_nb.tracking.mlflow finish --uri URI --experiment NAME --folder DIR < run.json
+Importing MLflow takes seconds: `mlops_nb.tracking.session` does that in a process of its own.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import math
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from mlops_nb.config import telemetry_variables
-from mlops_nb.errors import MlopsNbError, TrackingError
-from mlops_nb.model import Run, RunFacts, RunStatus, decode, encode
-from mlops_nb.stores import experiment_id, mlflow_client, mlflow_errors
+from mlops_nb.model import Run, RunFacts, RunStatus, encode
+from mlops_nb.stores import default_artifacts, experiment_id, mlflow_client, mlflow_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["MlflowTracker", "main"]
+__all__ = ["MlflowTracker"]
 
 TAG = "mlops_nb."
 _STATUS = {
@@ -52,13 +43,13 @@ class MlflowTracker:
     experiment
         The experiment's name; made if it is missing.
     artifacts
-        Artifact location of a new experiment; the server's choice where empty.
+        Artifact location of a new experiment; by default beside a SQLite file, or the server's choice.
     """
 
     def __init__(self, tracking_uri: str, experiment: str, artifacts: str = "") -> None:
         self.tracking_uri = tracking_uri
         self.experiment = experiment
-        self.artifacts = artifacts
+        self.artifacts = artifacts or default_artifacts(tracking_uri)
 
     def start(self, facts: RunFacts) -> Mapping[str, str]:
         """Open an MLflow run; return the environment that MLflow's clients in kernels need.
@@ -199,41 +190,3 @@ def _facts_as_files(run: Run) -> Iterator[Path]:
         (folder / "environment.txt").write_text(lock, encoding="utf-8")
         (folder / "inputs.json").write_bytes(encode(run.facts.input_digests, indent=2))
         yield folder
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Open or close an MLflow run as a process of its own.
-
-    ``start`` reads `RunFacts` and prints the environment as JSON; ``finish`` reads a `Run` and
-    prints nothing. An error is one line on standard error, and the exit code 9.
-    """
-    parser = argparse.ArgumentParser(prog="python -m mlops_nb.tracking.mlflow")
-    parser.add_argument("what", choices=("start", "finish"))
-    parser.add_argument("--uri", required=True)
-    parser.add_argument("--experiment", required=True)
-    parser.add_argument("--artifacts", default="")
-    parser.add_argument("--folder", type=Path, default=Path())
-    given = parser.parse_args(arguments)
-    tracker = MlflowTracker(given.uri, given.experiment, given.artifacts)
-    data = sys.stdin.buffer.read()
-    try:
-        if given.what == "start":
-            environment = tracker.start(_record(data, RunFacts))
-            sys.stdout.write(encode(dict(environment)).decode() + "\n")
-        else:
-            tracker.finish(_record(data, Run), given.folder)
-    except MlopsNbError as error:
-        sys.stderr.write(f"{error}\n")
-        return int(error.exit_code)
-    return 0
-
-
-def _record(data: bytes, kind: type[Any]) -> Any:
-    try:
-        return decode(data, kind)
-    except msgspec.DecodeError as error:
-        raise TrackingError(f"is not a {kind.__name__}: {error}", where="standard input") from error
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

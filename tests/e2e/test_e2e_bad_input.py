@@ -38,7 +38,7 @@ def shared_product(folder: Path) -> None:
 
 
 def no_parameters_cell(folder: Path) -> None:
-    path = notebook(folder / "b.ipynb", "1", upstream=["a"])
+    path = notebook(folder / "b.ipynb", write_text("'b'"), upstream=["a"])
     path.write_text(path.read_text().replace('"parameters"', '"other"'))
 
 

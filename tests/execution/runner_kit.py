@@ -49,7 +49,7 @@ import os, signal, sys, time
 from pathlib import Path
 
 
-def make(product):
+def make(product, upstream=None):
     Path(product).write_text("1\\n")
 
 
@@ -145,6 +145,7 @@ def go(
         targets=targets,
         force=force,
         cached=None if cache is None else cache.has,
+        products_of=None if cache is None else cache.products_of,
     )
     facts = gather_facts(
         root=where.root, pipeline=pipeline.name, parameters=params, targets=targets

@@ -144,10 +144,10 @@ def test_missing_folders_and_unknown_suffixes(tmp_path):
     (tmp_path / "folder.ipynb").mkdir()
     with pytest.raises(NotebookError, match="does not exist") as caught:
         read_notebook(tmp_path / "trian.ipynb")
-    assert caught.value.fix == "known: folder.ipynb, train.py" or "did you mean" in caught.value.fix
+    assert caught.value.fix == 'did you mean "train.py"?'
     with pytest.raises(NotebookError, match="folder"):
         read_notebook(tmp_path / "folder.ipynb")
-    with pytest.raises(NotebookError, match="does not exist either|the notebook does not exist"):
+    with pytest.raises(NotebookError, match="the notebook does not exist"):
         read_cells(tmp_path / "no" / "a.ipynb")
     (tmp_path / "a.txt").write_text("1")
     with pytest.raises(NotebookError, match=r'"\.txt" are not notebooks'):

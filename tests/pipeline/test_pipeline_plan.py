@@ -320,3 +320,24 @@ def test_functions_of_one_module_are_told_apart(lab):
     assert lab.why("one") == "steps.one changed"
     lab.write("steps.py", source.replace("LIMIT = 1", "LIMIT = 2"))
     assert lab.runs() == {"one", "two"}
+
+
+def test_what_run_magics_name_counts(lab):
+    lab.notebook("nb/a.ipynb", "upstream = None\nproduct = None", "%run -i setup.py --fast\n1")
+    lab.write("nb/setup.py", "import shared\n")
+    lab.write("shared.py", "x = 1\n")
+    lab.spec("tasks:\n- {source: nb/a.ipynb, product: out/a.ipynb}\n")
+    lab.play()
+    lab.write("shared.py", "x = 2\n")
+    assert lab.why("a") == "shared.py changed"
+    lab.write("nb/setup.py", "import shared  # edited\n")
+    assert lab.why("a") == "nb/setup.py changed, shared.py changed"
+
+
+def test_starting_somewhere_makes_only_what_is_missing_right_above(chain):
+    chain.play()
+    (chain.root / "out/load.csv").unlink()
+    # What train made is there, so that load is not needed for the report.
+    assert chain.runs(start_from=["report"]) == {"report"}
+    (chain.root / "out/model.txt").unlink()
+    assert chain.runs(start_from=["report"]) == {"load", "train", "report"}

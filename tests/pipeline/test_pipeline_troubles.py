@@ -113,7 +113,8 @@ def test_a_missing_parameters_cell_where_it_is_needed(two):
 
 def test_a_parameters_cell_that_is_not_python(two):
     two.notebook("a.ipynb", "upstream = None\nproduct = = 1", "1")
-    refuse(two, (NotebookError, PipelineError), "a")
+    error = refuse(two, NotebookError, r"not plain Python \(line 2: invalid syntax\)")
+    assert error.where == "a.ipynb, cell 0"
 
 
 def test_a_misspelt_parameter_of_the_specification(two):
@@ -149,9 +150,13 @@ def test_an_unknown_key_and_a_missing_product(two):
 
 
 def test_a_hook_that_fails_while_rendering(two):
-    two.write("hooks.py", "def check(task):\n    raise ValueError('not today')\n")
+    two.write("hooks.py", "def check(dag):\n    raise ValueError('not today')\n")
     two.spec(TWO + "on_render: hooks.check\n")
-    refuse(two, PipelineError, ".")
+    refuse(two, PipelineError, "not today")
+    two.write("hooks.py", "def check(task):\n    raise ValueError('not this one')\n")
+    two.spec(TWO.replace("product: out/b.ipynb", "product: out/b.ipynb, on_render: hooks.check"))
+    error = refuse(two, PipelineError, "not this one")
+    assert error.where == 'pipeline.yaml, task "b"'
 
 
 def test_notebook_metadata_of_ours_is_checked(two):

@@ -10,6 +10,7 @@ import pytest
 
 from mlops_nb.model import TaskStatus, encode
 from mlops_nb.pipeline import worker
+from mlops_nb.pipeline.sidecar import write_sidecars
 from mlops_nb.pipeline.worker import RunJob, run_job
 
 STEPS = """
@@ -243,3 +244,44 @@ def test_a_process_that_dies_gives_no_answer(steps, tmp_path):
     assert worker.read_answer(answer).status is TaskStatus.SUCCEEDED
     request.write_bytes(encode(job(steps, "boom")))
     assert worker.main(["run", str(request), str(answer)]) == 1
+
+
+def test_values_that_json_cannot_say_keep_their_type(lab):
+    lab.write(
+        "steps.py",
+        "from pathlib import Path\n\n\nclass Box:\n    pass\n\n\ndef box():\n    return Box()\n\n\n"
+        "def go(product, day, box, pair=(1, 2)):\n"
+        "    names = [type(value).__name__ for value in (day, box, pair)]\n"
+        "    Path(product).write_text(' '.join(names))\n",
+    )
+    lab.spec(
+        "tasks:\n- source: steps.go\n  product: out/go\n"
+        "  params: {day: 2013-01-31, box: 'steps::box'}\n"
+    )
+    pipeline = lab.load()
+    assert pipeline["go"].params == {"day": "2013-01-31"}
+    assert pipeline["go"].spec["params.box"] == "steps::box"
+    answer = run_job(job(lab, "go", params=pipeline["go"].params))
+    assert answer.status is TaskStatus.SUCCEEDED, answer.error
+    assert (lab.root / "out/go").read_text() == "date Box tuple"
+    (lab.root / ".mlops/cache/pipeline.json").unlink()
+    assert lab.load() == pipeline
+
+
+def test_files_are_sent_to_their_store(lab):
+    lab.write(
+        "steps.py", "from pathlib import Path\n\ndef go(product):\n    Path(product).touch()\n"
+    )
+    lab.write(
+        "store.py",
+        "from ploomber.clients import LocalStorageClient\n\n"
+        "def get():\n    return LocalStorageClient('remote', path_to_project_root='.')\n",
+    )
+    lab.spec("clients: {File: store.get}\ntasks:\n- {source: steps.go, product: out/go}\n")
+    pipeline = lab.load()
+    assert "LocalStorageClient" in pipeline["go"].spec["product_client"]
+    assert run_job(job(lab, "go")).status is TaskStatus.SUCCEEDED
+    assert not (lab.root / "remote/out/go").exists()
+    write_sidecars(lab.project, pipeline, "go")
+    assert run_job(job(lab, "go", hooks_only="upload")).error is None
+    assert (lab.root / "remote/out/go").exists()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from mlops_nb.execution.forge import Forge
     from mlops_nb.model import Attempt, TaskRun
 
 __all__ = ["LocalExecutor", "cores"]
@@ -32,11 +33,14 @@ class LocalExecutor:
         Tasks of one core each at a time; the number of cores by default.
     zygote
         Where warm kernels come from; without one every kernel starts cold.
+    forge
+        Where processes for other tasks are forked from; without one each starts afresh.
     """
 
-    def __init__(self, *, jobs: int = 0, zygote: Any = None) -> None:
+    def __init__(self, *, jobs: int = 0, zygote: Any = None, forge: Forge | None = None) -> None:
         self._jobs = jobs if jobs > 0 else cores()
         self._zygote = zygote
+        self._forge = forge
 
     @property
     def slots(self) -> float:
@@ -47,7 +51,9 @@ class LocalExecutor:
         self, attempt: Attempt, *, tell: Callable[..., object], cancel: threading.Event
     ) -> TaskRun:
         """Run one attempt in the calling thread; see `mlops_nb.protocols.Executor`."""
-        return run_attempt(attempt, tell=tell, cancel=cancel, zygote=self._zygote)
+        return run_attempt(
+            attempt, tell=tell, cancel=cancel, zygote=self._zygote, forge=self._forge
+        )
 
     def close(self) -> None:
-        """Do nothing: a zygote belongs to whoever made it."""
+        """Do nothing: zygote and forge belong to whoever made them."""

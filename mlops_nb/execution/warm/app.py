@@ -9,6 +9,7 @@ code and configured start-up files run after the fork.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelbase import Kernel
 from tornado.ioloop import IOLoop
 
 from mlops_nb.execution.warm.streams import Channel, DirectSession, DirectStream, Pump
@@ -43,6 +45,13 @@ class DirectKernel(IPythonKernel):
     """ipykernel's kernel; it need not sleep before a reply, for there is one ordered channel."""
 
     _execute_sleep = 0.0
+
+    def start(self) -> None:
+        """Begin to serve; without the streams of a debugger there is nothing else to start."""
+        shell: Any = self.shell
+        shell.exit_now = False
+        base: Any = Kernel
+        base.start(self)
 
 
 class DirectApp(IPKernelApp):
@@ -122,6 +131,10 @@ class DirectApp(IPKernelApp):
         for stream in self.streams:
             stream.connect(self.pump, original)
         self.pump.start()
+        for handler in self.log.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                # The kernel's own log goes where the kernel was started, not into the notebook.
+                handler.setStream(os.fdopen(os.dup(original), "w"))
 
         def in_grandchild() -> None:
             packets.reset()
@@ -131,6 +144,7 @@ class DirectApp(IPKernelApp):
         os.register_at_fork(after_in_child=in_grandchild)
         shell: Any = self.shell
         shell.starting_dir = os.getcwd()  # noqa: PTH109 - a text, as IPython has it
+        shell.user_ns["_dh"][:] = [Path.cwd()]
         shell.init_environment()
         base: Any = IPKernelApp
         base.init_path(self)
@@ -151,6 +165,12 @@ class DirectApp(IPKernelApp):
         self.pump.drain()
         for stream in self.streams:
             stream.flush()
+
+
+# What a notebook prints of these shall be what it prints in any kernel.
+for _ours in (DirectKernel, DirectApp):
+    for _name in ("__name__", "__qualname__", "__module__"):
+        setattr(_ours, _name, getattr(_ours.__base__, _name))
 
 
 class _Serving:

@@ -13,12 +13,12 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["leave", "settle"]
+__all__ = ["adopt", "leave", "settle"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -55,6 +55,18 @@ def settle(
         os.dup2(fd, number)
         os.close(fd)
     _signals()
+    adopt(request)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update({**added, **request["env"]})
+    time.tzset()
+    _seeds()
+    sys.argv[:] = request["argv"]
+    return null
+
+
+def adopt(request: Mapping[str, Any]) -> None:
+    """Take over ``umask``, ``limits`` and ``cores`` from another process."""
     os.umask(request["umask"])
     for kind, soft, hard in request["limits"]:
         _, most = resource.getrlimit(kind)
@@ -63,13 +75,6 @@ def settle(
         resource.setrlimit(kind, (soft, hard))
     if request["cores"]:
         os.sched_setaffinity(0, request["cores"])
-    os.chdir(request["cwd"])
-    os.environ.clear()
-    os.environ.update({**added, **request["env"]})
-    time.tzset()
-    _seeds()
-    sys.argv[:] = request["argv"]
-    return null
 
 
 def _signals() -> None:
@@ -87,7 +92,7 @@ def _seeds() -> None:
         numpy.seed()
 
 
-def leave(known: Collection[str]) -> None:
+def leave(known: Collection[str], code: int = 0) -> NoReturn:
     """End the process as the interpreter does, in its order, without taking the preload apart.
 
     Taking down every module that was preloaded costs more than most notebooks, and can be seen
@@ -98,9 +103,12 @@ def leave(known: Collection[str]) -> None:
     ----------
     known
         Names of the modules that were there before the fork.
+    code
+        The exit code.
     """
     threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter's own end begins with
     atexit._run_exitfuncs()
+    gc.collect()
     for name in reversed([name for name in sys.modules if name not in known]):
         names = getattr(sys.modules[name], "__dict__", {})
         for key in [key for key in names if key != "__builtins__"]:
@@ -110,7 +118,7 @@ def leave(known: Collection[str]) -> None:
         if type(thing) in _FILES and not thing.closed:
             _flush(thing)
     ctypes.CDLL(None).fflush(None)
-    os._exit(0)
+    os._exit(code)
 
 
 _FILES = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)

@@ -25,7 +25,9 @@ _ALWAYS = (
     "IPython.core.logger",
     "IPython.core.oinspect",
     "IPython.extensions.storemagic",
-    "matplotlib_inline.config",
+    "psutil",
+    "pwd",
+    "runpy",
 )
 """What every kernel imports by the end of its first cell."""
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.arrow import index_array, known_values
 from mlops_nb.monitoring.collect.numbers import Booleans, Datetimes, Floats, Integers
 from mlops_nb.monitoring.collect.others import Foreign, Opaque, Stock
 from mlops_nb.monitoring.collect.texts import Texts
@@ -25,6 +27,7 @@ __all__ = ["Column", "Values"]
 
 C = TypeVar("C", bound="Collector")
 _INT64 = 2**63
+_NAT = -(2**63)
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
@@ -64,9 +67,7 @@ class Values:
         """Return copies of some of the rows."""
         if isinstance(self.values, np.ndarray):
             return self._like(self.values[rows])
-        import pyarrow as pa
-
-        return self._like(self.values.take(pa.array(rows)))
+        return self._like(self.values.take(index_array(rows)))
 
 
 class Column:
@@ -110,6 +111,9 @@ class Column:
     def _opaque(self, mapping: Mapping) -> Opaque:
         return self._part(Opaque, mapping, lambda: Opaque(mapping))
 
+    def _times(self, mapping: Mapping) -> Datetimes:
+        return self._part(Datetimes, mapping, lambda: Datetimes(mapping))
+
     def _texts(self) -> Texts:
         return self._part(Texts, "", Texts)
 
@@ -136,11 +140,13 @@ class Column:
         unit = np.datetime_data(values.dtype)[0]
         if unit not in _PER_SECOND or np.datetime_data(values.dtype)[1] != 1:
             values, unit = values.astype("datetime64[us]"), "us"
-        absent = np.isnat(values)
-        missing = int(np.count_nonzero(absent))
-        known = values[~absent] if missing else values
-        times = self._part(Datetimes, "", Datetimes)
-        times.add(known.view(np.int64), _PER_SECOND[unit], missing)
+        times = values.view(np.int64)
+        missing = 0
+        if len(times) and int(times.min()) == _NAT:
+            known = times != _NAT
+            missing = len(times) - int(np.count_nonzero(known))
+            times = times[known]
+        self._times("any").add(times, _PER_SECOND[unit], missing)
 
     def _add_arrow(self, values: Any, part: Values) -> None:
         import pyarrow as pa
@@ -148,10 +154,13 @@ class Column:
 
         kind = values.type
         if isinstance(values, pa.ChunkedArray):
-            for chunk in values.chunks or [pa.array([], kind)]:
+            for chunk in values.chunks or [pa.nulls(0, kind)]:
                 self._add_arrow(chunk, part)
         elif isinstance(values, pa.ExtensionArray):
-            self._add_arrow(values.storage, part)
+            if _is_text(values.storage.type):
+                self._add_arrow(values.storage, part)
+            else:
+                self._opaque("any").add(len(values), values.null_count)
         elif t.is_null(kind):
             self._texts().add(values.cast(pa.string()), nulls_are_nan=part.nulls_are_nan)
         elif t.is_boolean(kind):
@@ -162,12 +171,12 @@ class Column:
         elif t.is_floating(kind) or t.is_decimal(kind):
             if t.is_decimal(kind) or t.is_float16(kind):
                 values = values.cast(pa.float64())
-            self._floats().add(values.to_numpy(zero_copy_only=False), values.null_count)
+            self._floats().add(known_values(values), values.null_count)
         elif t.is_integer(kind):
             integers = self._integers(part.mapping or "integral")
-            integers.add(_known(values), values.null_count)
+            integers.add(known_values(values), values.null_count)
         elif t.is_timestamp(kind) or t.is_date(kind):
-            self._add_arrow_times(values)
+            self._add_arrow_times(values, part.mapping or "any")
         elif t.is_dictionary(kind):
             self._add_categories(values, part)
         elif _is_text(kind):
@@ -175,14 +184,13 @@ class Column:
         else:
             self._add_arrow_others(values)
 
-    def _add_arrow_times(self, values: Any) -> None:
+    def _add_arrow_times(self, values: Any, mapping: Mapping) -> None:
         import pyarrow as pa
 
         if pa.types.is_date(values.type):
             values = values.cast(pa.timestamp("s" if pa.types.is_date32(values.type) else "ms"))
-        times = self._part(Datetimes, "", Datetimes)
-        known = _known(values.view(pa.int64()))
-        times.add(known, _PER_SECOND[values.type.unit], values.null_count)
+        known = known_values(values.view(pa.int64()))
+        self._times(mapping).add(known, _PER_SECOND[values.type.unit], values.null_count)
 
     def _add_categories(self, values: Any, part: Values) -> None:
         if values.dictionary.null_count:
@@ -221,7 +229,14 @@ class Column:
         if not kinds <= {str}:
             import pandas as pd
 
-            absent = np.asarray(pd.isna(values), bool)
+            try:
+                absent = np.asarray(pd.isna(values), bool)
+            except ArithmeticError as error:
+                raise MonitoringError(
+                    "it holds a signalling NaN, which cannot be compared with anything",
+                    where=f'column "{self.name}"',
+                    fix="replace it by None",
+                ) from error
             if absent.any():
                 nans = sum(isinstance(x, Number) for x in values[absent])
                 kinds = set(map(type, values[~absent]))
@@ -258,13 +273,6 @@ def _as_arrow(values: NDArray[np.object_], kinds: set[type]) -> Any:
         return pa.array(values, wanted[kind], from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return None
-
-
-def _known(values: Any) -> NDArray[Any]:
-    """Return a fixed-width Arrow array without its nulls."""
-    plain = values.drop_null() if values.null_count else values
-    out: NDArray[Any] = plain.to_numpy(zero_copy_only=False)
-    return out
 
 
 def _is_text(kind: Any) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.arrow import empty
 from mlops_nb.monitoring.collect.frames import as_batch, check_names
 from mlops_nb.monitoring.collect.table import Batch
 
@@ -16,7 +17,7 @@ _BLOCK = 1 << 22
 """Bytes parsed at a time; the types are inferred from the first of them."""
 _WIDER = {"null": "int64", "int64": "double", "double": "string"}
 """What a column is tried as next; any other type goes to text at once."""
-_FAILED = re.compile(r"In CSV column #(\d+): CSV conversion error to ([^:\[(]+)")
+_FAILED = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to ([^:\[(]+)")
 
 
 class Retype(Exception):  # noqa: N818 - a request to start over, not an error
@@ -61,7 +62,7 @@ def read_csv(path: str, columns: frozenset[str] | None, types: dict[str, str]) -
             ),
         )
         names = check_names(reader.schema.names, columns)
-        yield as_batch(reader.schema.empty_table(), columns)
+        yield as_batch(empty(reader.schema), columns)
         for batch in reader:
             yield as_batch(batch, columns)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:

@@ -49,7 +49,7 @@ def as_batch(data: Any, columns: frozenset[str] | None = None) -> Batch:
         return {name: _of_series(data.iloc[:, i]) for i, name in wanted}
     names = check_names(data.schema.names, columns)
     wanted = [(i, n) for i, n in enumerate(names) if columns is None or n in columns]
-    return {name: Values(data.column(i)) for i, name in wanted}
+    return {name: Values(_takeable(data.column(i))) for i, name in wanted}
 
 
 def check_names(names: list[str], wanted: Iterable[str] | None) -> list[str]:
@@ -72,6 +72,13 @@ def check_names(names: list[str], wanted: Iterable[str] | None) -> list[str]:
     return names
 
 
+def _takeable(values: Any) -> Any:
+    """Return texts in a layout that Arrow's functions can all work with."""
+    import pyarrow as pa
+
+    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
+
+
 def _of_series(series: Any) -> Values:
     """Return a pandas column as stock whylogs sees it."""
     import pandas as pd
@@ -84,13 +91,26 @@ def _of_series(series: Any) -> Values:
         return Values(series.to_numpy(f"datetime64[{dtype.unit}]"))
     if isinstance(dtype, pd.SparseDtype):
         return Values(series.sparse.to_dense().to_numpy())
-    is_category = isinstance(dtype, pd.CategoricalDtype)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _of_categories(series)
     try:
         values = pa.array(series.array, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError):
         return Values(series.astype(object).to_numpy())
-    if is_category and not pa.types.is_string(values.type.value_type):
-        return Values(series.astype(object).to_numpy())
-    # pandas' own text type and categories say NaN where they mean a missing value.
-    nan = is_category or (isinstance(dtype, pd.StringDtype) and dtype.na_value is not pd.NA)
+    # pandas' own text type says NaN where it means a missing value.
+    nan = isinstance(dtype, pd.StringDtype) and dtype.na_value is not pd.NA
     return Values(values, nulls_are_nan=nan)
+
+
+def _of_categories(series: Any) -> Values:
+    import pyarrow as pa
+
+    try:
+        names = pa.array(series.cat.categories.array, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError):
+        return Values(series.astype(object).to_numpy())
+    if not (pa.types.is_string(names.type) or pa.types.is_large_string(names.type)):
+        return Values(series.astype(object).to_numpy())
+    codes = series.cat.codes.to_numpy()
+    index = pa.array(codes, mask=codes < 0) if len(codes) and codes.min() < 0 else pa.array(codes)
+    return Values(pa.DictionaryArray.from_arrays(index, names), nulls_are_nan=True)

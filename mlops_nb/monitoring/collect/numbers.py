@@ -12,6 +12,7 @@ from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.sketch.distinct import Distinct
 from mlops_nb.monitoring.sketch.frequent import Frequent
 from mlops_nb.monitoring.sketch.heavy import HeavyIntegers, HeavyTexts, threshold
+from mlops_nb.monitoring.sketch.hll import Hll
 from mlops_nb.monitoring.sketch.quantiles import Quantiles
 
 __all__ = ["Booleans", "Datetimes", "Floats", "Integers"]
@@ -32,10 +33,9 @@ class Floats(Collector):
         self._distinct = Distinct()
 
     def add(self, values: NDArray[np.floating], absent: int = 0) -> None:
-        """Add numbers, NaN where one is missing; ``absent`` of them were null rather than NaN."""
-        self._count += len(values)
+        """Add numbers, NaN where one is missing, and how many were null rather than NaN."""
+        self._count += len(values) + absent
         self._nulls += absent
-        self._nans -= absent
         for block in self._pending.take(values):
             self._add(block)
 
@@ -193,7 +193,7 @@ class Integers(Collector):
             count=self._count,
             nulls=self._nulls,
             types=counters(integral=self._seen),
-            integers=self._range,
+            integers=self._range if self._mapping == "integral" else None,
             tracks_integers=self._mapping == "integral",
             kll=self._quantiles.finish(),
             moments=self._moments.finish(),
@@ -205,7 +205,8 @@ class Integers(Collector):
 class Datetimes(Collector):
     """Points in time: the counts that whylogs keeps, and a distribution of seconds since 1970."""
 
-    def __init__(self) -> None:
+    def __init__(self, mapping: Mapping = "any") -> None:
+        self._mapping = mapping
         self._count = self._nulls = 0
         self._pending = Pending()
         self._unit = 1.0
@@ -227,13 +228,19 @@ class Datetimes(Collector):
             self._add(block)
 
     def _add(self, block: NDArray[np.int64]) -> None:
-        values = np.sort(block)
+        # Times often come in order, and looking costs a tenth of sorting.
+        values = block if bool((block[1:] >= block[:-1]).all()) else np.sort(block)
         self._quantiles.add_sorted(values, self._unit)
-        self._moments.add(values / self._unit)
+        apart = values.astype(np.float64)
+        mean = float(apart.mean())
+        apart -= mean
+        m2 = float(np.einsum("i,i->", apart, apart))
+        self._moments.add_summary(len(values), mean / self._unit, m2 / self._unit**2)
 
     def finish(self, name: str) -> ColumnProfile:
         """Return what is known; the collector is not used any more."""
         self._flush()
+        bare = self._mapping == "any"
         return ColumnProfile(
             name=name,
             count=self._count,
@@ -241,6 +248,8 @@ class Datetimes(Collector):
             types=counters(object=self._count - self._nulls),
             kll=self._quantiles.finish(),
             moments=self._moments.finish(),
+            hll=None if bare else Hll(),
+            top=None if bare else Frequent(),
             is_datetime=True,
         )
 

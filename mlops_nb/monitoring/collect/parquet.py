@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.arrow import empty
 from mlops_nb.monitoring.collect.columns import Values
 from mlops_nb.monitoring.collect.frames import as_batch, check_names
 from mlops_nb.monitoring.collect.table import Batch
@@ -42,19 +43,24 @@ class Parquet:
 
     def __init__(self, source: Any, where: str) -> None:
         import pyarrow as pa
-        from pyarrow import parquet
 
         self._where = where
         try:
-            self._file = parquet.ParquetFile(source, pre_buffer=False)
+            self._file = self._open(source)
             self.metadata = self._file.metadata
             encoded = self._encoded_texts()
             if encoded:
-                self._file = parquet.ParquetFile(
-                    source, metadata=self.metadata, pre_buffer=False, read_dictionary=encoded
-                )
+                self._file = self._open(source, metadata=self.metadata, read_dictionary=encoded)
         except (pa.ArrowException, OSError) as error:
             raise self._error(error) from error
+
+    @staticmethod
+    def _open(source: Any, **options: Any) -> Any:
+        from pyarrow import parquet
+
+        return parquet.ParquetFile(
+            source, pre_buffer=False, page_checksum_verification=True, **options
+        )
 
     def _error(self, error: Exception) -> MonitoringError:
         reason = str(error).partition("\n")[0]
@@ -108,7 +114,7 @@ class Parquet:
         names = check_names(schema.names, columns)
         names = [name for name in names if columns is None or name in columns]
         wanted = list(range(self.metadata.num_row_groups)) if groups is None else list(groups)
-        yield 0, as_batch(schema.empty_table(), frozenset(names))
+        yield 0, as_batch(empty(schema), frozenset(names))
         step = len(names) if whole_rows else -(-len(names) // _PASSES)
         for start in range(0, len(names), step or 1):
             some = names[start : start + step]

@@ -30,7 +30,10 @@ class Plan(Record, frozen=True, kw_only=True):
     @property
     def read(self) -> frozenset[str] | None:
         """The columns that have to be read."""
-        return None if self.columns is None else self.columns | self.splits.keys()
+        if self.columns is None:
+            return None
+        wanted = [names for names in self.splits.values() if names is not None]
+        return self.columns.union(self.splits, *wanted)
 
 
 def run_pieces(
@@ -99,7 +102,7 @@ def _run(
             from concurrent.futures import ThreadPoolExecutor
 
             pool = stack.enter_context(ThreadPoolExecutor(threads))
-        table = Table(stock, splits, pool)
+        table = Table(stock, splits, plan.columns, pool)
         for rows, batch in work:
             table.add(batch)
             done += rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,23 @@ import numpy as np
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import Record
+from mlops_nb.monitoring.collect.arrow import empty, index_array, text_array
 from mlops_nb.monitoring.collect.columns import Values
 from mlops_nb.monitoring.collect.csvfiles import read_csv
 from mlops_nb.monitoring.collect.frames import as_batch, check_names, is_frame, library
 from mlops_nb.monitoring.collect.parquet import ROWS, Parquet
 from mlops_nb.monitoring.collect.table import Batch
 
-__all__ = ["Piece", "Work", "deal", "find_pieces", "read_memory", "read_piece"]
+__all__ = [
+    "Piece",
+    "Work",
+    "deal",
+    "find_pieces",
+    "known_rows",
+    "paths",
+    "read_memory",
+    "read_piece",
+]
 
 _ENDS = {
     "parquet": (".parquet", ".parq", ".pq"),
@@ -46,6 +57,21 @@ class Piece(Record, frozen=True, kw_only=True):
     def rows(self) -> int:
         """How many rows there are; 0 where that is not known."""
         return sum(rows for _, rows in self.groups)
+
+
+def paths(data: object) -> list[str]:
+    """Return the paths that data are given by: one, or a list of them; else nothing."""
+    several = data if isinstance(data, (list, tuple)) else [data]
+    found = [os.fspath(path) for path in several if isinstance(path, (str, os.PathLike))]
+    return found if len(found) == len(several) else []
+
+
+def known_rows(data: Any) -> int | None:
+    """Return the rows of a table in memory; ``None`` where they cannot be known beforehand."""
+    if library(data) == "pandas":
+        return len(data)
+    rows = getattr(data, "num_rows", None) or getattr(data, "height", None)
+    return rows if isinstance(rows, int) else None
 
 
 def find_pieces(path: str | Path) -> list[Piece]:
@@ -160,8 +186,8 @@ def _constant(text: str, rows: int) -> Values:
     value = None if text == "__HIVE_DEFAULT_PARTITION__" else unquote(text)
     if value is not None and value.lstrip("-").isdecimal():
         return Values(np.full(rows, int(value), np.int64))
-    index = pa.array(np.zeros(rows, np.int32))
-    return Values(pa.DictionaryArray.from_arrays(index, pa.array([value], pa.string())))
+    names = pa.nulls(1, pa.large_string()) if value is None else text_array([value])
+    return Values(pa.DictionaryArray.from_arrays(index_array(np.zeros(rows, np.int64)), names))
 
 
 def _read(
@@ -186,7 +212,7 @@ def _read_arrow(path: str, columns: frozenset[str] | None) -> Work:
 
     try:
         with pa.memory_map(path) as source, pa.ipc.open_file(source) as file:
-            yield 0, as_batch(file.schema.empty_table(), columns)
+            yield 0, as_batch(empty(file.schema), columns)
             for i in range(file.num_record_batches):
                 batch = as_batch(file.get_batch(i), columns)
                 yield _rows(batch), batch
@@ -207,6 +233,10 @@ def read_memory(data: Any, columns: frozenset[str] | None, *, whole_rows: bool) 
         data = data.collect()
     if is_frame(data):
         yield from _read_frame(data, columns, whole_rows)
+    elif library(data) == "polars":
+        # Its stream holds texts, also within lists, in a layout that Arrow cannot pick rows of.
+        for part in data.iter_slices(_MEMORY_ROWS) if len(data) else [data]:
+            yield from _read_frame(part.to_arrow(), columns, whole_rows)
     elif hasattr(data, "__arrow_c_stream__"):
         import pyarrow as pa
 
@@ -252,7 +282,7 @@ def _read_frame(data: Any, columns: frozenset[str] | None, whole_rows: bool) -> 
 
 def _read_batches(reader: Any, columns: frozenset[str] | None) -> Work:
     check_names(reader.schema.names, columns)
-    yield 0, as_batch(reader.schema.empty_table(), columns)
+    yield 0, as_batch(empty(reader.schema), columns)
     for batch in reader:
         part = as_batch(batch, columns)
         yield _rows(part), part

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_nb.monitoring.collect.arrow import index_array, known_values, text_array
 from mlops_nb.monitoring.collect.base import BLOCK, Collector, counters
-from mlops_nb.monitoring.collect.strings import hash_strings
+from mlops_nb.monitoring.collect.recognize import LONGEST, Recognizer
+from mlops_nb.monitoring.collect.strings import byte_lengths, hash_strings
 from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.sketch.distinct import Distinct
 from mlops_nb.monitoring.sketch.heavy import HeavyTexts, threshold
@@ -20,6 +22,10 @@ _FEW = 4096
 """Distinct texts of a block that are still counted one by one."""
 _EXACT = 1 << 16
 """Distinct texts of a column that are still counted one by one."""
+_KNOWN = 1 << 11
+"""Distinct texts that are recognized at most."""
+_WORTH_KNOWING = 1 << 12
+"""Texts of a block that have to be unknown before they are learned."""
 _BUCKETS = 1 << 14
 
 
@@ -35,6 +41,8 @@ class Texts(Collector):
         self._heavy = HeavyTexts()
         self._distinct = Distinct()
         self._hashing = False
+        self._recognizer: Recognizer | None = None
+        self._lessons = 4
         self._dictionary: Any = None
         self._used: NDArray[np.int64] = np.empty(0, np.int64)
         self._small: list[Any] = []
@@ -54,7 +62,8 @@ class Texts(Collector):
             texts = texts.drop_null()
         if self._held or len(texts) < BLOCK // 8:
             # A copy, lest a small part keeps the whole batch alive.
-            self._small.append(pa.concat_arrays([texts, texts.slice(0, 0)]))
+            plain = texts.cast(pa.large_string())
+            self._small.append(pa.concat_arrays([plain, plain.slice(0, 0)]))
             self._held += len(texts)
             if self._held < BLOCK // 2:
                 return
@@ -63,16 +72,38 @@ class Texts(Collector):
             self._add(texts.slice(start, BLOCK))
 
     def _add(self, texts: Any) -> None:
-        if not self._hashing:
-            encoded = texts.dictionary_encode()
-            if len(encoded.dictionary) <= _FEW:
-                self._add_dictionary(encoded)
-                return
+        if self._hashing:
+            self._add_hashed(texts)
+            return
+        rest = texts
+        if self._recognizer is not None:
+            others = self._recognizer.count(texts)
+            if others is not None:
+                rest = texts.take(index_array(others)) if len(others) else texts.slice(0, 0)
+        if not len(rest):
+            return
+        encoded = rest.dictionary_encode()
+        if len(encoded.dictionary) <= _FEW:
+            self._add_dictionary(encoded)
+            if len(rest) > max(_WORTH_KNOWING, len(texts) // 8):
+                self._learn()
+        else:
             self._hash_from_now_on()
-        self._add_hashed(texts)
+            self._add_hashed(rest)
+
+    def _learn(self) -> None:
+        """Recognize the texts that were counted so far from now on, where they are short and few."""
+        self._flush()
+        counts = self._heavy.counts
+        if self._lessons == 0 or len(counts) > _KNOWN:
+            return
+        self._lessons -= 1
+        known = [text for text in sorted(counts, key=counts.__getitem__) if len(text) <= LONGEST]
+        texts = text_array(known)
+        texts = texts.take(index_array(byte_lengths(texts) <= LONGEST))
+        self._recognizer = Recognizer(texts) if len(texts) else None
 
     def _add_dictionary(self, texts: Any) -> None:
-        known = texts.indices.drop_null() if texts.indices.null_count else texts.indices
         dictionary = texts.dictionary
         if dictionary is not self._dictionary and not (
             self._dictionary is not None and dictionary.equals(self._dictionary)
@@ -80,24 +111,25 @@ class Texts(Collector):
             self._flush()
             self._dictionary = dictionary
             self._used = np.zeros(len(dictionary), np.int64)
-        self._used += np.bincount(known.to_numpy(), minlength=len(self._used))
+        self._used += np.bincount(known_values(texts.indices), minlength=len(self._used))
 
     def _flush(self) -> None:
-        """Hand the counts by dictionary index to where they are kept by text."""
+        """Hand the counts by index to where they are kept by text."""
+        known, self._recognizer = self._recognizer, None
+        if known is not None:
+            self._heavy.add(*known.totals())
         if self._dictionary is None:
             return
-        import pyarrow as pa
-
         at = np.flatnonzero(self._used)
         counts = self._used[at]
-        texts = self._dictionary.take(pa.array(at))
+        texts = self._dictionary.take(index_array(at))
         self._dictionary = None
         if self._hashing or len(texts) > _EXACT:
             self._hash_from_now_on()
             self._add_distinct(texts)
             often = counts >= threshold(int(counts.sum()))
             dropped = int(counts[~often].max(initial=0))
-            texts, counts = texts.filter(pa.array(often)), counts[often]
+            texts, counts = texts.take(index_array(often)), counts[often]
             self._heavy.add(texts.to_pylist(), counts.tolist(), dropped)
         else:
             self._heavy.add(texts.to_pylist(), counts.tolist())
@@ -107,11 +139,9 @@ class Texts(Collector):
     def _hash_from_now_on(self) -> None:
         if self._hashing:
             return
-        import pyarrow as pa
-
         self._hashing = True
         self._flush()
-        self._add_distinct(pa.array(list(self._heavy.counts), pa.large_string()))
+        self._add_distinct(text_array(list(self._heavy.counts)))
         self._heavy.clear_up()
 
     def _add_distinct(self, texts: Any) -> None:
@@ -135,12 +165,12 @@ class Texts(Collector):
         suspect = full >= least
         dropped = int(full[~suspect].max(initial=0))
         if suspect.any():
-            close = [some.filter(pa.array(suspect[buckets])) for some, buckets in pieces]
+            close = [some.take(index_array(suspect[buckets])) for some, buckets in pieces]
             counted = pa.chunked_array(close).value_counts()
-            counts = counted.field("counts").to_numpy()
+            counts = known_values(counted.field("counts"))
             often = counts >= least
             dropped = max(dropped, int(counts[~often].max(initial=0)))
-            frequent = counted.field("values").filter(pa.array(often))
+            frequent = counted.field("values").take(index_array(often))
             self._heavy.add(frequent.to_pylist(), counts[often].tolist())
             self._heavy.clear_up()
         self._heavy.offset += dropped
@@ -154,7 +184,7 @@ class Texts(Collector):
         self._flush()
         exact = None
         if not self._hashing:
-            known = pa.array(list(self._heavy.counts), pa.large_string())
+            known = text_array(list(self._heavy.counts))
             self._add_distinct(known)
             exact = len(self._heavy.counts) - ("" in self._heavy.counts)
         total = self._count - self._nulls

@@ -98,7 +98,7 @@ class Frequent:
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview) -> Frequent:
+    def from_bytes(cls, data: bytes) -> Frequent:
         """Decode what whylogs or `to_bytes` wrote.
 
         Raises
@@ -106,18 +106,22 @@ class Frequent:
         CorruptError
             The bytes are not a frequent-items sketch, are cut off or contradict themselves.
         """
-        data = memoryview(data)
         if len(data) < 8:
             raise CorruptError("a frequent-items sketch is cut off")
         longs, version, family, lg_max, lg_size, flags = struct.unpack_from("<6B", data)
-        if family != _FAMILY or version != 1 or not lg_size <= lg_max <= 26 or longs not in (1, 4):
+        if (
+            family != _FAMILY
+            or version != 1
+            or not 3 <= lg_size <= lg_max <= 26
+            or longs not in (1, 4)
+        ):
             raise CorruptError("a frequent-items sketch has a foreign header")
         if longs == 1 or flags & _EMPTY_FLAGS:
             return cls(lg_max=lg_max)
         if len(data) < 32:
             raise CorruptError("a frequent-items sketch is cut off")
         count, total, offset = struct.unpack_from("<I4xQQ", data, 8)
-        if count > (1 << lg_max) or len(data) < 32 + 12 * count:
+        if count > (1 << lg_max) * 3 // 4 or len(data) < 32 + 12 * count:
             raise CorruptError("a frequent-items sketch is cut off")
         weights = struct.unpack_from(f"<{count}Q", data, 32)
         items: dict[str, int] = {}
@@ -129,9 +133,9 @@ class Frequent:
             at += 4
             if len(data) < at + size:
                 raise CorruptError("a frequent-items sketch is cut off")
-            item = str(data[at : at + size], "utf-8", "replace")
+            item = data[at : at + size].decode("utf-8", "replace")
             items[item] = items.get(item, 0) + weight
             at += size
-        if sum(weights) > total or 0 in weights:
+        if sum(weights) > total or 0 in weights or total + offset >= 1 << 62:
             raise CorruptError("a frequent-items sketch's counts exceed its total")
         return cls(items=items, total=total, offset=offset, lg_max=lg_max)

@@ -54,24 +54,23 @@ def hash_words(values: Words) -> Iterator[tuple[int, Words, Words]]:
         yield start, x, y
 
 
-def hash_rows(rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> tuple[Words, Words]:
-    """Hash byte strings that stand in the rows of a matrix.
+def hash_rows(words: Words, lengths: NDArray[np.int64]) -> tuple[Words, Words]:
+    """Hash byte strings that stand side by side as words.
 
     Parameters
     ----------
-    rows
-        The bytes, each row filled up with zeros; its width is a multiple of 16 and greater than
-        any length.
+    words
+        The first words of all strings, then their second ones, and so on; each string is filled up
+        with zeros to an even number of words that holds more bytes than it has.
     lengths
-        How many bytes each row has. Rows of more 16-byte blocks must come first.
+        How many bytes each string has. Those of more 16-byte blocks must come first.
 
     Returns
     -------
     tuple
         The halves of the hashes, as `hash_words` gives them.
     """
-    n = len(rows)
-    words = rows.view("<u8")
+    n = len(lengths)
     blocks = lengths >> 4
     h1 = np.full(n, _SEED, np.uint64)
     h2 = np.full(n, _SEED, np.uint64)
@@ -80,12 +79,12 @@ def hash_rows(rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> tuple[Word
     live = n - np.searchsorted(blocks[::-1], np.arange(most), side="right")
     for block, count in enumerate(live.tolist()):
         x, y, s = h1[:count], h2[:count], t[:count]
-        np.bitwise_xor(x, _mix1(words[:count, 2 * block], s), out=x)
+        np.bitwise_xor(x, _mix1(words[2 * block, :count], s), out=x)
         _rotate(x, 27, s)
         np.add(x, y, out=x)
         np.multiply(x, np.uint64(5), out=x)
         np.add(x, np.uint64(0x52DCE729), out=x)
-        np.bitwise_xor(y, _mix2(words[:count, 2 * block + 1], s), out=y)
+        np.bitwise_xor(y, _mix2(words[2 * block + 1, :count], s), out=y)
         _rotate(y, 31, s)
         np.add(y, x, out=y)
         np.multiply(y, np.uint64(5), out=y)
@@ -93,9 +92,9 @@ def hash_rows(rows: NDArray[np.uint8], lengths: NDArray[np.int64]) -> tuple[Word
     # What is left of a row is shorter than a block; its zeros leave the hash as it is.
     if most and int(blocks[-1]) != most:
         each = np.arange(n)
-        first, second = words[each, 2 * blocks], words[each, 2 * blocks + 1]
+        first, second = words[2 * blocks, each], words[2 * blocks + 1, each]
     else:
-        first, second = words[:, 2 * most], words[:, 2 * most + 1]
+        first, second = words[2 * most], words[2 * most + 1]
     np.bitwise_xor(h2, _mix2(second, t), out=h2)
     np.bitwise_xor(h1, _mix1(first, t), out=h1)
     length = lengths.astype(np.uint64)

@@ -1,0 +1,316 @@
+"""Monitors models: windows of data against the reference of the version that scored them.
+
+``project`` is a folder or a specification, by default the project that the current folder lies
+in. The model may be left out where there is one only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_nb.api.measure import Baseline, Columns, find_baseline, measure
+from mlops_nb.api.retrain import Retrained, Retraining
+from mlops_nb.api.watching import open_monitor, the_monitored
+from mlops_nb.config import Project, find_project
+from mlops_nb.errors import MlopsNbError, MonitoringError
+from mlops_nb.model import Alert, MonitorStatus, Record, Severity, WindowResult
+from mlops_nb.monitoring.notify import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mlops_nb.model import Event
+    from mlops_nb.monitoring.monitor import Monitor
+
+__all__ = [
+    "Columns",
+    "Recorded",
+    "acknowledge",
+    "alerts",
+    "backfill",
+    "deliver",
+    "monitored_versions",
+    "name_windows",
+    "record",
+    "snooze",
+    "status",
+    "windows",
+]
+
+
+class Recorded(Record, frozen=True, kw_only=True):
+    """A window that was recorded, and what followed from it."""
+
+    result: WindowResult
+    drifted: bool
+    """Whether the data differ from the pinned reference so much as to be worth a warning."""
+    alerts: tuple[Alert, ...] = ()
+    """The active ones, the most severe first."""
+    delivery: Delivery = Delivery()
+    retrained: Retrained | None = None
+    """The retraining that this window caused; ``None`` where it caused none."""
+
+
+def record(
+    project: str | None,
+    model: str = "",
+    *,
+    window: str,
+    data: Path | str,
+    columns: Columns | None = None,
+    version: str = "champion",
+    reference: Path | str | None = None,
+    ignore: Sequence[str] = (),
+    processes: int = 1,
+    retrain: bool = True,
+    listener: Callable[[Event], None] | None = None,
+) -> Recorded:
+    """Record one window: compare, measure, keep alerts, tell of them, retrain where that is set.
+
+    Recording a window again replaces it, as when its labels have arrived.
+
+    Parameters
+    ----------
+    project, model
+        Which model.
+    window
+        The window's label; labels sort by time, as ``2013-07`` or ``2013-07-01`` do.
+    data
+        The window's rows (Parquet, CSV, Arrow), or a profile of them.
+    columns
+        Which columns hold score, prediction and label; performance is not measured by default.
+    version
+        The version that scored the window.
+    reference
+        A reference to compare with instead of the version's own; then the registry is not asked.
+    ignore
+        Columns to leave out of the comparison.
+    processes
+        How many share the work on a file; 0 for the number of cores.
+    retrain
+        Whether ``retrain = true`` in ``[tool.mlops-nb.alerts]`` is obeyed.
+    listener
+        Called with the events of a retraining's run.
+
+    Raises
+    ------
+    MonitoringError
+        The data cannot be read, or there is no reference.
+    RegistryError
+        There is no such model or version.
+    """
+    found = find_project(project)
+    retraining = Retraining(found, listener) if retrain else None
+    monitor = open_monitor(found, retraining, ignore)
+    if retraining is not None:
+        # Who has to know is told before hours of training.
+        retraining.before = monitor.deliver
+    baseline = find_baseline(found, monitor.settings.drift, model, version, reference)
+    result = _record(
+        monitor, baseline, window, Path(data), columns or Columns(), processes, retraining
+    )
+    pinned = result.pinned
+    return Recorded(
+        result=result,
+        drifted=pinned is not None and pinned.severity.rank >= Severity.WARNING.rank,
+        alerts=monitor.alerts(baseline.model),
+        delivery=_total(retraining.delivery if retraining else Delivery(), monitor.deliver()),
+        retrained=retraining.done if retraining else None,
+    )
+
+
+def backfill(
+    project: str | None,
+    model: str = "",
+    *,
+    data: dict[str, Path],
+    columns: Columns | None = None,
+    version: str = "champion",
+    reference: Path | str | None = None,
+    ignore: Sequence[str] = (),
+    processes: int = 1,
+    progress: Callable[[WindowResult], None] | None = None,
+) -> tuple[WindowResult, ...]:
+    """Record many windows in their order; it neither retrains nor sends anything itself.
+
+    Parameters
+    ----------
+    project, model, columns, version, reference, ignore, processes
+        As for `record`.
+    data
+        Each window's rows or profile, by its label.
+    progress
+        Called with each window that is done.
+
+    Raises
+    ------
+    MonitoringError
+        Data cannot be read; the windows before it are recorded.
+    """
+    found = find_project(project)
+    monitor = open_monitor(found, None, ignore)
+    baseline = find_baseline(found, monitor.settings.drift, model, version, reference)
+    results = []
+    for window in sorted(data):
+        results.append(
+            _record(monitor, baseline, window, data[window], columns or Columns(), processes)
+        )
+        if progress is not None:
+            progress(results[-1])
+    return tuple(results)
+
+
+def name_windows(files: Sequence[str]) -> dict[str, Path]:
+    """Return files by window, from texts ``WINDOW=FILE`` or ``FILE``, whose stem is the window.
+
+    Raises
+    ------
+    MonitoringError
+        Two files have one window.
+    """
+    found: dict[str, Path] = {}
+    for text in files:
+        window, equals, file = text.partition("=")
+        path = Path(file if equals else text)
+        label = window if equals else path.name.partition(".")[0]
+        if label in found:
+            raise MonitoringError(
+                f'two files stand for window "{label}"',
+                where=f"{found[label]} and {path}",
+                fix="name the windows: WINDOW=FILE",
+            )
+        found[label] = path
+    return found
+
+
+def status(project: str | None, model: str = "") -> tuple[MonitorStatus, ...]:
+    """Return how one or all monitored models stand after their latest windows.
+
+    Raises
+    ------
+    MonitoringError
+        No window of that model was recorded.
+    """
+    monitor = open_monitor(find_project(project))
+    return tuple(monitor.status(name) for name in ([model] if model else monitor.models()))
+
+
+def windows(project: str | None, model: str = "", *, last: int = 0) -> tuple[WindowResult, ...]:
+    """Return a model's windows in their order; the latest `last` ones if asked."""
+    monitor = open_monitor(find_project(project))
+    return monitor.history(the_monitored(monitor, model), last=last)
+
+
+def alerts(project: str | None, model: str = "", *, active: bool = True) -> tuple[Alert, ...]:
+    """Return a model's alerts, or those of all: the active ones, or all there ever were."""
+    monitor = open_monitor(find_project(project))
+    names = [model] if model else monitor.models()
+    return tuple(alert for name in names for alert in monitor.alerts(name, active=active))
+
+
+def acknowledge(project: str | None, alert: str, *, reason: str = "", actor: str = "") -> Alert:
+    """Note that someone looks after an alert; it stays open and tells nothing more.
+
+    Raises
+    ------
+    MonitoringError
+        There is no such active alert.
+    """
+    from mlops_nb.registry.store import user_name
+
+    monitor = open_monitor(find_project(project))
+    return monitor.acknowledge(alert, actor=actor or user_name(), reason=reason)
+
+
+def snooze(
+    project: str | None, alert: str, *, until: str, reason: str = "", actor: str = ""
+) -> Alert:
+    """Silence an alert until a window.
+
+    Parameters
+    ----------
+    project, alert
+        Which alert, by its id.
+    until
+        The first window in which it speaks again.
+    reason, actor
+        Why, and who; the user by default.
+
+    Raises
+    ------
+    MonitoringError
+        There is no such active alert.
+    """
+    from mlops_nb.registry.store import user_name
+
+    monitor = open_monitor(find_project(project))
+    return monitor.snooze(alert, until=until, actor=actor or user_name(), reason=reason)
+
+
+def deliver(project: str | None) -> Delivery:
+    """Send the messages that wait and are due.
+
+    Raises
+    ------
+    ConfigError
+        A notifier's settings are wrong.
+    """
+    return open_monitor(find_project(project)).deliver()
+
+
+def monitored_versions(project: Project) -> set[tuple[str, int]]:
+    """Return the versions whose windows are monitored: model and number."""
+    monitor = open_monitor(project)
+    found = set()
+    for model in monitor.models():
+        version = monitor.history(model, last=1)[-1].version
+        if version.isdecimal():
+            found.add((model, int(version)))
+    return found
+
+
+def _record(
+    monitor: Monitor,
+    baseline: Baseline,
+    window: str,
+    data: Path,
+    columns: Columns,
+    processes: int,
+    retraining: Retraining | None = None,
+) -> WindowResult:
+    from mlops_nb.api.profiles import profile_files
+
+    profile = profile_files(
+        [data],
+        segments=monitor.settings.segments,
+        score=columns.score,
+        predictions=columns.predicted if columns.is_classifier else "",
+        label=columns.label if columns.is_classifier else "",
+        processes=processes,
+    )
+    points = measure(window, profile, data, columns, baseline)
+    try:
+        return monitor.record_window(
+            baseline.model,
+            window,
+            profile,
+            reference=baseline.reference,
+            version=baseline.version,
+            performance=points,
+            expected=baseline.expected,
+        )
+    except MlopsNbError as error:
+        if retraining is None or retraining.error is not error:
+            raise
+        # The window is recorded; that a retraining failed is told beside it.
+        return next(r for r in monitor.history(baseline.model) if r.window == window)
+
+
+def _total(one: Delivery, other: Delivery) -> Delivery:
+    return Delivery(
+        sent=one.sent + other.sent,
+        failed=one.failed + other.failed,
+        given_up=one.given_up + other.given_up,
+        errors=(*one.errors, *other.errors),
+    )

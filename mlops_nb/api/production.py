@@ -1,0 +1,242 @@
+"""Production as it arrives: scores a window by its notebook, profiles, compares, measures, alerts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_nb.errors import ExecutionError
+from mlops_nb.model import Alert, Metric, MonthResult, Record, Severity, TaskStatus
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import pandas as pd
+
+    from mlops_nb.config import Project
+    from mlops_nb.execution.kernels import Zygote
+    from mlops_nb.model import ModelVersion, PerformancePoint
+    from mlops_nb.monitoring.profile import Profile
+    from mlops_nb.registry.store import Registry
+
+__all__ = ["Arrival", "Production"]
+
+_METRICS = {"auc": "roc_auc", "log_loss": "log_loss", "brier": "brier"}
+"""Monitoring's names of metrics, and the registry's for the same."""
+_SCORE, _TARGET = "score", "late"
+
+
+class Arrival(Record, frozen=True, kw_only=True):
+    """A window that has arrived, and whether it calls for another model."""
+
+    result: MonthResult
+    alerts: tuple[Alert, ...] = ()
+    """Active ones after this window."""
+    alarming: bool = False
+    """Whether an alert of drift, decay or concept is open that is worth a retraining."""
+    cause: str = ""
+    """The gravest alert, in words."""
+
+
+class Production:
+    """Scores windows with the model that is champion when they arrive.
+
+    A context manager: it keeps warm kernels while it lasts.
+    """
+
+    def __init__(self, project: Project, registry: Registry, notebook: str) -> None:
+        from mlops_nb.monitoring.monitor import Monitor
+        from mlops_nb.monitoring.settings import MonitoringSettings
+
+        self.project = project
+        self.registry = registry
+        self.notebook = project.root / notebook
+        self.settings = project.section("monitoring", MonitoringSettings)
+        self.monitor = Monitor(project.state, settings=self.settings)
+        self.folder = project.state / "demo"
+        self.model = ""
+        self._zygote: Zygote | None = None
+        self._known: set[str] = set()
+        self._expected: dict[str, float] = {}
+
+    def __enter__(self) -> Production:
+        from mlops_nb.execution.kernels import Zygote, supported
+        from mlops_nb.execution.preload import preload_for
+
+        if not self.project.settings.cold and not supported():
+            memory = self.project.state / "cache" / "preload.json"
+            self._zygote = Zygote(preload_for([self.notebook]), memory=memory)
+            self._zygote.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._zygote is not None:
+            self._zygote.close()
+
+    def forget(self, model: str) -> None:
+        """Drop what was monitored of a model, so that its history can be played again."""
+        self.monitor.forget(model)
+
+    def arrive(self, window: str, version: ModelVersion) -> Arrival:
+        """Score a window, compare it with the model's reference, and measure what came true.
+
+        Raises
+        ------
+        ExecutionError
+            The scoring notebook did not succeed.
+        """
+        import pandas as pd
+
+        from mlops_nb.monitoring.profile import Profile
+        from mlops_nb.monitoring.reference import Reference
+
+        self.model = version.model
+        artifact = self.registry.fetch(version)
+        made = self._score(window, version, artifact)
+        profile = Profile.read(made / "profile.bin")
+        rows = pd.read_parquet(made / "scored.parquet", columns=[_SCORE, _TARGET])
+        reference = Reference.load(artifact / "profiles", settings=self.settings.drift)
+        points = self._measure(window, rows, profile, artifact)
+        self._expected = {ours: reference.metrics[theirs] for ours, theirs in _METRICS.items()}
+        found = self.monitor.record_window(
+            version.model,
+            window,
+            profile,
+            reference=reference,
+            version=str(version.version),
+            performance=points,
+            expected=self._expected,
+        )
+        alerts = self.monitor.alerts(version.model)
+        opened = tuple(a for a in alerts if a.opened == window and a.id not in self._known)
+        self._known.update(alert.id for alert in alerts)
+        grave = sorted(
+            (a for a in alerts if a.severity.rank >= Severity.WARNING.rank),
+            key=lambda a: (-a.severity.rank, a.aspect == "drift", -a.importance),
+        )
+        labelled = rows.dropna(subset=[_TARGET])
+        result = MonthResult(
+            month=window,
+            version=version.version,
+            rows=len(rows),
+            labelled=len(labelled),
+            late=float(labelled[_TARGET].mean()),
+            predicted=float(labelled[_SCORE].mean()),
+            metrics={
+                _METRICS[p.metric]: Metric(value=p.value, low=p.low, high=p.high, n=p.count)
+                for p in points
+                if p.kind == "realised" and p.metric in _METRICS
+            },
+            estimated_late=next(
+                (p.value for p in points if p.kind == "estimated" and p.metric == "positive_rate"),
+                None,
+            ),
+            drifted=tuple(c.column for c in found.pinned.drifted) if found.pinned else (),
+            columns=len(found.pinned.columns) if found.pinned else 0,
+            opened=tuple(f"{alert.subject}: {alert.text}" for alert in opened),
+            report=self._page_path(window).relative_to(self.project.root).as_posix(),
+        )
+        return Arrival(
+            result=result,
+            alerts=alerts,
+            alarming=bool(grave),
+            cause=f"{grave[0].subject}: {grave[0].text}" if grave else "",
+        )
+
+    def write_pages(self) -> dict[str, str]:
+        """Write a page per window and the overview; return them by what they show.
+
+        Raises
+        ------
+        MonitoringError
+            A page cannot be written.
+        """
+        from mlops_nb.monitoring.report import (
+            ModelView,
+            render_overview,
+            render_window,
+            write_page,
+        )
+
+        history = self.monitor.history(self.model)
+        status = self.monitor.status(self.model)
+        points = self.monitor.performance(self.model)
+        links = {item.window: self._page_path(item.window).name for item in history}
+        for place, item in enumerate(history):
+            view = ModelView(
+                history=history[: place + 1],
+                performance=tuple(p for p in points if p.window <= item.window),
+                expected=self._expected,
+                links=links,
+            )
+            write_page(render_window(view), self._page_path(item.window))
+        overview = ModelView(
+            history=history,
+            alerts=self.monitor.alerts(self.model, active=False),
+            performance=points,
+            expected=self._expected,
+            skills=status.skills,
+            advice=status.advice,
+            links=links,
+        )
+        path = write_page(render_overview([overview]), self.folder / "reports" / "index.html")
+        return {"monitoring": path.relative_to(self.project.root).as_posix()}
+
+    def _page_path(self, window: str) -> Path:
+        return self.folder / "reports" / f"{window}.html"
+
+    def _score(self, window: str, version: ModelVersion, artifact: Path) -> Path:
+        from mlops_nb.execution.engine import run_notebook
+        from mlops_nb.execution.jobs import NotebookJob
+
+        scored = self.folder / "score"
+        outcome = run_notebook(
+            NotebookJob(
+                task=f"score {window}",
+                notebook=str(self.notebook),
+                output=str(scored / window / "score.ipynb"),
+                parameters={
+                    "month": window,
+                    "model": str(artifact),
+                    "digest": version.digest,
+                    "folder": str(scored),
+                },
+                cwd=str(self.notebook.parent),
+                timeout=600,
+            ),
+            zygote=self._zygote,
+        )
+        if outcome.status is not TaskStatus.SUCCEEDED:
+            error = outcome.error
+            raise ExecutionError(
+                f"{outcome.status.value}: {error.name}: {error.message}"
+                if error
+                else outcome.status.value,
+                where=f"{self.notebook.name}, {window}",
+                fix=f"open {scored / window / 'score.ipynb'}",
+            )
+        return scored / window
+
+    def _measure(
+        self, window: str, rows: pd.DataFrame, profile: Profile, artifact: Path
+    ) -> tuple[PerformancePoint, ...]:
+        """Return what came true, and what the scores alone would have said of it."""
+        from mlops_nb.monitoring.estimate import estimate, fit_calibration, scores_by_prediction
+        from mlops_nb.monitoring.performance import realised, score_sides
+        from mlops_nb.registry.loading import load_scores
+
+        landed = rows.dropna(subset=[_TARGET])
+        points = realised(window, score_sides(landed[_TARGET], landed[_SCORE]))
+        holdout = load_scores(artifact)
+        calibration = (
+            None
+            if holdout is None
+            else fit_calibration(score_sides(holdout["target"], holdout["score"]))
+        )
+        yes, no = scores_by_prediction(profile, score=_SCORE)
+        return (*points, *estimate(window, yes, no, calibration=calibration))

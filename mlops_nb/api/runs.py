@@ -1,0 +1,172 @@
+"""Goes on with a run, watches one, says where its time went, and keeps the server of kernels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlops_nb.api.execute import Prepared
+from mlops_nb.config import find_project, telemetry_off
+from mlops_nb.model import TaskKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mlops_nb.execution.cache import CacheEntry, Collected
+    from mlops_nb.execution.resident import ServerStatus
+    from mlops_nb.model import Event
+    from mlops_nb.runs.profile import RunProfile
+
+__all__ = [
+    "cache_entries",
+    "collect_cache",
+    "prepare_resume",
+    "profile_run",
+    "server_status",
+    "start_server",
+    "stop_server",
+    "watch",
+    "write_report",
+]
+
+
+def prepare_resume(project: str | None, run_id: str) -> Prepared:
+    """Plan what a run still lacks, with its targets and parameters; give it to `execute.run`.
+
+    Raises
+    ------
+    RunError
+        There is no such run, it goes on still, or it has succeeded.
+    """
+    from mlops_nb.execution.cache import ProductCache
+    from mlops_nb.execution.recovery import recover
+    from mlops_nb.execution.resume import resume_plan
+    from mlops_nb.pipeline.load import load_pipeline
+    from mlops_nb.runs.store import RunStore
+
+    telemetry_off()
+    found = find_project(project)
+    recover(found)
+    store = RunStore(found.state)
+    run = store.get(run_id)
+    pipeline, plan = resume_plan(
+        found,
+        load_pipeline(found),
+        run,
+        store.events(run.id),
+        cached=ProductCache.of(found).has,
+    )
+    return Prepared(
+        project=found,
+        pipeline=pipeline,
+        plan=plan,
+        parameters=run.facts.parameters,
+        targets=run.facts.targets,
+        resumed_from=run.id,
+    )
+
+
+def watch(project: str | None, run_id: str) -> Iterator[Event]:
+    """Yield a run's events from its first to its last, waiting for those to come.
+
+    Raises
+    ------
+    RunError
+        There is no such run.
+    """
+    from mlops_nb.runs.store import RunStore
+
+    store = RunStore(find_project(project).state)
+    return store.follow(store.find(run_id))
+
+
+def profile_run(project: str | None, run_id: str) -> RunProfile:
+    """Return where a run's time and memory went, with its critical path.
+
+    Raises
+    ------
+    RunError
+        There is no such run.
+    """
+    from mlops_nb.pipeline.load import load_pipeline
+    from mlops_nb.runs.profile import profile_run as measure
+    from mlops_nb.runs.store import RunStore
+
+    found = find_project(project)
+    run = RunStore(found.state).get(run_id)
+    upstream = {task.name: task.upstream for task in load_pipeline(found).tasks}
+    return measure(run, upstream)
+
+
+def write_report(project: str | None, run_id: str) -> Path:
+    """Write the HTML pages of a run, of its good tasks too, and return the summary's path.
+
+    Raises
+    ------
+    RunError
+        There is no such run, or a page cannot be written.
+    """
+    from mlops_nb.runs.report import write_reports
+    from mlops_nb.runs.store import RunStore
+
+    store = RunStore(find_project(project).state)
+    run = store.get(run_id)
+    return write_reports(run, store.path(run.id))[""]
+
+
+def cache_entries(project: str | None, url: str = "") -> tuple[CacheEntry, ...]:
+    """Return what the product cache holds, the last used first."""
+    from mlops_nb.execution.cache import ProductCache
+
+    return ProductCache.of(find_project(project), url).ls()
+
+
+def collect_cache(
+    project: str | None, url: str = "", *, limit_mb: float | None = None
+) -> Collected:
+    """Drop what was not used for longest until the cache fits its limit."""
+    from mlops_nb.execution.cache import ProductCache
+
+    return ProductCache.of(find_project(project), url).gc(limit_mb=limit_mb)
+
+
+def start_server(project: str | None, *, idle: float | None = None) -> ServerStatus:
+    """Start the project's resident server of warm kernels, or return the one that runs.
+
+    Parameters
+    ----------
+    idle
+        Seconds without a run after which it ends itself; ten minutes by default.
+
+    Raises
+    ------
+    KernelError
+        The machine cannot fork kernels, or the server did not start.
+    """
+    from mlops_nb.execution import resident
+    from mlops_nb.execution.preload import preload_for
+    from mlops_nb.pipeline.load import load_pipeline
+
+    telemetry_off()
+    found = find_project(project)
+    notebooks = [
+        found.root / task.source
+        for task in load_pipeline(found).tasks
+        if task.kind is TaskKind.NOTEBOOK
+    ]
+    limit = resident.IDLE if idle is None else idle
+    return resident.start_server(found.state, preload_for(notebooks), idle=limit)
+
+
+def server_status(project: str | None) -> ServerStatus | None:
+    """Return what the project's server says of itself; ``None`` where none runs."""
+    from mlops_nb.execution import resident
+
+    return resident.server_status(find_project(project).state)
+
+
+def stop_server(project: str | None) -> bool:
+    """Stop the project's server; return whether one ran."""
+    from mlops_nb.execution import resident
+
+    return resident.stop_server(find_project(project).state)

@@ -1,0 +1,212 @@
+"""``mlops-nb resume | watch | cache | server``."""
+
+from __future__ import annotations
+
+import click
+from rich.text import Text
+
+from mlops_nb.cli import output
+from mlops_nb.errors import ExitCode
+
+__all__ = ["cache", "resume", "server", "watch"]
+
+_RUN = click.argument("run_id", metavar="[RUN]", default="latest")
+
+
+@click.command()
+@_RUN
+@click.option("--jobs", "-j", type=click.IntRange(min=0), default=None, help="Tasks at a time.")
+@click.option(
+    "--keep-going", "-k", is_flag=True, help="Go on with what does not need a failed task."
+)
+@click.option("--cold", is_flag=True, help="Start every kernel afresh.")
+@output.json_option
+@click.pass_obj
+def resume(
+    project: str | None,
+    run_id: str,
+    jobs: int | None,
+    keep_going: bool,
+    cold: bool,
+    as_json: bool,
+) -> int:
+    """Go on with a run that failed, was cancelled or got lost: only what is missing runs.
+
+    \b
+    Examples:
+      mlops-nb resume
+      mlops-nb resume 20260301-0600 --keep-going
+    """
+    from mlops_nb.api import execute
+    from mlops_nb.api.runs import prepare_resume
+    from mlops_nb.cli.live import view_for
+    from mlops_nb.cli.run import exit_code, show_outcome
+
+    prepared = prepare_resume(project, run_id)
+    console = output.console(stderr=as_json)
+    if prepared.is_noop:
+        if as_json:
+            output.print_json({"run": None, "plan": prepared.plan})
+        else:
+            console.print("[green]✓[/green] nothing is missing: all tasks are up to date")
+        return ExitCode.OK
+    with view_for(console, prepared.pipeline) as view:
+        outcome = execute.run(
+            prepared, listener=view, jobs=jobs, keep_going=keep_going, cold=cold, trigger="resume"
+        )
+    if as_json:
+        output.print_json({"run": outcome.run, "plan": prepared.plan})
+    else:
+        show_outcome(outcome)
+    return exit_code(outcome.run)
+
+
+@click.command()
+@_RUN
+@output.json_option
+@click.pass_obj
+def watch(project: str | None, run_id: str, as_json: bool) -> None:
+    """Watch a run of another process until it ends; Ctrl-C leaves it running.
+
+    \b
+    Examples:
+      mlops-nb watch
+      mlops-nb watch latest --json     one event a line
+    """
+    from mlops_nb.api import execute
+    from mlops_nb.api.history import get_run
+    from mlops_nb.api.runs import watch as follow
+    from mlops_nb.cli.live import view_for
+    from mlops_nb.model import encode
+
+    if as_json:
+        for event in follow(project, run_id):
+            click.echo(encode(event).decode())
+        return
+    console = output.console()
+    with view_for(console, execute.prepare(project).pipeline) as view:
+        for event in follow(project, run_id):
+            view(event)
+    run = get_run(project, run_id)
+    console.print(output.status_text(run.status), Text(f"run {run.id}"))
+
+
+@click.group()
+def cache() -> None:
+    """List and clean the cache of products.
+
+    \b
+    Examples:
+      mlops-nb cache ls
+      mlops-nb cache gc --limit-mb 500
+    """
+
+
+@cache.command("ls")
+@click.option("--cache", "url", default="", metavar="URL", help="Another cache than the project's.")
+@output.json_option
+@click.pass_obj
+def cache_ls(project: str | None, url: str, as_json: bool) -> None:
+    """List what the cache holds, the last used first."""
+    from mlops_nb.api.runs import cache_entries
+
+    found = cache_entries(project, url)
+    if as_json:
+        output.print_json(found)
+        return
+    rows = output.table("task", "fingerprint", "size", "used", "run", right=("size",))
+    for entry in found:
+        rows.add_row(
+            entry.task,
+            entry.fingerprint[:12],
+            f"{entry.size / 2**20:,.1f} MiB",
+            output.since(entry.used),
+            entry.run,
+        )
+    output.console().print(rows if found else "the cache is empty")
+
+
+@cache.command("gc")
+@click.option("--cache", "url", default="", metavar="URL", help="Another cache than the project's.")
+@click.option(
+    "--limit-mb", type=float, default=None, help="MiB to keep; the project's setting by default."
+)
+@output.json_option
+@click.pass_obj
+def cache_gc(project: str | None, url: str, limit_mb: float | None, as_json: bool) -> None:
+    """Drop what was not used for longest until the cache fits."""
+    from mlops_nb.api.runs import collect_cache
+
+    done = collect_cache(project, url, limit_mb=limit_mb)
+    if as_json:
+        output.print_json(done)
+        return
+    output.console().print(
+        f"dropped {done.entries} entries, freed {done.freed / 2**20:,.1f} MiB, "
+        f"kept {done.kept / 2**20:,.1f} MiB"
+    )
+
+
+@click.group()
+def server() -> None:
+    """Keep warm kernels ready between runs; the server ends by itself when idle.
+
+    \b
+    Examples:
+      mlops-nb server start --idle 3600
+      mlops-nb server status
+      mlops-nb server stop
+    """
+
+
+@server.command("start")
+@click.option(
+    "--idle", type=float, default=None, metavar="SECONDS", help="End after so long without a run."
+)
+@output.json_option
+@click.pass_obj
+def server_start(project: str | None, idle: float | None, as_json: bool) -> None:
+    """Start the project's server, if it does not run already."""
+    from mlops_nb.api.runs import start_server
+
+    status = start_server(project, idle=idle)
+    if as_json:
+        output.print_json(status)
+        return
+    output.console().print(
+        f"[green]✓[/green] ready (process {status.pid}), {len(status.preloaded)} modules preloaded, "
+        f"ends after {output.seconds(status.idle)} without a run"
+    )
+
+
+@server.command("status")
+@output.json_option
+@click.pass_obj
+def server_status(project: str | None, as_json: bool) -> None:
+    """Say whether the project's server runs, and what it holds."""
+    from mlops_nb.api.runs import server_status as ask
+
+    status = ask(project)
+    if as_json:
+        output.print_json(status)
+        return
+    console = output.console()
+    if status is None:
+        console.print("no server runs; [bold]mlops-nb server start[/bold] starts one")
+        return
+    console.print(
+        f"process {status.pid}, started {output.since(status.started)}, {status.served} runs served, "
+        f"{status.sessions} connected"
+    )
+    for name, reason in status.unsafe.items():
+        console.print(Text(f"  not preloaded: {name} ({reason})", style="dim"))
+
+
+@server.command("stop")
+@click.pass_obj
+def server_stop(project: str | None) -> None:
+    """Stop the project's server."""
+    from mlops_nb.api.runs import stop_server
+
+    stopped = stop_server(project)
+    output.console().print("stopped" if stopped else "no server runs")

@@ -1,0 +1,97 @@
+"""Length-prefixed JSON over a stream socket: what a resident server and its clients speak."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["SOCKET", "Frames", "at", "server_key"]
+
+SOCKET = "server.sock"
+"""The socket's name in the project's state folder."""
+
+_SIZE = struct.Struct("<I")
+_MOST = 256 * 2**20  # bytes; more than any environment or outcome
+
+
+class Frames:
+    """Sends and receives JSON values; sending is safe from several threads."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self._lock = threading.Lock()
+
+    def send(self, value: Any) -> None:
+        """Send one value."""
+        data = json.dumps(value).encode()
+        with self._lock:
+            self.socket.sendall(_SIZE.pack(len(data)) + data)
+
+    def receive(self) -> Any:
+        """Wait for one value.
+
+        Raises
+        ------
+        EOFError
+            The other side is gone.
+        """
+        (size,) = _SIZE.unpack(self._exactly(_SIZE.size))
+        if size > _MOST:
+            raise EOFError(f"a frame of {size} bytes")
+        return json.loads(self._exactly(size))
+
+    def _exactly(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            piece = self.socket.recv(min(size - len(data), 1 << 20))
+            if not piece:
+                raise EOFError("the connection was closed")
+            data += piece
+        return bytes(data)
+
+
+@contextmanager
+def at(folder: Path) -> Iterator[str]:
+    """Give an address for the socket in a folder, however long the folder's path is.
+
+    The address of a Unix socket holds some hundred bytes; a descriptor of the folder is short.
+    """
+    handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        yield f"/proc/self/fd/{handle}/{SOCKET}"
+    finally:
+        os.close(handle)
+
+
+def server_key() -> str:
+    """Return what a server was started with: the interpreter, its packages, and this one.
+
+    A package that is installed, removed or upgraded changes its folder's time.
+    """
+    import hashlib
+    import site
+    import sysconfig
+
+    parts = [sys.executable, sys.version]
+    folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    if site.ENABLE_USER_SITE:
+        folders.add(site.getusersitepackages())
+    here = Path(__file__).resolve().parent
+    for folder in [*sorted(folders), str(here), str(here / "warm")]:
+        try:
+            parts.append(f"{folder} {Path(folder).stat().st_mtime_ns}")
+        except OSError:
+            parts.append(f"{folder} missing")
+    files = sorted([*here.glob("*.py"), *here.glob("warm/*.py")])
+    parts += [f"{file.name} {file.stat().st_mtime_ns}" for file in files]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

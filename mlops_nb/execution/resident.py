@@ -1,0 +1,315 @@
+"""A resident server for one project: warm kernels without any start-up, until it idles.
+
+The server holds a zygote and Papermill, both imported; a run's process only hands it jobs. Nothing
+starts it but `start_server`, and it goes by itself when nobody has used it for a while.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mlops_nb.errors import ExecutionError, KernelError, MlopsNbError, NotebookError
+from mlops_nb.execution.frames import Frames, at, server_key
+from mlops_nb.execution.jobs import Cancellation, CellProgress, NotebookJob, NotebookOutcome
+from mlops_nb.execution.values import to_json
+from mlops_nb.model import Record, to_builtins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "Resident",
+    "ServerStatus",
+    "connect_server",
+    "server_status",
+    "start_server",
+    "stop_server",
+]
+
+IDLE = 15 * 60.0
+"""Seconds without a run after which a server ends itself."""
+
+_START = 120.0  # seconds
+_ANSWER = 10.0
+_POLL = 0.25  # seconds; only for a plain event as `cancel`
+
+
+class ServerStatus(Record, frozen=True, kw_only=True):
+    """What a running server says of itself."""
+
+    pid: int
+    started: float
+    """Seconds since the epoch."""
+    idle: float
+    """Seconds of idleness after which it ends."""
+    sessions: int
+    """Runs that are connected now."""
+    served: int
+    """Runs that have connected since it started."""
+    preloaded: tuple[str, ...] = ()
+    unsafe: dict[str, str] = {}
+    """Modules that it could not preload, with the reason."""
+
+
+def start_server(state: Path, preload: Sequence[str] = (), *, idle: float = IDLE) -> ServerStatus:
+    """Start the server of a project; return the running one's status where there is one.
+
+    Parameters
+    ----------
+    state
+        The project's state folder; made where it lacks.
+    preload
+        Modules to import; see `mlops_nb.execution.preload.preload_for`.
+    idle
+        Seconds without a run after which it ends itself.
+
+    Raises
+    ------
+    KernelError
+        The machine cannot fork kernels, or the server ended while it started.
+    """
+    from mlops_nb.execution.kernels import supported
+
+    if why := supported():
+        raise KernelError(f"warm kernels do not work on this {why}")
+    if (running := server_status(state)) is not None:
+        return running
+    state.mkdir(parents=True, exist_ok=True)
+    reader, writer = os.pipe()
+    with (state / "server.log").open("wb") as log, os.fdopen(reader, "rb") as told:
+        try:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "mlops_nb.execution.resident_main",
+                    str(state.resolve()),
+                    json.dumps({"ready": writer, "preload": list(preload), "idle": idle}),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[writer],
+                start_new_session=True,
+                cwd="/",
+            )
+        finally:
+            os.close(writer)
+        answer = told.read()  # the end of the pipe where the server ended instead
+        process.wait()  # what was started here only starts the server
+    running = server_status(state)
+    if running is None:
+        text = answer.decode() or _end_of(state / "server.log")
+        raise KernelError(f"the server did not start: {text.strip()}", where=str(state))
+    return running
+
+
+def _end_of(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace")[-2000:]
+    except OSError:
+        return "it ended at once"
+
+
+def server_status(state: Path) -> ServerStatus | None:
+    """Return what the server of a project says of itself; ``None`` where none runs."""
+    frames = _connect(state)
+    if frames is None:
+        return None
+    with frames.socket:
+        try:
+            frames.send({"ask": "status"})
+            return msgspec.convert(frames.receive(), ServerStatus)
+        except (OSError, EOFError, msgspec.ValidationError):
+            return None
+
+
+def stop_server(state: Path) -> bool:
+    """End the server of a project and the notebooks it runs; return whether there was one.
+
+    Returns when it has gone and left nothing behind.
+    """
+    frames = _connect(state)
+    if frames is None:
+        return False
+    with frames.socket, suppress(OSError, EOFError):
+        frames.socket.settimeout(_START)
+        frames.send({"ask": "stop"})
+        while True:
+            frames.receive()  # until the connection ends with the server
+    return True
+
+
+def connect_server(state: Path, preload: Sequence[str] = ()) -> Resident | None:
+    """Connect a run to the project's server.
+
+    Parameters
+    ----------
+    state
+        The project's state folder.
+    preload
+        What this run wants imported; the server prepares it where it has not.
+
+    Returns
+    -------
+    Resident or None
+        ``None`` where no server runs, or the one that does was started with other packages.
+    """
+    frames = _connect(state)
+    if frames is None:
+        return None
+    from mlops_nb.execution.inheritance import inherited
+
+    try:
+        frames.socket.settimeout(_START)
+        frames.send(
+            {
+                "ask": "session",
+                "key": server_key(),
+                "preload": list(preload),
+                "environ": dict(os.environ),
+                **inherited(),
+            }
+        )
+        answer = frames.receive()
+    except (OSError, EOFError):
+        answer = {}
+    if not answer.get("ok"):
+        frames.socket.close()
+        return None
+    frames.socket.settimeout(None)
+    return Resident(frames)
+
+
+def _connect(state: Path) -> Frames | None:
+    with ExitStack() as stack:
+        try:
+            address = stack.enter_context(at(state))
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            sock.settimeout(_ANSWER)
+            sock.connect(address)
+        except (OSError, AttributeError):  # no Unix sockets on Windows
+            return None
+        stack.pop_all().callback(lambda: None)
+        return Frames(sock)
+
+
+class Resident:
+    """A run's connection to the server; hands it notebooks from several threads at once.
+
+    A context manager. What runs when it is closed, or when this process ends, is ended too.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._answers: dict[int, queue.SimpleQueue[Any]] = {}
+        self._lock = threading.Lock()
+        self._count = 0
+        self._gone = False
+        self._reader = threading.Thread(target=self._read, name="mlops-nb server", daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Resident:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        with suppress(OSError):
+            self._frames.socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join()
+        self._frames.socket.close()
+
+    def run(
+        self,
+        job: NotebookJob,
+        *,
+        on_cell: Callable[[CellProgress], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> NotebookOutcome:
+        """Execute a notebook in the server; see `mlops_nb.execution.engine.run_notebook`.
+
+        Raises
+        ------
+        NotebookError
+            The notebook cannot be read.
+        KernelError
+            The server went away.
+        """
+        parcel = to_builtins(msgspec.structs.replace(job, parameters={}))
+        parcel["parameters"] = to_json(job.parameters)
+        number, answers = self._register()
+        unwatch: Callable[[], None] = lambda: None  # noqa: E731
+        try:
+            self._send({"run": number, "job": parcel})
+            if isinstance(cancel, Cancellation):
+                unwatch = cancel.watch(lambda: self._send({"cancel": number}))
+            poll = _POLL if cancel is not None and not isinstance(cancel, Cancellation) else None
+            while True:
+                try:
+                    answer = answers.get(timeout=poll)
+                except queue.Empty:
+                    if cancel is not None and cancel.is_set():
+                        self._send({"cancel": number})
+                        poll = None
+                    continue
+                if "cell" in answer:
+                    if on_cell is not None:
+                        on_cell(msgspec.convert(answer["cell"], CellProgress))
+                elif "outcome" in answer:
+                    return msgspec.convert(answer["outcome"], NotebookOutcome)
+                else:
+                    raise _error(answer)
+        finally:
+            unwatch()
+            with self._lock:
+                self._answers.pop(number, None)
+
+    def _register(self) -> tuple[int, queue.SimpleQueue[Any]]:
+        with self._lock:
+            if self._gone:
+                raise _error({})
+            self._count += 1
+            answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            self._answers[self._count] = answers
+            return self._count, answers
+
+    def _send(self, value: dict[str, Any]) -> None:
+        with suppress(OSError):  # the reader tells every job that waits
+            self._frames.send(value)
+
+    def _read(self) -> None:
+        with suppress(OSError, EOFError, ValueError):
+            while True:
+                answer = self._frames.receive()
+                with self._lock:
+                    answers = self._answers.get(answer["run"])
+                if answers is not None:
+                    answers.put(answer)
+        with self._lock:
+            self._gone = True
+            for answers in self._answers.values():
+                answers.put({})
+
+
+def _error(answer: dict[str, Any]) -> MlopsNbError:
+    if not answer:
+        return KernelError(
+            "the server of warm kernels went away", fix='run again, or "mlops-nb server start"'
+        )
+    kinds = {kind.__name__: kind for kind in (NotebookError, KernelError)}
+    kind = kinds.get(answer["error"], ExecutionError)
+    return kind(answer["message"], where=answer["where"], fix=answer["fix"])

@@ -1,0 +1,263 @@
+"""The program of a resident server: ``python -m mlops_nb.execution.resident_main STATE SETTINGS``.
+
+It accepts connections and forks a process for each, which runs that client's notebooks and ends
+with it. So nothing that a run does stays in the server, and a client's death ends what it began.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mlops_nb.errors import KernelError
+from mlops_nb.execution.frames import SOCKET, Frames, at, server_key
+from mlops_nb.execution.kernels import Zygote
+from mlops_nb.execution.preload import is_sensitive
+from mlops_nb.execution.resident import ServerStatus
+from mlops_nb.model import to_builtins
+
+__all__ = ["Server", "main"]
+
+_LOOK = 10.0  # seconds between looks at the clock and at the socket's file
+_HELLO = 10.0
+_ZYGOTES = 3
+
+
+class Server:
+    """Accepts runs; one process, one thread.
+
+    Parameters
+    ----------
+    state
+        The project's state folder.
+    preload
+        What the first zygote imports.
+    idle
+        Seconds without a run after which it ends.
+    """
+
+    def __init__(self, state: Path, preload: tuple[str, ...], idle: float) -> None:
+        self._state = state
+        self._preload = preload
+        self._idle = idle
+        self._started = self._used = time.time()
+        self._served = 0
+        self._key = server_key()
+        self._zygotes: dict[tuple[object, ...], Zygote] = {}
+        self._sessions: dict[int, Frames] = {}
+        self._stopping: list[Frames] = []
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def listen(self) -> None:
+        """Bind the socket, which only this user can open; what a dead server left is replaced."""
+        path = self._state / SOCKET
+        path.unlink(missing_ok=True)
+        os.umask(0o177)
+        with at(self._state) as address:
+            self._listener.bind(address)
+        os.umask(0o077)
+        self._listener.listen(16)
+        self._inode = path.stat().st_ino
+
+    def prepare(self) -> None:
+        """Import what sessions need, and have the first zygote do its imports."""
+        zygote = self._new_zygote(self._preload, dict(os.environ))
+        import mlops_nb.execution.session  # noqa: F401 - sessions find it imported
+
+        zygote.ready()
+
+    def serve(self) -> None:
+        """Accept connections until it is stopped, idle, or its socket is gone."""
+        reader, writer = os.pipe()
+        for fd in (reader, writer):
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: self._stop(None))
+        self._used = time.time()
+        look = min(_LOOK, self._idle)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(reader, selectors.EVENT_READ)
+            while not (self._stopping and not self._sessions) and self._is_wanted():
+                for key, _ in selector.select(look):
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    else:
+                        with contextlib.suppress(BlockingIOError):
+                            os.read(reader, 512)
+                self._reap()
+
+    def end(self) -> None:
+        """Take away everything that the server made."""
+        for pid in self._sessions:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        for zygote in self._zygotes.values():
+            zygote.close()
+        path = self._state / SOCKET
+        with contextlib.suppress(OSError):
+            if path.stat().st_ino == self._inode:
+                path.unlink()
+        for name in ("server.lock", "server.log"):
+            (self._state / name).unlink(missing_ok=True)
+        for frames in self._stopping:
+            frames.socket.close()
+
+    def _is_wanted(self) -> bool:
+        if self._sessions:
+            self._used = time.time()
+        try:
+            ours = (self._state / SOCKET).stat().st_ino == self._inode
+        except OSError:
+            ours = False
+        return ours and time.time() - self._used < self._idle
+
+    def _accept(self) -> None:
+        sock, _ = self._listener.accept()
+        sock.settimeout(_HELLO)
+        frames = Frames(sock)
+        kept = False
+        try:
+            hello = frames.receive()
+            match hello["ask"]:
+                case "status":
+                    frames.send(to_builtins(self._status()))
+                case "stop":
+                    self._stop(frames)
+                    kept = True
+                case "session":
+                    self._session(frames, hello)
+        except _Born:
+            kept = True  # this is the session's own process now
+            raise
+        except (OSError, EOFError, ValueError, KeyError):
+            return  # a client that went away, or spoke another version's language
+        finally:
+            if not kept:
+                sock.close()
+
+    def _status(self) -> ServerStatus:
+        zygotes = list(self._zygotes.values())
+        return ServerStatus(
+            pid=os.getpid(),
+            started=self._started,
+            idle=self._idle,
+            sessions=len(self._sessions),
+            served=self._served,
+            preloaded=tuple(sorted({name for zygote in zygotes for name in zygote.preload})),
+            unsafe={name: why for zygote in zygotes for name, why in zygote.unsafe.items()},
+        )
+
+    def _session(self, frames: Frames, hello: dict[str, Any]) -> None:
+        if hello["key"] != self._key or self._stopping:
+            frames.send({"ok": False})
+            return
+        try:
+            zygote = self._zygote(tuple(hello["preload"]), hello["environ"])
+        except KernelError:
+            frames.send({"ok": False})
+            return
+        self._used = time.time()
+        self._served += 1
+        pid = os.fork()
+        if pid == 0:
+            self._listener.close()
+            signal.set_wakeup_fd(-1)
+            raise _Born(frames, zygote, hello)
+        self._sessions[pid] = frames
+
+    def _zygote(self, preload: tuple[str, ...], environ: dict[str, str]) -> Zygote:
+        """Return the zygote for a client, started and ready."""
+        sensitive = tuple(sorted((k, v) for k, v in environ.items() if is_sensitive(k)))
+        key = (preload or self._preload, sensitive)
+        zygote = self._zygotes.pop(key, None)
+        if zygote is not None and not zygote.is_alive():
+            zygote.close()
+            zygote = None
+        if zygote is None:
+            if len(self._zygotes) >= _ZYGOTES:
+                self._zygotes.pop(next(iter(self._zygotes))).close()
+            return self._new_zygote(preload or self._preload, environ)
+        self._zygotes[key] = zygote  # the one used last stands last
+        zygote.ready()
+        return zygote
+
+    def _new_zygote(self, preload: tuple[str, ...], environ: dict[str, str]) -> Zygote:
+        sensitive = tuple(sorted((k, v) for k, v in environ.items() if is_sensitive(k)))
+        memory = self._state / "cache" / "preload.json"
+        zygote = Zygote(preload, environment=environ, memory=memory)
+        zygote.start()
+        self._zygotes[(preload, sensitive)] = zygote
+        return zygote
+
+    def _stop(self, frames: Frames | None) -> None:
+        if frames is not None:
+            self._stopping.append(frames)
+        else:
+            self._idle = 0.0
+        for pid in self._sessions:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+
+    def _reap(self) -> None:
+        for pid in list(self._sessions):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                del self._sessions[pid]
+                self._used = time.time()
+
+
+class _Born(Exception):  # noqa: N818 - not an error: leaves the server's frames in a forked child
+    def __init__(self, frames: Frames, zygote: Zygote, hello: dict[str, Any]) -> None:
+        self.frames = frames
+        self.zygote = zygote
+        self.hello = hello
+
+
+def main(argv: list[str]) -> None:
+    """Run a server, and in its children a session each."""
+    state, settings = Path(argv[0]), json.loads(argv[1])
+    if os.fork():
+        os._exit(0)  # whoever started it need not wait for the server itself
+    os.setsid()
+    ready = settings["ready"]
+    os.set_inheritable(ready, False)
+    lock = os.open(state / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(ready)  # another one was faster: it answers
+        os._exit(0)
+    server = Server(state, tuple(settings["preload"]), settings["idle"])
+    try:
+        server.prepare()
+        server.listen()
+    except (KernelError, OSError) as error:
+        os.write(ready, str(error).encode())
+        server.end()
+        os._exit(1)
+    os.close(ready)
+    try:
+        server.serve()
+    except _Born as born:
+        os.close(lock)
+        child = born.with_traceback(None)
+    else:
+        server.end()
+        os._exit(0)
+    from mlops_nb.execution.session import run_session
+
+    run_session(child.frames, child.zygote, child.hello)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,48 @@
+"""Where the windows' profiles lie, and the trailing baseline made from the latest of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlops_nb.files import file_name
+from mlops_nb.model import DriftState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mlops_nb.monitoring.reference import Reference
+    from mlops_nb.monitoring.settings import MonitoringSettings
+    from mlops_nb.monitoring.store import StoredWindow
+
+__all__ = ["profile_path", "trailing_reference"]
+
+
+def profile_path(state: Path, model: str, window: str) -> Path:
+    """Return where a window's profile is kept."""
+    return state / "profiles" / file_name(model) / f"{file_name(window)}.bin"
+
+
+def trailing_reference(
+    state: Path, rows: Sequence[StoredWindow], settings: MonitoringSettings
+) -> Reference | None:
+    """Return the reference of the latest of these windows; ``None`` for fewer than two.
+
+    Windows with a schema fault are left out: they would teach that broken is natural.
+    """
+    from mlops_nb.monitoring.profile import Profile
+    from mlops_nb.monitoring.reference import Reference
+
+    sound = [
+        row
+        for row in rows
+        if (row.result.pinned is None or row.result.pinned.state is not DriftState.SCHEMA)
+        and (state / row.profile).is_file()
+    ][-settings.trailing :]
+    if len(sound) < 2:
+        return None
+    return Reference(
+        [Profile.read(state / row.profile) for row in sound],
+        [row.result.window for row in sound],
+        settings=settings.drift,
+    )

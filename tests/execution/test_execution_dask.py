@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+from runner_kit import chain, go, notebook, product_digests, project, statuses
+from test_execution_kill import ROUNDS, assert_whole, diamond
+
+from mlops_nb.errors import ExecutionError
+from mlops_nb.execution.executors.dask import DaskExecutor
+from mlops_nb.execution.jobs import Cancellation
+from mlops_nb.execution.resume import resume_plan
+from mlops_nb.model import EventKind, RunStatus
+from mlops_nb.pipeline.load import load_pipeline
+from mlops_nb.protocols import Executor
+from mlops_nb.runs.store import RunStore
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    import ploomber  # noqa: F401
+
+    executor = DaskExecutor(jobs=2)
+    yield executor
+    executor.close()
+
+
+def test_a_cluster_makes_the_same_products_and_tells_the_same(tmp_path, cluster):
+    assert isinstance(cluster, Executor)
+    assert cluster.slots == 2.0
+    here, there = chain(tmp_path / "here"), chain(tmp_path / "there")
+    local = go(here, targets=("fit",))
+    run = go(there, executor=cluster, targets=("fit",))
+    assert run.status is RunStatus.SUCCEEDED
+    assert product_digests(there) == product_digests(here)
+    assert "staging" not in (there.root / "out/load.ipynb").read_text()
+
+    def told(where, run) -> list[tuple[str, str, object]]:
+        events = RunStore(where.state).events(run.id)
+        return [(event.kind.value, event.task, event.data.get("index")) for event in events[1:]]
+
+    assert told(there, run) == told(here, local)
+
+
+def slow(root, seconds: float):
+    notebook(
+        root / "slow.ipynb",
+        "upstream = None\nproduct = None",
+        "import os, time\nopen(product['x'] + '.half', 'w').write('half')\n"
+        f"open('started', 'a').write('x')\ntime.sleep({seconds})",
+        "open(product['x'], 'w').write('done')",
+    )
+    return project(root, "source: slow.ipynb\nproduct:\n  nb: out/slow.ipynb\n  x: out/slow.txt")
+
+
+def worker_pids(cluster: DaskExecutor) -> dict[str, int]:
+    return cluster._client.run(os.getpid, on_error="ignore")
+
+
+def busy_worker(cluster: DaskExecutor, started) -> int:
+    deadline = time.monotonic() + 30
+    while not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    (address,) = [where for where, tasks in cluster._client.processing().items() if tasks]
+    return worker_pids(cluster)[address]
+
+
+def test_a_killed_workers_task_is_done_by_another(tmp_path, cluster):
+    where = slow(tmp_path / "p", 1.5)
+    killed = []
+
+    def kill() -> None:
+        pid = busy_worker(cluster, where.root / "started")
+        os.kill(pid, signal.SIGKILL)
+        killed.append(pid)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    run = go(where, executor=cluster)
+    thread.join()
+    assert killed
+    assert statuses(run) == {"slow": "succeeded"}
+    assert (where.root / "started").read_text() == "xx"
+    assert product_digests(where).keys() == {"slow.txt", "slow.txt.half"}
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(120 + 20 * ROUNDS)
+def test_workers_killed_at_any_moment_harm_no_product(tmp_path, cluster):
+    calm, wild = diamond(tmp_path / "calm"), diamond(tmp_path / "wild")
+    began = time.monotonic()
+    assert go(calm, executor=cluster).status is RunStatus.SUCCEEDED
+    usual = time.monotonic() - began
+    for round_ in range(max(1, ROUNDS // 10)):
+        rng = random.Random(round_)
+        pids = sorted(worker_pids(cluster).values())
+
+        def kill(rng=rng, pids=pids) -> None:
+            time.sleep(rng.uniform(0, usual))
+            with suppress(ProcessLookupError):
+                os.kill(rng.choice(pids), signal.SIGKILL)
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        run = go(wild, executor=cluster, force=True, keep_going=True)
+        thread.join()
+        assert_whole(wild.root)
+        if run.status is not RunStatus.SUCCEEDED:
+            events = RunStore(wild.state).events(run.id)
+            plan = resume_plan(wild, load_pipeline(wild), run, events)[1]
+            assert go(wild, plan=plan, executor=cluster).status is RunStatus.SUCCEEDED
+        assert product_digests(wild) == product_digests(calm)
+
+
+def test_a_cancelled_run_ends_on_the_workers_too(tmp_path, cluster):
+    where = slow(tmp_path / "p", 60)
+    cancel = Cancellation()
+
+    def stop() -> None:
+        busy_worker(cluster, where.root / "started")
+        cancel.set()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    began = time.monotonic()
+    run = go(where, executor=cluster, cancel=cancel)
+    thread.join()
+    assert statuses(run) == {"slow": "cancelled"}
+    assert time.monotonic() - began < 30
+    assert not (where.root / "out").exists() or not product_digests(where)
+
+
+def test_files_travel_to_workers_that_do_not_see_the_project(tmp_path, cluster):
+    where = chain(tmp_path / "p", body="import os\nn = len(open(upstream['load']['data']).read())\n"
+                  "print('cwd is', os.getcwd())")  # fmt: skip
+    (where.root / "secret.csv").write_text("travels")
+    store = tmp_path / "store"
+    away = DaskExecutor(
+        address=cluster._client.scheduler.address,
+        store=str(store),
+        project=where,
+        pipeline=load_pipeline(where),
+    )
+    try:
+        run = go(where, executor=away, targets=("fit",))
+    finally:
+        away.close()
+    assert statuses(run)["fit"] == "succeeded"
+    other = chain(tmp_path / "other")
+    go(other, targets=("fit",))
+    assert product_digests(where) == product_digests(other)
+    executed = (where.root / "out/fit.ipynb").read_text()
+    assert f"cwd is {where.root}" in executed
+    assert "mlops-nb-" not in executed
+    assert any(store.rglob("*"))
+    cells = [
+        event.data["index"]
+        for event in RunStore(where.state).events(run.id)
+        if event.kind is EventKind.TASK_CELL and event.task == "fit"
+    ]
+    assert cells
+
+
+def test_a_failing_notebook_fails_there_as_here(tmp_path, cluster):
+    where = chain(tmp_path / "p", body="raise ValueError('no ' + product['model'])")
+    run = go(where, executor=cluster, targets=("fit",))
+    assert statuses(run)["fit"] == "failed"
+    (error,) = [task.error for task in run.tasks if task.error]
+    assert (error.name, error.message) == ("ValueError", f"no {where.root}/out/model")
+    run_dir = RunStore(where.state).path(run.id)
+    assert (run_dir / "notebooks" / "fit.ipynb").exists()
+
+
+def test_a_cluster_that_is_not_there_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr("mlops_nb.execution.executors.dask._CONNECT", "1s")
+    # Nobody listens on the discard port.
+    with pytest.raises(ExecutionError, match=r"tcp://127\.0\.0\.1:9: .*cannot be reached"):
+        DaskExecutor(address="tcp://127.0.0.1:9")

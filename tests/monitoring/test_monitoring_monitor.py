@@ -1,0 +1,336 @@
+"""The monitor of a project: windows recorded once or again, in order or not, all or nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops_nb.errors import MonitoringError
+from mlops_nb.model import AlertState, DriftState, PerformancePoint, Severity
+from mlops_nb.monitoring.monitor import Monitor
+from mlops_nb.monitoring.profile import Profile, profile
+from mlops_nb.monitoring.reference import Reference
+from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings, NotifierSettings
+
+ALERTS = AlertSettings(notify=(NotifierSettings(kind="command", command=("true",)),))
+
+
+def window(shift: float, seed: int, *, drop: bool = False) -> Profile:
+    r = np.random.default_rng(seed)
+    frame = pd.DataFrame({"x": r.normal(shift, 1, 1500), "y": r.normal(0, 1, 1500)})
+    return profile(frame.drop(columns="y") if drop else frame)
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    return Reference([window(0, seed) for seed in range(4)], metrics={"auc": 0.7})
+
+
+@pytest.fixture
+def monitor(tmp_path: Path) -> Monitor:
+    return Monitor(tmp_path / ".mlops", alerts=ALERTS)
+
+
+SHIFTS = {
+    "2026-01": 0.0,
+    "2026-02": 1.0,
+    "2026-03": 1.0,
+    "2026-04": 1.0,
+    "2026-05": 0.0,
+    "2026-06": 0.0,
+}
+
+
+def record(monitor: Monitor, reference: Reference, labels=tuple(SHIFTS)) -> None:
+    for label in labels:
+        monitor.record_window(
+            "m",
+            label,
+            window(SHIFTS[label], int(label[-2:]) + 50),
+            reference=reference,
+            version="1",
+        )
+
+
+def auc(label: str, value: float) -> PerformancePoint:
+    return PerformancePoint(
+        window=label, metric="auc", value=value, low=value - 0.005, high=value + 0.005
+    )
+
+
+def test_a_drift_opens_an_alert_and_its_end_closes_it(
+    monitor: Monitor, reference: Reference
+) -> None:
+    record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
+    (alert,) = monitor.alerts("m")
+    assert (alert.subject, alert.aspect, alert.since) == ("x", "drift", "2026-02")
+    status = monitor.status("m")
+    assert status.state is DriftState.DRIFT
+    assert status.severity is Severity.CRITICAL
+    assert status.windows == 3
+    assert any("x" in line for line in status.advice)
+    record(monitor, reference, ["2026-04", "2026-05", "2026-06"])
+    assert monitor.alerts("m") == ()
+    (alert,) = monitor.alerts("m", active=False)
+    assert alert.closed == "2026-06"
+    assert monitor.status("m").advice == ("Nothing to do.",)
+
+
+def test_since_is_told_for_each_window(monitor: Monitor, reference: Reference) -> None:
+    record(monitor, reference)
+    since = {r.window: r.pinned["x"].since for r in monitor.history("m")}
+    assert since == {
+        "2026-01": "", "2026-02": "2026-02", "2026-03": "2026-02",
+        "2026-04": "2026-02", "2026-05": "", "2026-06": "",
+    }  # fmt: skip
+
+
+def snapshot(monitor: Monitor) -> object:
+    return (
+        monitor.alerts("m", active=False),
+        [(r.window, r.pinned, r.gaps) for r in monitor.history("m")],
+    )
+
+
+def test_recording_a_window_again_changes_nothing(monitor: Monitor, reference: Reference) -> None:
+    record(monitor, reference)
+    before = snapshot(monitor)
+    with monitor.store.reading() as db:
+        told = [message.key for message in monitor.store.messages(db)]
+    record(monitor, reference, ["2026-03", "2026-06", "2026-01"])
+    assert snapshot(monitor) == before
+    with monitor.store.reading() as db:
+        assert [message.key for message in monitor.store.messages(db)] == told
+    assert len(told) == 2  # opened and closed
+
+
+def test_backfill_gives_the_state_of_a_straight_run(
+    monitor: Monitor, reference: Reference, tmp_path: Path
+) -> None:
+    record(monitor, reference)
+    other = Monitor(tmp_path / "other")
+    record(other, reference, ["2026-06", "2026-03", "2026-01", "2026-05", "2026-02", "2026-04"])
+    assert snapshot(other) == snapshot(monitor)
+
+
+def test_backfilled_alerts_that_are_over_are_not_told(reference: Reference, tmp_path: Path) -> None:
+    monitor = Monitor(tmp_path, alerts=ALERTS)
+    record(monitor, reference, ["2026-06", "2026-05", "2026-04", "2026-03", "2026-02", "2026-01"])
+    with monitor.store.reading() as db:
+        assert monitor.store.messages(db) == ()
+
+
+def test_the_trailing_baseline_stands_beside_and_leaves_faulty_windows_out(
+    monitor: Monitor, reference: Reference
+) -> None:
+    record(monitor, reference, ["2026-01", "2026-02"])
+    broken = window(1.0, 90, drop=True)
+    result = monitor.record_window("m", "2026-02b", broken, reference=reference, version="1")
+    assert result.pinned.state is DriftState.SCHEMA
+    result = monitor.record_window(
+        "m", "2026-03", window(1.0, 91), reference=reference, version="1"
+    )
+    assert [report.baseline for report in result.reports] == ["pinned", "trailing"]
+    assert result.reports[1].reference_windows == ("2026-01", "2026-02")
+
+
+def test_slow_drift_shows_against_the_pinned_baseline_alone(
+    tmp_path: Path, reference: Reference
+) -> None:
+    monitor = Monitor(tmp_path)
+    for number in range(10):
+        result = monitor.record_window(
+            "m", f"{number:02d}", window(0.08 * number, 200 + number), reference=reference
+        )
+    assert [c.column for c in result.reports[0].drifted] == ["x"]
+    assert result.reports[1].drifted == ()
+    assert any("not from the last" in line for line in monitor.status("m").advice)
+
+
+def test_labels_that_arrive_late(monitor: Monitor, reference: Reference) -> None:
+    record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
+    assert monitor.status("m").performance == ()
+    for label in ("2026-02", "2026-03"):
+        result = monitor.record_performance("m", label, [auc(label, 0.6)])
+    assert [gap.aspect for gap in result.gaps] == ["performance"]
+    assert {a.aspect for a in monitor.alerts("m")} == {"drift", "performance"}
+    assert monitor.status("m").performance[0].value == 0.6
+    # The comparison of columns was left as it was.
+    assert result.pinned.drifted
+    with pytest.raises(MonitoringError, match="was never recorded") as caught:
+        monitor.record_performance("m", "2026-2", [auc("2026-2", 0.6)])
+    assert 'did you mean "2026-02"?' in str(caught.value)
+
+
+def test_acknowledge_and_snooze(monitor: Monitor, reference: Reference) -> None:
+    record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
+    (alert,) = monitor.alerts("m")
+    assert monitor.acknowledge(alert.id, actor="ana").state is AlertState.ACKNOWLEDGED
+    assert monitor.status("m").severity is Severity.NONE
+    snoozed = monitor.snooze(alert.id, until="2026-04", actor="ana", reason="holiday")
+    assert snoozed.state is AlertState.SNOOZED
+    record(monitor, reference, ["2026-04"])
+    assert monitor.alerts("m")[0].state is AlertState.OPEN
+    with monitor.store.reading() as db:
+        changes = [m.payload["change"] for m in monitor.store.messages(db)]
+    assert changes == ["opened", "reminded"]
+    with pytest.raises(MonitoringError, match="no active alert is called") as caught:
+        monitor.acknowledge(alert.id[:-1], actor="ana")
+    assert alert.id in str(caught.value)
+
+
+def test_retraining_is_called_once_per_cool_down(tmp_path: Path, reference: Reference) -> None:
+    called: list[tuple[str, str]] = []
+    monitor = Monitor(
+        tmp_path,
+        alerts=AlertSettings(retrain=True),
+        retrain=lambda model, reason: called.append((model, reason)),
+    )
+    record(monitor, reference, ["2026-01", "2026-02"])
+    assert called == []
+    record(monitor, reference, ["2026-03", "2026-04", "2026-03"])
+    assert len(called) == 1
+    assert called[0][0] == "m"
+    assert called[0][1].startswith("x: ")
+
+
+def test_a_retraining_that_failed_is_asked_for_again(tmp_path: Path, reference: Reference) -> None:
+    called: list[str] = []
+
+    def fail(model: str, reason: str) -> None:
+        called.append(model)
+        if len(called) == 1:
+            raise MonitoringError("the pipeline failed")
+
+    monitor = Monitor(tmp_path, alerts=AlertSettings(retrain=True, cool_down=0), retrain=fail)
+    record(monitor, reference, ["2026-01", "2026-02"])
+    with pytest.raises(MonitoringError, match="the pipeline failed"):
+        record(monitor, reference, ["2026-03"])
+    # The window itself was written all the same.
+    assert monitor.history("m")[-1].window == "2026-03"
+    record(monitor, reference, ["2026-04", "2026-04", "2026-04"])
+    assert called == ["m", "m"]
+
+
+def test_a_window_is_written_whole_or_not_at_all(
+    monitor: Monitor, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(monitor, reference, ["2026-01", "2026-02"])
+    before = snapshot(monitor)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mlops_nb.monitoring.monitor.claim_retraining", die)
+    with pytest.raises(KeyboardInterrupt):
+        record(monitor, reference, ["2026-03"])
+    monkeypatch.undo()
+    assert snapshot(monitor) == before
+    with monitor.store.reading() as db:
+        assert monitor.store.messages(db) == ()
+
+
+def test_several_processes_may_record_at_once(tmp_path: Path, reference: Reference) -> None:
+    errors: list[BaseException] = []
+
+    def work(label: str) -> None:
+        try:
+            Monitor(tmp_path).record_window(
+                "m",
+                label,
+                window(SHIFTS[label], int(label[-2:]) + 50),
+                reference=reference,
+                version="1",
+            )
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(label,)) for label in SHIFTS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    monitor = Monitor(tmp_path)
+    assert [r.window for r in monitor.history("m")] == list(SHIFTS)
+    assert len(monitor.alerts("m", active=False)) == 1
+
+
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    monitor = Monitor(tmp_path / "state")
+    assert monitor.models() == ()
+    assert monitor.history("m") == ()
+    assert monitor.alerts("m") == ()
+    assert monitor.performance("m") == ()
+    with pytest.raises(MonitoringError, match="was recorded yet"):
+        monitor.status("m")
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a database at all, but long enough to be read as one"]
+)
+def test_a_broken_database_is_told(monitor: Monitor, reference: Reference, content: bytes) -> None:
+    monitor.store.path.parent.mkdir(parents=True)
+    monitor.store.path.write_bytes(content)
+    if not content:  # an empty file is a new database to SQLite
+        record(monitor, reference, ["2026-01"])
+        return
+    with pytest.raises(MonitoringError, match="cannot be") as caught:
+        record(monitor, reference, ["2026-01"])
+    assert "monitor.db" in str(caught.value)
+
+
+def test_a_database_of_a_later_version_is_left_alone(
+    monitor: Monitor, reference: Reference
+) -> None:
+    record(monitor, reference, ["2026-01"])
+    with sqlite3.connect(monitor.store.path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(MonitoringError, match="later version"):
+        Monitor(monitor.state).history("m")
+
+
+def test_a_broken_row_is_told(monitor: Monitor, reference: Reference) -> None:
+    record(monitor, reference, ["2026-01"])
+    with sqlite3.connect(monitor.store.path) as db:
+        db.execute("UPDATE windows SET sighting = '{'")
+    with pytest.raises(MonitoringError, match="holds a broken row"):
+        monitor.alerts("m")
+
+
+def test_names_are_checked_and_cannot_leave_the_folder(
+    monitor: Monitor, reference: Reference
+) -> None:
+    for model, label in (("", "w"), ("a/b", "w"), ("m", "")):
+        with pytest.raises(MonitoringError, match="need names"):
+            monitor.record_window(model, label, window(0, 1), reference=reference)
+    with pytest.raises(MonitoringError, match='a point of window "b" was given for "a"'):
+        monitor.record_window(
+            "m", "a", window(0, 1), reference=reference, performance=[auc("b", 1)]
+        )
+    monitor.record_window("..", "../../w 1", window(0, 1), reference=reference)
+    files = [path.relative_to(monitor.state) for path in monitor.state.rglob("*.bin")]
+    assert len(files) == 1
+    assert files[0].parts[0] == "profiles"
+    assert not list(monitor.state.parent.glob("*.bin"))
+
+
+def test_the_profiles_folder_has_no_room(monitor: Monitor, reference: Reference) -> None:
+    monitor.state.mkdir()
+    (monitor.state / "profiles").write_text("in the way")
+    with pytest.raises(MonitoringError, match="cannot be written"):
+        record(monitor, reference, ["2026-01"])
+    assert monitor.history("m") == ()
+
+
+def test_settings_of_windows(tmp_path: Path, reference: Reference) -> None:
+    monitor = Monitor(tmp_path, settings=MonitoringSettings(trailing=0, open_after=1, open_of=1))
+    record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
+    assert all(len(r.reports) == 1 for r in monitor.history("m"))
+    assert monitor.alerts("m")[0].opened == "2026-02"
