@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlops_nb.export.facts import installed_packages, project_facts
 from mlops_nb.export.write import check, diff, write
 from mlops_nb.plugins import find, names
 
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
     from mlops_nb.model import Json, Pipeline
     from mlops_nb.protocols import Exporter
 
-__all__ = ["check", "diff", "render", "targets", "write"]
+__all__ = [
+    "check",
+    "diff",
+    "installed_packages",
+    "project_facts",
+    "render",
+    "targets",
+    "write",
+]
 
 
 def targets() -> tuple[str, ...]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from shlex import quote
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from mlops_nb.errors import PipelineError
+from mlops_nb.export.yamltext import dump_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,42 +23,6 @@ __all__ = [
     "shell",
     "shell_words",
 ]
-
-_Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-class _Dumper(_Base):  # type: ignore[misc]
-    """Writes scripts as blocks that can be read, and never an alias."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def _text(dumper: Any, data: str) -> Any:
-    # A block cannot hold a carriage return, a tab at a line's start or trailing spaces safely.
-    plain = re.search(r"[^\x20-\x7e\n\u00a0-\ud7ff]|[ \t]\n|^[ \n]", data) is None
-    style = "|" if "\n" in data and plain else None
-    # Readers of YAML 1.1 and of 1.2 differ in what they take for a number or a truth value.
-    if re.fullmatch(r"[-+]?\.?[0-9]\S*|[yYnN]", data):
-        style = "'"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
-def dump_yaml(*documents: object) -> str:
-    """Return data as YAML: keys in their order, long scripts as blocks, every text quoted in need."""
-    return str(
-        yaml.dump_all(
-            documents,
-            Dumper=_Dumper,
-            sort_keys=False,
-            allow_unicode=True,
-            width=10_000,
-            explicit_start=len(documents) > 1,
-        )
-    )
 
 
 def shell(word: str) -> str:

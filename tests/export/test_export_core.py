@@ -70,6 +70,29 @@ def test_yaml_and_groovy_keep_any_text(text: str) -> None:
     assert literal.isascii() and literal.isprintable() and literal[0] == literal[-1] == "'"
 
 
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=30)
+    | st.sampled_from(["a\nb\n", "a\n  b", "x\n\ny", "yes", "1e3", "- a", "a: b", "\ud83d"[:0]]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+@settings(max_examples=300, deadline=None)
+def test_any_data_becomes_yaml_and_back(data: object) -> None:
+    import yaml
+
+    assert yaml.safe_load(dump_yaml(data)) == data
+    assert list(yaml.safe_load_all(dump_yaml(data, data))) == [data, data]
+
+
 @pytest.mark.parametrize(
     "name", ["password", "db_password", "apiKey", "API_KEY", "aws_secret", "token", "privateKey"]
 )
