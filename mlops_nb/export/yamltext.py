@@ -52,7 +52,7 @@ def dump_yaml(*documents: object) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _scalar(value: object, kind: type) -> tuple[str, ...]:
+def _scalar(value: object, kind: str) -> tuple[str, ...]:
     """Return a scalar's lines as they stand behind a key at the start of a line."""
     text: str = yaml.dump(
         {"k": value}, Dumper=_Dumper, allow_unicode=True, width=_NEVER, default_flow_style=False
@@ -64,7 +64,7 @@ def _lines(value: object) -> Iterator[str]:
     """Yield the lines of a value that begins on a line of its own."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _entry(_key(key, type(key)) + ":", item)
+            yield from _entry(_key(key, type(key).__name__) + ":", item)
     elif isinstance(value, (list, tuple)) and value:
         for item in value:
             if isinstance(item, (dict, list, tuple)) and item:
@@ -79,7 +79,7 @@ def _lines(value: object) -> Iterator[str]:
 
 
 @lru_cache(maxsize=65_536)
-def _key(value: object, kind: type) -> str:
+def _key(value: object, kind: str) -> str:
     """Return a scalar on one line, as a key has to be."""
     lines = _scalar(value, kind)
     if len(lines) == 1 and not lines[0].startswith(("|", "? ")):
@@ -107,4 +107,4 @@ def _leaf(value: object) -> tuple[str, ...]:
         return ("{}",)
     if isinstance(value, (list, tuple)):
         return ("[]",)
-    return _scalar(value, type(value))
+    return _scalar(value, type(value).__name__)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mlops_nb.model import Parameter, Pipeline, Product, Task, TaskKind, TaskPolicy
 
@@ -208,11 +210,26 @@ def wide(count: int = 200) -> Pipeline:
     return Pipeline(name="wide", root="/project", spec="pipeline.yaml", tasks=tuple(tasks))
 
 
+def load_yaml(text: str) -> Any:
+    """Read YAML as quickly as it goes."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 RECORDER = """\
-import json, os, sys
-with open(os.environ["RECORD"], "a") as file:
-    file.write(json.dumps(sys.argv[1:]) + "\\n")
+#!/bin/sh
+printf '%s\\0' "$(($# + 1))" "${0##*/}" "$@" >> "$RECORD"
 """
+
+
+def read_record(file: Path) -> list[list[str]]:
+    """Return what the recorders have noted: a count, then that many words."""
+    words = file.read_bytes().decode().split("\0")
+    commands = []
+    while words[0]:
+        count = int(words[0])
+        commands.append(words[1 : count + 1])
+        words = words[count + 1 :]
+    return commands
 
 
 def record_commands(
@@ -222,18 +239,13 @@ def record_commands(
 
     The folder must hold nothing but what the recorders wrote afterwards: nothing else was run.
     """
-    import json
-
     programs = folder / "bin"
     work = folder / "work"
     programs.mkdir(parents=True)
     work.mkdir()
     for name in ("mlops-nb", "python", "pip"):
         file = programs / name
-        file.write_text(
-            f"#!{sys.executable} -IS\n"
-            + RECORDER.replace("sys.argv[1:]", f"[{name!r}, *sys.argv[1:]]")
-        )
+        file.write_text(RECORDER)
         file.chmod(0o755)
     record = folder / "record"
     record.touch()
@@ -249,7 +261,7 @@ def record_commands(
         )
         assert done.returncode == 0, (script, done.stderr.decode())
     assert list(work.iterdir()) == [], "a name was executed"
-    return [json.loads(line) for line in record.read_text().splitlines()]
+    return read_record(record)
 
 
 def tasks_run(commands: list[list[str]]) -> list[str]:

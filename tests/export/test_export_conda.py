@@ -68,15 +68,13 @@ def test_what_is_no_environment_is_told(text: str, tmp_path: Path) -> None:
 
 def test_a_project_environment_is_made_from_one(tmp_path: Path) -> None:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    create_environment(CondaEnvironment(name="x", python=version), tmp_path / "env")
+    missing = CondaEnvironment(name="x", python=version, pip=("--no-index", "no-such-package-here"))
+    with pytest.raises(ProjectError, match="could not be made"):
+        create_environment(missing, tmp_path / "env")
     assert (tmp_path / "env/pyvenv.cfg").is_file()
+    assert "no-such-package-here" in (tmp_path / "env/requirements.txt").read_text()
     with pytest.raises(ProjectError, match=r"asks for Python 2\.7"):
         create_environment(CondaEnvironment(name="x", python="2.7"), tmp_path / "other")
-    with pytest.raises(ProjectError, match="could not be made"):
-        create_environment(
-            CondaEnvironment(name="x", pip=("--no-index", "no-such-package-anywhere")),
-            tmp_path / "third",
-        )
 
 
 def test_hostile_specifications_are_refused() -> None:

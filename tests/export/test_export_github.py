@@ -3,8 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import yaml
-from export_samples import HOSTILE, hostile, record_commands, small, task, tasks_run
+from export_samples import HOSTILE, hostile, load_yaml, record_commands, small, task, tasks_run
 
 from mlops_nb import export
 from mlops_nb.model import Pipeline
@@ -13,7 +12,7 @@ FLOW = ".github/workflows/flights-demo.yml"
 
 
 def workflow(**settings: object) -> dict:
-    return yaml.safe_load(export.render("github", small(), settings)[FLOW])
+    return load_yaml(export.render("github", small(), settings)[FLOW])
 
 
 def steps(job: dict) -> dict[str, dict]:
@@ -70,7 +69,7 @@ def test_a_failure_still_leaves_its_report_and_its_cache() -> None:
 
 def test_least_permissions_and_pinned_actions() -> None:
     for text in export.render("github", small(), {}).values():
-        body = yaml.safe_load(text)
+        body = load_yaml(text)
         assert body["permissions"] == {"contents": "read"}
         assert "concurrency" in body
         for name, job in body["jobs"].items():
@@ -105,7 +104,7 @@ def test_parameters_schedule_and_secrets() -> None:
 
 def test_the_drift_check_is_a_workflow_of_its_own() -> None:
     files = export.render("github", small(), {})
-    drift = yaml.safe_load(files[".github/workflows/flights-demo-drift.yml"])
+    drift = load_yaml(files[".github/workflows/flights-demo-drift.yml"])
     assert drift["on"]["schedule"] == [{"cron": "41 5 * * 1"}]
     assert steps(drift["jobs"]["drift"])["Check for drift"]["run"] == "mlops-nb drift check"
     assert list(export.render("github", small(), {"drift-schedule": ""})) == [FLOW]
@@ -120,7 +119,7 @@ def test_more_parameters_than_github_takes_are_named() -> None:
     )
     text = export.render("github", many, {})[".github/workflows/x.yml"]
     assert "left out: p25, p26, p27, p28, p29" in text
-    assert len(yaml.safe_load(text)["on"]["workflow_dispatch"]["inputs"]) == 25
+    assert len(load_yaml(text)["on"]["workflow_dispatch"]["inputs"]) == 25
 
 
 def unescape(text: str) -> str:
@@ -132,7 +131,7 @@ def unescape(text: str) -> str:
 
 def test_hostile_names(tmp_path: Path) -> None:
     files = export.render("github", hostile(), {})
-    body = yaml.safe_load(next(iter(files.values())))
+    body = load_yaml(next(iter(files.values())))
     del body["jobs"]["mlops-nb-comment"]
     assert len(body["jobs"]) == len(HOSTILE)
     scripts = []

@@ -2,8 +2,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-from export_samples import HOSTILE, hostile, record_commands, small, task, tasks_run, wide
+from export_samples import (
+    HOSTILE,
+    hostile,
+    load_yaml,
+    record_commands,
+    small,
+    task,
+    tasks_run,
+    wide,
+)
 
 from mlops_nb import export
 from mlops_nb.model import Pipeline
@@ -12,7 +20,7 @@ RESERVED = {"stages", "variables", "default", "workflow", "include", "image", "c
 
 
 def body(pipeline: Pipeline, **settings: object) -> dict:
-    return yaml.safe_load(export.render("gitlab", pipeline, settings)[".gitlab-ci.yml"])
+    return load_yaml(export.render("gitlab", pipeline, settings)[".gitlab-ci.yml"])
 
 
 def jobs(found: dict) -> dict[str, dict]:
@@ -55,7 +63,7 @@ def test_reports_always_and_cache_also_after_a_failure() -> None:
 
 def test_parameters_rules_and_secrets() -> None:
     text = export.render("gitlab", small(), {"secrets": ["DB_PASSWORD"], "schedule": "30 4 * * *"})
-    found = yaml.safe_load(text[".gitlab-ci.yml"])
+    found = load_yaml(text[".gitlab-ci.yml"])
     assert found["variables"]["PARAM_MONTH"]["value"] == ""
     assert "masked and protected CI/CD variables called DB_PASSWORD" in text[".gitlab-ci.yml"]
     assert "30 4 * * *" in text[".gitlab-ci.yml"]
