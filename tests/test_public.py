@@ -34,6 +34,7 @@ SUBCOMMANDS = [
     "profile",
     "cache",
     "server",
+    "export",
     "init",
     "demo",
 ]
