@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -49,7 +52,7 @@ class TestCleaning:
         reject(registry, "model", 6, comment="bad")
         return registry
 
-    def test_a_dry_run_says_what_would_go_and_why_the_rest_stays(self, full):
+    def test_what_goes_is_said_first_and_takes_its_files_along(self, full):
         found = collect(full, keep=1)
         assert [version.version for version in found.removed] == [7, 6, 1]
         assert found.bytes == sum(version.size for version in found.removed) > 0
@@ -61,8 +64,6 @@ class TestCleaning:
             "model v2": "the evidence of v3 refers to it",
         }
         assert len(list_versions(full)) == 8
-
-    def test_what_goes_takes_its_files_along(self, full):
         places = {v.version: local_path(v.source) for v in list_versions(full)}
         collect(full, keep=1, dry_run=False, referenced=[("model", 7)], actor="cron")
         assert {number: place.exists() for number, place in places.items()} == {
@@ -89,9 +90,9 @@ class TestCleaning:
             collect(full, keep=1, dry_run=False)
         assert find_version(full, "model", 7).status is VersionStatus.APPROVED
 
-    def test_an_unknown_model_is_said(self, full):
+    def test_an_unknown_model_is_said(self, registry):
         with pytest.raises(RegistryError, match='no model is called "modle"'):
-            collect(full, "modle")
+            collect(registry, "modle")
 
     def test_a_version_can_be_registered_again_after_deleting_it(self, registry, make_artifact):
         folder = make_artifact()
@@ -149,10 +150,15 @@ class TestMoving:
         assert verify(there).clean
         assert import_version(there, path, model=model).version == 1
 
-    def test_the_same_version_gives_the_same_bytes(self, exported, tmp_path):
+    def test_an_export_is_the_same_each_time_and_says_where_it_comes_from(self, exported, tmp_path):
         registry, path = exported
         again = export_version(registry, "model", 1, tmp_path / "sub" / "x.zip")
         assert again.read_bytes() == path.read_bytes()
+        with zipfile.ZipFile(path) as archive:
+            record = decode(archive.read("version.json"), Exported)
+        with registry.ledger.read() as reader:
+            assert record.ledger_id == reader.head()[2]
+        assert record.version.aliases == ()
 
     def _change(self, path, name, data):
         with zipfile.ZipFile(path) as archive:
@@ -162,23 +168,21 @@ class TestMoving:
             for item, content in files.items():
                 archive.writestr(item, content)
 
-    @pytest.mark.parametrize(
-        ("name", "data", "text"),
-        [
+    def test_a_changed_file_is_refused(self, exported, tmp_path):
+        registry, path = exported
+        before, whole = len(history(registry)), path.read_bytes()
+        for name, data, text in (
             ("artifact/model.skops", lambda old: old[:-1] + b"x", "was changed"),
             ("version.json", lambda old: old.replace(b"the best", b"the beast"), "row 4 of its"),
             ("version.json", lambda old: old.replace(b'"format": 1', b'"format": 9'), "format 9"),
             ("version.json", lambda _: b"{", "is not an exported version"),
             ("../evil.txt", lambda _: b"", "stray file"),
             ("artifact/../../evil.txt", lambda _: b"", "stray file"),
-        ],
-    )
-    def test_a_changed_file_is_refused(self, exported, tmp_path, name, data, text):
-        registry, path = exported
-        before = len(history(registry))
-        self._change(path, name, data)
-        with pytest.raises(ArtifactError, match=text):
-            import_version(registry, path, model="other")
+        ):
+            path.write_bytes(whole)
+            self._change(path, name, data)
+            with pytest.raises(ArtifactError, match=text):
+                import_version(registry, path, model="other")
         assert len(history(registry)) == before
         assert not list(tmp_path.rglob("evil.txt"))
 
@@ -188,14 +192,6 @@ class TestMoving:
         (tmp_path / "text.zip").write_text("no zip")
         with pytest.raises(ArtifactError, match="is not an exported version"):
             import_version(registry, tmp_path / "text.zip")
-
-    def test_an_export_says_which_ledger_it_comes_from(self, exported):
-        registry, path = exported
-        with zipfile.ZipFile(path) as archive:
-            record = decode(archive.read("version.json"), Exported)
-        with registry.ledger.read() as reader:
-            assert record.ledger_id == reader.head()[2]
-        assert record.version.aliases == ()
 
 
 def test_a_pickle_is_registered_and_loaded_only_by_a_recorded_choice(
@@ -289,3 +285,25 @@ def test_a_tampered_and_a_missing_artifact_are_found(registry, make_artifact):
     assert "card.md: was changed" in found["model v1"]
     assert "model.skops: is missing" in found["model v2"]
     assert verify(registry, artifacts=False).clean
+
+
+def test_listing_imports_no_heavy_package(registry, make_artifact):
+    register(registry, make_artifact())
+    code = (
+        "import sys, pathlib\n"
+        "from mlops_nb.registry.ledger import Ledger\n"
+        "from mlops_nb.registry.store import Registry\n"
+        "from mlops_nb.registry.versions import list_versions\n"
+        "registry = Registry(ledger=Ledger(sys.argv[1]), tracking_uri='x', cache=pathlib.Path())\n"
+        "print(len(list_versions(registry)))\n"
+        "heavy = {'mlflow', 'pandas', 'numpy', 'sklearn', 'skops', 'jinja2', 'scipy'}\n"
+        "print(sorted(heavy & sys.modules.keys()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, registry.ledger.url],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["1", "[]"]
