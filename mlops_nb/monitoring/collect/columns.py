@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.monitoring.collect.arrow import index_array, is_text, known_values, plain_texts
+from mlops_nb.monitoring.collect.base import BLOCK
 from mlops_nb.monitoring.collect.numbers import Booleans, Datetimes, Floats, Integers
 from mlops_nb.monitoring.collect.others import Foreign, Opaque, Stock
 from mlops_nb.monitoring.collect.texts import Texts
@@ -71,10 +72,21 @@ class Values:
 
 
 class Column:
-    """One column: its values may be of several types, also one after another."""
+    """One column: its values may be of several types, also one after another.
 
-    def __init__(self, name: str, stock: Stock) -> None:
+    Parameters
+    ----------
+    name
+        The column's name.
+    stock
+        Profiles values of mixed Python types.
+    block
+        Values handled at a time; fewer need less memory and more time.
+    """
+
+    def __init__(self, name: str, stock: Stock, block: int = BLOCK) -> None:
         self.name = name
+        self._block = block
         self._stock = stock
         self._nans = 0
         self._parts: dict[tuple[type[Collector], str], Collector] = {}
@@ -100,10 +112,10 @@ class Column:
         return replace(whole, nans=whole.nans + self._nans)
 
     def _floats(self) -> Floats:
-        return self._part(Floats, "", Floats)
+        return self._part(Floats, "", lambda: Floats(self._block))
 
     def _integers(self, mapping: Mapping) -> Integers:
-        return self._part(Integers, mapping, lambda: Integers(mapping))
+        return self._part(Integers, mapping, lambda: Integers(mapping, self._block))
 
     def _booleans(self, mapping: Mapping) -> Booleans:
         return self._part(Booleans, mapping, lambda: Booleans(mapping))
@@ -112,10 +124,10 @@ class Column:
         return self._part(Opaque, mapping, lambda: Opaque(mapping))
 
     def _times(self, mapping: Mapping) -> Datetimes:
-        return self._part(Datetimes, mapping, lambda: Datetimes(mapping))
+        return self._part(Datetimes, mapping, lambda: Datetimes(mapping, self._block))
 
     def _texts(self) -> Texts:
-        return self._part(Texts, "", Texts)
+        return self._part(Texts, "", lambda: Texts(self._block))
 
     def _add_numpy(self, values: NDArray[Any], part: Values) -> None:
         kind = values.dtype.kind

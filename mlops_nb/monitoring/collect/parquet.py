@@ -15,7 +15,7 @@ __all__ = ["ROWS", "Parquet"]
 
 ROWS = 1 << 16
 """Rows decoded at a time."""
-_SPLIT_ROWS = 1 << 17
+_SPLIT_ROWS = 1 << 16
 """Rows decoded at a time where they are dealt out to segments."""
 _CELLS = 1 << 22
 """Cells decoded at a time where a table is wide."""

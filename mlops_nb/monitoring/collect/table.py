@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlops_nb.errors import MonitoringError, nearest
 from mlops_nb.monitoring.collect.arrow import known_values
+from mlops_nb.monitoring.collect.base import SMALL_BLOCK
 from mlops_nb.monitoring.collect.columns import Column, Values
 from mlops_nb.monitoring.collect.others import Stock
 from mlops_nb.monitoring.column import ColumnProfile
@@ -22,7 +23,7 @@ MISSING = "(missing)"
 """The segment of rows whose segment column is null."""
 OTHER = "(other)"
 """The segment of rows whose value is not among the most frequent ones."""
-_LIVE = 200
+_LIVE = 100
 """Values of a segment column that are followed while data come in."""
 _MOST_GONE = 2_000
 """Values that lost their place; beyond that, new ones are "other" at once."""
@@ -34,7 +35,7 @@ Columns = dict[str, ColumnProfile]
 class Split:
     """Rows by the value of one column.
 
-    Some hundred values are followed while data come in. A value that is met when there is no room
+    A hundred values are followed while data come in. A value that is met when there is no room
     takes the place of the smallest one, if it has more rows at once than that had in all.
 
     Parameters
@@ -78,7 +79,7 @@ class Split:
             self._rows[label] = self._rows.get(label, 0) + rows
             table = self._live.setdefault(label, {})
             for name in names:
-                column = table.setdefault(name, Column(name, stock))
+                column = table.setdefault(name, Column(name, stock, SMALL_BLOCK))
                 column.add(taken[name].slice(int(bounds[code]), int(bounds[code + 1])))
 
     def _place(self, label: str, rows: int) -> str:
