@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mlops_nb.errors import ConfigError, PipelineError, nearest
-from mlops_nb.export.grouping import ancestors, group_tasks, levels, limit_ancestors
+from mlops_nb.export.grouping import ancestors, group_tasks, limit_ancestors
 from mlops_nb.export.naming import env_names, label, safe_names, title
 from mlops_nb.export.quoting import header, shell, shell_words
 from mlops_nb.export.settings import ExportSettings, looks_secret, read_settings
@@ -21,7 +21,7 @@ from mlops_nb.model import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mlops_nb.model import Json, Pipeline, Task
+    from mlops_nb.model import Json, Pipeline, Task, TaskPolicy
 
 __all__ = ["ABOVE", "BUNDLES", "Input", "Job", "Work", "plan_work"]
 
@@ -43,7 +43,6 @@ class Job(Record, frozen=True, kw_only=True):
     """Ids of the jobs that it comes directly after."""
     ancestors: tuple[str, ...] = ()
     """Ids of all the jobs above it, in an order in which they run."""
-    level: int = 0
     minutes: int = 60
     cpu: float = 1.0
     memory_mb: int = 0
@@ -225,22 +224,17 @@ def _jobs(
     pipeline: Pipeline, settings: ExportSettings, groups: tuple[tuple[str, ...], ...]
 ) -> tuple[Job, ...]:
     tasks = {task.name: task for task in pipeline.tasks}
-    level = levels(pipeline)
     single = all(len(group) == 1 for group in groups)
     names = [
         group[0] if len(group) == 1 else f"{group[0]}-and-{len(group) - 1}" for group in groups
     ]
     if not single and settings.group == "by-level":
         names = [f"level-{number + 1}" for number in range(len(groups))]
-    # Names of groups may meet one another; what they hold may not.
-    keys = (
-        [
-            name if names.count(name) == 1 else "\n".join(group)
-            for name, group in zip(names, groups, strict=True)
-        ]
-        if not single
-        else names
-    )
+    # Names of groups may meet one another; what the groups hold may not.
+    keys = [
+        name if names.count(name) == 1 else "\n".join(group)
+        for name, group in zip(names, groups, strict=True)
+    ]
     ids = safe_names(keys)
     home = {name: number for number, group in enumerate(groups) for name in group}
     above = ancestors(pipeline, groups)
@@ -255,10 +249,7 @@ def _jobs(
                 tasks=group,
                 needs=tuple(ids[keys[other]] for other in direct),
                 ancestors=tuple(ids[keys[other]] for other in sorted(above[number])),
-                level=max(level[name] for name in group),
-                minutes=sum(_minutes(task, settings) for task in members) + _SETUP_MINUTES
-                if all(task.policy.timeout for task in members)
-                else settings.timeout_minutes,
+                minutes=_minutes([task.policy for task in members], settings),
                 cpu=max(task.policy.cpu for task in members),
                 memory_mb=max(task.policy.memory_mb for task in members),
             )
@@ -266,12 +257,18 @@ def _jobs(
     return tuple(jobs)
 
 
-def _minutes(task: Task, settings: ExportSettings) -> int:
-    policy = task.policy
-    if not policy.timeout:
-        return settings.timeout_minutes
-    pauses: float = policy.backoff * (2**policy.retries - 1)
-    return math.ceil((policy.timeout * (policy.retries + 1) + pauses) / 60)
+def _minutes(policies: list[TaskPolicy], settings: ExportSettings) -> int:
+    """Return a job's limit: what its tasks may take with their retries, and time to prepare.
+
+    Tasks without a limit of their own share the settings' one.
+    """
+    seconds = 0.0
+    for policy in policies:
+        if policy.timeout:
+            pauses: float = policy.backoff * (2**policy.retries - 1)
+            seconds += policy.timeout * (policy.retries + 1) + pauses
+    own = math.ceil(seconds / 60) + _SETUP_MINUTES if seconds else 0
+    return own + (0 if all(policy.timeout for policy in policies) else settings.timeout_minutes)
 
 
 def _inputs(pipeline: Pipeline, settings: ExportSettings) -> tuple[Input, ...]:

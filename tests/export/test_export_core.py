@@ -165,6 +165,7 @@ def test_by_level_groups_what_can_run_at_once() -> None:
         ("evaluate",),
     ]
     assert [job.id for job in jobs] == ["level-1", "level-2", "level-3", "level-4"]
+    assert [job.minutes for job in jobs] == [60, 60, 91, 60]  # 31 for one, 60 for the one without
 
 
 def test_auto_joins_tiny_tasks_only() -> None:
