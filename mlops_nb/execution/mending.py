@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.execution.control import is_runnable
@@ -71,7 +72,9 @@ def _show(nb: Any, control: Control) -> None:
         return
     place = f"In [{' ' if count is None else count}]"
     link = f" at '<a href=\"#papermill-error-cell\">{place}</a>'" if failed is not None else ""
-    text = html.escape(f"{error.name}: {error.message}".splitlines()[0][:300])
+    # Cut between words: half a path could no longer be told from another.
+    line = f"{error.name}: {error.message}".splitlines()[0]
+    text = html.escape(textwrap.shorten(line, 300, placeholder=" …"))
     banner = f'<span style="{_STYLE}">{_ENDS[control.status]}{link}.</span>\n\n<code>{text}</code>'
     nb.cells.insert(0, _markdown(nb, banner))
 

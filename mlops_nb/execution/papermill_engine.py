@@ -21,8 +21,7 @@ from mlops_nb.execution.ending import stopped
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookJob
 from mlops_nb.execution.mending import mend
-from mlops_nb.execution.outputs import outputs_folder
-from mlops_nb.execution.saving import Saver
+from mlops_nb.execution.saving import Saver, outputs_folder
 from mlops_nb.model import TaskStatus
 
 __all__ = ["Manager", "MlopsEngine"]

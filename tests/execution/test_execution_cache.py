@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import uuid
 from pathlib import Path
@@ -61,8 +62,11 @@ def test_what_was_made_before_is_put_back_when_the_source_is(tmp_path, zygote):
     assert product_digests(where) == digests
     kinds = {event.kind for event in RunStore(where.state).events(again.id)}
     assert EventKind.TASK_STARTED not in kinds
-    # A product that is edited afterwards does not reach into the cache.
+    # A product that is edited afterwards is made anew, and does not reach into the cache.
     (where.root / "out/model/meta").write_text("edited in place")
+    assert statuses(go(where, zygote=zygote, cache=cache, targets=("fit",)))["fit"] == "succeeded"
+    assert product_digests(where) == digests
+    shutil.rmtree(where.root / "out/model")
     assert statuses(go(where, cache=cache, targets=("fit",)))["fit"] == "restored"
     assert product_digests(where) == digests
     entries = cache.ls()
