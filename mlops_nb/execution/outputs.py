@@ -15,10 +15,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from papermill.clientwrap import PapermillNotebookClient
 
+from mlops_nb.execution.saving import outputs_folder
+
 if TYPE_CHECKING:
     from mlops_nb.execution.papermill_engine import Manager
 
-__all__ = ["BoundedClient", "outputs_folder"]
+__all__ = ["BoundedClient"]
 
 _TAIL = 16 * 1024  # characters of a cut stream's end that are kept too: an error stands there
 _SUFFIXES = {
@@ -205,11 +207,6 @@ class BoundedClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def _shown(self, path: Path) -> str:
         return f"{path.parent.name}/{path.name}"
-
-
-def outputs_folder(notebook: Path) -> Path:
-    """Return the folder beside an executed notebook that holds what is too large for it."""
-    return notebook.with_name(notebook.name + ".outputs")
 
 
 def _output(kind: str, **fields: Any) -> Any:

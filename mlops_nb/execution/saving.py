@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Saver", "notebook_json"]
+__all__ = ["Saver", "notebook_json", "outputs_folder"]
 
 _EVERY = 1.0  # seconds between saves while the notebook runs
 _SHARE = 0.1  # of the run's time that saving may take
@@ -141,3 +141,8 @@ def _is_text(kind: str) -> bool:
 
 def _lines(value: Any) -> Any:
     return value.splitlines(True) if isinstance(value, str) else value
+
+
+def outputs_folder(notebook: Path) -> Path:
+    """Return the folder beside an executed notebook that holds what is too large for it."""
+    return notebook.with_name(notebook.name + ".outputs")
