@@ -8,10 +8,13 @@ import signal
 import tempfile
 import threading
 from contextlib import suppress
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.client import timestamp
 from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.util import ensure_async
 
 from mlops_nb.execution.control import is_runnable, kernel_environment, kernel_folder
 from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
@@ -27,15 +30,17 @@ __all__ = ["ColdClient"]
 
 _WORDS = 4096  # bytes of a dead kernel's last words
 _STARTS = 3
-_NO_LIMIT = 10**7  # seconds; the guard keeps the clocks
+_ASK = 1.0  # seconds between two looks for a reply
+_SILENCE = 4.0  # seconds without an output after the reply: nbclient's own patience
 
 
 class ColdClient(BoundedClient):
     """nbclient's driver with an environment and a folder of its own, and a guard for its limits."""
 
     def __init__(self, manager: Manager, **options: Any) -> None:
-        super().__init__(manager, iopub_timeout=_NO_LIMIT, **options)
+        super().__init__(manager, **options)
         self._left = False
+        self._heard = 0
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by execute
         self.on_cell_executed = self._note_exit
 
@@ -126,6 +131,45 @@ class ColdClient(BoundedClient):
                 stopped(control, index, cell.source)
             if control.status is not None:
                 return
+
+    async def _async_poll_for_reply(
+        self,
+        msg_id: str,
+        cell: Any,
+        timeout: float | None,
+        task_poll_output_msg: asyncio.Future[Any],
+        task_poll_kernel_alive: asyncio.Future[Any],
+    ) -> Any:
+        """Wait for a cell's reply and for the outputs before it.
+
+        nbclient's own waits for ever where an Output widget is used: the widget's message goes out
+        behind the back of the waiting socket, which then may not notice that the reply has come.
+        Asked again, it does. The guard keeps the clocks, so `timeout` is not needed.
+        """
+        while True:
+            try:
+                reply = await ensure_async(self.kc.shell_channel.get_msg(timeout=_ASK))
+            except Empty:
+                continue
+            if reply["parent_header"].get("msg_id") == msg_id:
+                break
+        cell["metadata"]["execution"]["shell.execute_reply"] = timestamp(reply)
+        heard = -1
+        while not task_poll_output_msg.done():
+            await asyncio.wait({task_poll_output_msg}, timeout=_SILENCE)
+            if not task_poll_output_msg.done() and heard == self._heard:
+                task_poll_output_msg.cancel()  # the kernel has said all it will
+                break
+            heard = self._heard
+        task_poll_kernel_alive.cancel()
+        if not task_poll_output_msg.cancelled() and task_poll_output_msg.done():
+            task_poll_output_msg.result()
+        return reply
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Take one message, and note that one came."""
+        self._heard += 1
+        return super().process_message(msg, cell, cell_index)
 
     async def _died(self, index: int, cell: Any) -> None:
         process = getattr(self.km.provisioner, "process", None)

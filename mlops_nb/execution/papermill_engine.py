@@ -13,24 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from nbclient.exceptions import DeadKernelError
-from papermill.engines import NBClientEngine, NotebookExecutionManager
 
 from mlops_nb.execution.choice import warm_kernel
 from mlops_nb.execution.control import Control
 from mlops_nb.execution.ending import stopped
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookJob
+from mlops_nb.execution.light import import_papermill
 from mlops_nb.execution.mending import mend
 from mlops_nb.execution.saving import Saver, outputs_folder
 from mlops_nb.model import TaskStatus
 
 __all__ = ["Manager", "MlopsEngine"]
 
+# Papermill may be importing this module for its entry point, or not be imported yet.
+_papermill: Any = import_papermill()
+
 log = logging.getLogger("mlops_nb.kernels")
 log.addHandler(logging.NullHandler())  # nothing on stderr unless the application asks for it
 
 
-class Manager(NotebookExecutionManager):  # type: ignore[misc]
+class Manager(_papermill.NotebookExecutionManager):  # type: ignore[misc]
     """Papermill's execution manager with few, atomic saves and a metadata that does not lie."""
 
     def __init__(
@@ -92,7 +95,7 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
         self.saver.save(self.nb)
 
 
-class MlopsEngine(NBClientEngine):  # type: ignore[misc]
+class MlopsEngine(_papermill.NBClientEngine):  # type: ignore[misc]
     """Executes notebooks in cold kernels through their kernelspec, or in warm ones."""
 
     @classmethod

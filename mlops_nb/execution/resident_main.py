@@ -75,8 +75,9 @@ class Server:
     def prepare(self) -> None:
         """Import what sessions need, and have the first zygote do its imports."""
         zygote = self._new_zygote(self._preload, dict(os.environ))
-        import mlops_nb.execution.session  # noqa: F401 - sessions find it imported
+        from mlops_nb.execution.session import prepare
 
+        prepare()
         zygote.ready()
 
     def serve(self) -> None:

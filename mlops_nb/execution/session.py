@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import threading
@@ -11,14 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-import mlops_nb.execution.cold
-import mlops_nb.execution.papermill_engine
-import mlops_nb.execution.warm_client
-import mlops_nb.notebooks.parameters
-import mlops_nb.notebooks.read  # noqa: F401 - imported before the fork, so that no session has to
 from mlops_nb.errors import MlopsNbError
 from mlops_nb.execution.engine import run_notebook
 from mlops_nb.execution.jobs import Cancellation, NotebookJob
+from mlops_nb.execution.light import import_papermill
 from mlops_nb.execution.values import from_json
 from mlops_nb.execution.warm.child import adopt
 from mlops_nb.model import to_builtins
@@ -28,9 +25,18 @@ if TYPE_CHECKING:
     from mlops_nb.execution.jobs import CellProgress
     from mlops_nb.execution.kernels import Zygote
 
-__all__ = ["run_session"]
+__all__ = ["prepare", "run_session"]
 
 _END = 10.0  # seconds for kernels to go when the client has gone
+
+
+def prepare() -> None:
+    """Import, before the fork, what sessions need."""
+    import_papermill()
+    for name in ("cold", "papermill_engine", "warm_client"):
+        importlib.import_module(f"mlops_nb.execution.{name}")
+    for name in ("parameters", "read"):
+        importlib.import_module(f"mlops_nb.notebooks.{name}")
 
 
 class _Session:

@@ -56,3 +56,14 @@ def test_papermill_is_whole_and_its_grammar_and_engines_come_when_asked_for(
         env={**os.environ, "PYTHONPATH": path},
     )
     assert done.stdout == "whole\n", done.stderr
+
+
+def test_the_engine_can_be_imported_before_papermill() -> None:
+    code = (
+        "import mlops_nb.execution.papermill_engine as ours\n"
+        "from papermill.engines import papermill_engines\n"
+        "assert papermill_engines.get_engine(None) in ours.MlopsEngine.__mro__\n"
+        "print('whole')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "whole\n", done.stderr
