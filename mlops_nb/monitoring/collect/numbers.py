@@ -96,6 +96,9 @@ class Integers(Collector):
             self.add_beyond(values[beyond].tolist())
             self._count -= int(beyond.sum())
             values = values[~beyond]
+        if values.dtype == np.uint64:
+            # Joined with other integers it would turn into floats.
+            values = values.view(np.int64)
         for block in self._pending.take(values):
             self._add(block.astype(np.int64, copy=False))
 
