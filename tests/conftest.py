@@ -150,6 +150,6 @@ def postgresql():
         return f"{base}/{name}"
 
     yield database
-    server.send_signal(signal.SIGINT)
+    server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
     server.wait(30)
     shutil.rmtree(folder)

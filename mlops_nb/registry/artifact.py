@@ -176,7 +176,9 @@ def _dump(
             raise ArtifactError(
                 f"cannot be pickled: {error}", where=type(model).__name__
             ) from error
-        return data, pickle_modules(data), ()
+        # A subclass is named in its file, the package of its base is not.
+        bases = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+        return data, pickle_modules(data) | bases, ()
     import skops.io
     from skops.io.exceptions import UnsupportedTypeException
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from mlops_nb.errors import GateError
@@ -11,6 +12,7 @@ from mlops_nb.registry.statistics import bootstrap_metric
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Template
 
     from mlops_nb.model import ArtifactInfo
 
@@ -64,6 +66,19 @@ def render_html(info: ArtifactInfo, scores: pd.DataFrame | None = None) -> str:
 
 
 def _render(template: str, info: ArtifactInfo, scores: pd.DataFrame | None, *, html: bool) -> str:
+    slices = slice_table(scores, info.slices) if scores is not None else ()
+    text = _compiled(template, html).render(
+        info=info,
+        rows=0 if scores is None else len(scores),
+        slices=slices,
+        slice_metrics=sorted({name for row in slices for name in row.metrics}),
+        when=datetime.fromtimestamp(info.created, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+    return str(text)
+
+
+@cache
+def _compiled(template: str, html: bool) -> Template:
     import jinja2
 
     environment = jinja2.Environment(
@@ -74,14 +89,7 @@ def _render(template: str, info: ArtifactInfo, scores: pd.DataFrame | None, *, h
     )
     environment.filters["figure"] = _figure
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
-    slices = slice_table(scores, info.slices) if scores is not None else ()
-    return environment.from_string(template).render(
-        info=info,
-        rows=0 if scores is None else len(scores),
-        slices=slices,
-        slice_metrics=sorted({name for row in slices for name in row.metrics}),
-        when=datetime.fromtimestamp(info.created, UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )
+    return environment.from_string(template)
 
 
 def _figure(metric: Metric | None) -> str:

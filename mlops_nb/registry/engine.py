@@ -45,8 +45,12 @@ def open_engine(url: str) -> sa.Engine:
             fix="use sqlite:///… or postgresql://…",
         )
     try:
-        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
-        _create(engine)
+        with contextlib.ExitStack() as failed:
+            sqlite = parsed.get_backend_name() == "sqlite"
+            engine = _sqlite(parsed) if sqlite else _postgresql(parsed)
+            failed.callback(engine.dispose)
+            _create(engine)
+            failed.pop_all()
     except ModuleNotFoundError as error:
         raise RegistryError(
             f"{error.name} is not installed", where=shown, fix='pip install "mlops-nb[postgresql]"'

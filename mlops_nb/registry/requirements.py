@@ -40,13 +40,22 @@ def pickle_modules(data: bytes) -> set[str]:
     """Return the top-level modules that a pickle names, without loading it."""
     found: set[str] = set()
     texts: list[str] = []
+    memo: list[str] = []
+    latest = ""
     for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name == "GLOBAL" and isinstance(argument, str):
+        name = opcode.name
+        if name == "GLOBAL" and isinstance(argument, str):
             found.add(argument.partition(" ")[0].partition(".")[0])
-        elif opcode.name == "STACK_GLOBAL" and len(texts) >= 2:
+        elif name == "STACK_GLOBAL" and len(texts) >= 2:
             found.add(texts[-2].partition(".")[0])
-        elif isinstance(argument, str):
-            texts.append(argument)
+        elif name == "MEMOIZE":
+            memo.append(latest)
+        # A text that occurred before is fetched from the memo.
+        elif isinstance(argument, int) and name.endswith("BINGET") and argument < len(memo):
+            texts.append(memo[argument])
+        latest = argument if isinstance(argument, str) and "UNICODE" in name else ""
+        if latest:
+            texts.append(latest)
     return found
 
 

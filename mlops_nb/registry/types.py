@@ -36,10 +36,23 @@ _DISTANCES = [
     "Haversine",
     "Mahalanobis",
 ]
+_KINDS = [
+    "number",
+    "integer",
+    "signedinteger",
+    "unsignedinteger",
+    "floating",
+    "generic",
+    "object_",
+    "bool",
+    "bool_",
+]
+"""Kinds of columns that ``make_column_selector`` picks by."""
 
 ALLOWED: frozenset[str] = frozenset(
     {
         "numpy.dtype",
+        *(f"numpy.{name}" for name in _KINDS),
         "numpy.mean",
         "numpy.median",
         "numpy.max",

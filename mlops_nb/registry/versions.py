@@ -141,7 +141,11 @@ def _create_version(client: Any, given: Registration, token: str) -> int:
         given.model,
         given.source,
         run_id=given.mlflow_run_id,
-        tags={TAG + "token": token, TAG + "digest": given.info.digest},
+        tags={
+            TAG + "token": token,
+            TAG + "digest": given.info.digest,
+            TAG + "status": "registered",
+        },
         description=given.info.card.summary or None,
         await_creation_for=0,
     )
