@@ -139,6 +139,15 @@ def test_integers_far_apart() -> None:
     assert column.frequent() == {str(2**63 - 1): 40_000, str(-(2**63) + 1): 40_000}
 
 
+def test_integers_of_several_widths_are_not_rounded() -> None:
+    kinds = (np.int8, np.uint64, np.int64, np.uint32)
+    parts = [pd.DataFrame({"x": np.array([1, 77], kind)}) for kind in kinds]
+    big = pd.DataFrame({"x": np.array([2**53 + 1, 2**60 + 3], np.uint64)})
+    column = profile([*parts, big, *parts]).columns["x"]
+    assert column.integers == (1, 2**60 + 3)
+    assert column.frequent() == {"1": 8, "77": 8, str(2**53 + 1): 1, str(2**60 + 3): 1}
+
+
 def test_integers_that_spread_out_on_the_way() -> None:
     near, far = np.arange(100_000) % 50, np.arange(100_000) * 10**9
     found = profile(iter([pd.DataFrame({"x": near}), pd.DataFrame({"x": far})])).columns["x"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlops_nb.monitoring.collect.base import Collector, Mapping
+
 __all__ = ["Column", "Values"]
 
 C = TypeVar("C", bound="Collector")

@@ -96,6 +96,9 @@ class Integers(Collector):
             self.add_beyond(values[beyond].tolist())
             self._count -= int(beyond.sum())
             values = values[~beyond]
+        if values.dtype == np.uint64:
+            # Joined with other integers it would turn into floats.
+            values = values.view(np.int64)
         for block in self._pending.take(values):
             self._add(block.astype(np.int64, copy=False))
 
@@ -124,7 +127,7 @@ class Integers(Collector):
             self._counts += np.bincount(block - self._low, minlength=len(self._counts))
             return
         self._leave_counts()
-        values = np.sort(block)
+        values = _sorted(block, low, high)
         self._moments.add(values.astype(np.float64))
         self._quantiles.add_sorted(values)
         new = values[1:] != values[:-1]
@@ -227,8 +230,10 @@ class Datetimes(Collector):
             self._add(block)
 
     def _add(self, block: NDArray[np.int64]) -> None:
+        values = block
         # Times often come in order, and looking costs a tenth of sorting.
-        values = block if bool((block[1:] >= block[:-1]).all()) else np.sort(block)
+        if not bool((block[1:] >= block[:-1]).all()):
+            values = _sorted(block, int(block.min()), int(block.max()))
         self._quantiles.add_sorted(values, self._unit)
         apart = values.astype(np.float64)
         mean = float(apart.mean())
@@ -299,6 +304,17 @@ def _runs(values: NDArray[np.float64]) -> NDArray[np.float64]:
     if np.count_nonzero(new) > len(values) // 2:
         return values
     return values[np.concatenate(([True], new))]
+
+
+def _sorted(values: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
+    """Sort integers; those close enough together as 32 bits, which takes half the time."""
+    if high - low >= 1 << 32:
+        return np.sort(values)
+    near = (values - low).astype(np.uint32)
+    near.sort()
+    out = near.astype(np.int64)
+    out += low
+    return out
 
 
 def _float(value: int) -> float:

@@ -132,6 +132,7 @@ class Texts(Collector):
             dropped = int(counts[~often].max(initial=0))
             texts, counts = texts.take(index_array(often)), counts[often]
             self._heavy.add(texts.to_pylist(), counts.tolist(), dropped)
+            self._heavy.clear_up()
         else:
             self._heavy.add(texts.to_pylist(), counts.tolist())
             if len(self._heavy.counts) > _EXACT:
