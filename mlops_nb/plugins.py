@@ -20,6 +20,18 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dask": "mlops_nb.execution.executors.dask:DaskExecutor",
     },
     "tracker": {"mlflow": "mlops_nb.tracking.mlflow:MlflowTracker"},
+    "exporter": {
+        "airflow": "mlops_nb.export.airflow:AirflowExporter",
+        "argo": "mlops_nb.export.argo:ArgoExporter",
+        "conda": "mlops_nb.export.conda:CondaExporter",
+        "dask": "mlops_nb.export.dask:DaskExporter",
+        "docker": "mlops_nb.export.docker:DockerExporter",
+        "github": "mlops_nb.export.github:GithubExporter",
+        "gitlab": "mlops_nb.export.gitlab:GitlabExporter",
+        "jenkins": "mlops_nb.export.jenkins:JenkinsExporter",
+        "kubeflow": "mlops_nb.export.kubeflow:KubeflowExporter",
+        "kubernetes": "mlops_nb.export.kubernetes:KubernetesExporter",
+    },
     "notifier": {
         "webhook": "mlops_nb.monitoring.notify:WebhookNotifier",
         "slack": "mlops_nb.monitoring.notify:SlackNotifier",

@@ -61,11 +61,10 @@ def percent(axes: Axes, *, x: bool = False, y: bool = True) -> None:
 
 def days(axes: Axes) -> None:
     """Write the ticks of a time axis as short dates."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.dates import AutoDateLocator, DateFormatter
 
-    locator = AutoDateLocator(maxticks=9)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_locator(AutoDateLocator(maxticks=8))
+    axes.xaxis.set_major_formatter(DateFormatter("%d %b"))
 
 
 def note(axes: Axes, text: str, at: tuple[object, float], color: str) -> None:

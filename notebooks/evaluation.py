@@ -60,8 +60,8 @@ def holdout_scores(table: pd.DataFrame, score: pd.Series) -> pd.DataFrame:
         {
             "target": table[TARGET].to_numpy(),
             "score": score,
-            "day": table["date"].dt.strftime("%Y-%m-%d").to_numpy(),
             **{name: table[name].to_numpy() for name in SLICES},
+            "day": table["date"].dt.strftime("%Y-%m-%d").to_numpy(),
         },
     ).set_axis(pd.Index(table["flight_id"], name="flight_id"))
     return scores[scores["target"].notna()]
@@ -115,7 +115,9 @@ def by_slice(scores: pd.DataFrame, column: str, *, least: int = 200) -> pd.DataF
                 "auc_high": auc.high,
             }
         )
-    return pd.DataFrame(rows).sort_values("flights", ascending=False, ignore_index=True)
+    names = [column, "flights", "late", "predicted", "auc", "auc_low", "auc_high"]
+    found = pd.DataFrame(rows, columns=names)
+    return found.sort_values("flights", ascending=False, ignore_index=True)
 
 
 def is_better(figure: str, value: float, than: float) -> bool:

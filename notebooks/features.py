@@ -77,6 +77,17 @@ NUMERIC = {
 FEATURES = [*CATEGORICAL, *NUMERIC]
 """What a model is given, in this order."""
 
+TIMETABLE = {
+    "departure_hour",
+    "weekday",
+    "distance",
+    "block_minutes",
+    "departures_origin",
+    "departures_all",
+    "backlog_3h",
+}
+"""Numbers that are never missing; any other may be."""
+
 _PRIOR_FLIGHTS = 10
 """A usual share counts as if that many more flights had gone like the average of all."""
 

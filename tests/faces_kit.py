@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import atexit
 import functools
+import json
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 import pandas as pd
 
@@ -123,10 +123,19 @@ def window(place: Path, name: str, *, seed: int = 50, shift: float = 0.0, **more
 
 def write_notebook(path: Path, parameters: str, *cells: str) -> Path:
     """A notebook with a parameters cell."""
-    nb = nbformat.v4.new_notebook()
-    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    nb.cells = [first, *(nbformat.v4.new_code_cell(cell) for cell in cells)]
+    made = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{number}",
+            "source": source,
+            "metadata": {} if number else {"tags": ["parameters"]},
+            "outputs": [],
+            "execution_count": None,
+        }
+        for number, source in enumerate((parameters, *cells))
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    whole = {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nb, path)
+    path.write_text(json.dumps(whole))
     return path

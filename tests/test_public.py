@@ -8,8 +8,36 @@ import sys
 import mlops_nb
 from mlops_nb.cli.main import COMMANDS
 
-NAMES = ["MlopsNbError", "__version__", "resolve", "sample"]
-SUBCOMMANDS = ["run", "plan", "status", "runs", "init", "demo"]
+NAMES = [
+    "MlopsNbError",
+    "Profile",
+    "Reference",
+    "__version__",
+    "load_model",
+    "profile",
+    "read_manifest",
+    "register_model",
+    "resolve",
+    "sample",
+    "save_model",
+]
+SUBCOMMANDS = [
+    "run",
+    "plan",
+    "status",
+    "resume",
+    "watch",
+    "runs",
+    "models",
+    "drift",
+    "monitor",
+    "profile",
+    "cache",
+    "server",
+    "export",
+    "init",
+    "demo",
+]
 HEAVY = [
     "ploomber",
     "mlflow",

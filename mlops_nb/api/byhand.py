@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops_nb.config import Project, find_project
 from mlops_nb.errors import ParameterError, PipelineError, nearest
@@ -91,24 +91,31 @@ def resolve(
         return (upstream if isinstance(upstream, dict) else None), product
 
     from mlops_nb.pipeline.load import load_pipeline
-    from mlops_nb.pipeline.params import task_parameters
+    from mlops_nb.pipeline.params import product_value, task_parameters
 
     project = find_project(start)
     pipeline = load_pipeline(project)
     found = _find(pipeline, task)
     scratch = _scratch_folder(project)
-    paths = {
-        item.path: str(scratch / _inside(item.path)) for item in found.products if item.is_file
-    }
-    for path in paths.values():
+    own = {item.path: str(scratch / _inside(item.path)) for item in found.products if item.is_file}
+    for path in own.values():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+    values = task_parameters(project, pipeline, found, products=own)
+    given: dict[str, Any] = values.get("upstream") or {}
     absent = _absent(project, pipeline, found, scratch)
     for name in found.upstream:
-        for item in pipeline[name].products:
-            if item.is_file and not item.is_notebook and name not in absent:
-                paths[item.path] = str(_made(project, scratch, item.path, name))
-    values = task_parameters(project, pipeline, found, products=paths)
-    return _without(values.get("upstream"), absent), values["product"]
+        place = given[found.groups[name]] if name in found.groups else given
+        if name in absent:
+            del place[name]
+        else:
+            products = pipeline[name].products
+            made = {
+                item.path: str(_made(project, scratch, item.path, name))
+                for item in products
+                if item.is_file and not item.is_notebook
+            }
+            place[name] = product_value(project, products, made)
+    return given or None, values["product"]
 
 
 def _absent(project: Project, pipeline: Pipeline, task: Task, scratch: Path) -> set[str]:
@@ -129,17 +136,6 @@ def _absent(project: Project, pipeline: Pipeline, task: Task, scratch: Path) -> 
             else:
                 made.setdefault(group, []).append(name)
     return {name for group in made for name in missing.get(group, ())}
-
-
-def _without(upstream: Json, names: set[str]) -> Json:
-    """Return what is injected as ``upstream`` without some tasks, also below a wildcard."""
-    if not isinstance(upstream, dict):
-        return upstream
-    return {
-        key: _without(value, names) if "*" in key else value
-        for key, value in upstream.items()
-        if key not in names
-    }
 
 
 def _find(pipeline: Pipeline, name: str) -> Task:

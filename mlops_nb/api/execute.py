@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlops_nb import plugins
 from mlops_nb.api.facts import (
     input_digests,
     product_metrics,
@@ -173,6 +172,7 @@ def prepare(
         start_from=start_from,
         force=force,
         cached=kept.has,
+        products_of=kept.products_of,
     )
     return Prepared(
         project=found,
@@ -257,6 +257,7 @@ def run(
         expected = expected_seconds(store)
         writer = store.create(facts)
         status = RunStatus.FAILED
+        workers = settings.jobs if jobs is None else jobs
         try:
             tracking = stack.enter_context(Tracking(facts, prepared, writer.folder))
             tasks = run_plan(
@@ -266,14 +267,16 @@ def run(
                 sink=_Tee(writer, listener),
                 run_dir=writer.folder,
                 run_id=facts.id,
-                jobs=settings.jobs if jobs is None else jobs,
+                jobs=workers,
                 keep_going=keep_going,
                 timeout=timeout,
                 cancel=cancel,
                 env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
                 cold=cold,
                 zygote=_zygote(prepared, stack, cold),
-                executor=_executor(executor or settings.executor, address, stack),
+                executor=_executor(
+                    executor or settings.executor, address, workers, prepared, stack
+                ),
                 cache=ProductCache.of(project),
                 expected=expected,
             )
@@ -332,11 +335,22 @@ def _zygote(prepared: Prepared, stack: ExitStack, cold: bool) -> Zygote | Reside
     return stack.enter_context(Zygote(preload, memory=memory))
 
 
-def _executor(name: str, address: str, stack: ExitStack) -> Executor | None:
+def _executor(
+    name: str, address: str, jobs: int, prepared: Prepared, stack: ExitStack
+) -> Executor | None:
     """Return a cluster's executor, closed with the run; ``None`` for this machine."""
     if name == "local":
         return None
-    made: Executor = plugins.find("executor", name)(address)
+    from mlops_nb.execution.executors import make_executor
+
+    made = make_executor(
+        name,
+        jobs=jobs,
+        address=address,
+        store=prepared.project.settings.cache,
+        project=prepared.project,
+        pipeline=prepared.pipeline,
+    )
     stack.callback(made.close)
     return made
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from mlops_nb.registry.checks import Answer, Tools
     from mlops_nb.registry.settings import DriftGate, NotebookGate
 
-__all__ = ["gate_tools", "read_reference"]
+__all__ = ["MANIFEST", "gate_tools", "read_reference"]
+
+MANIFEST = "artifact.json"
+"""What tells the folder of a model's artifact."""
 
 
 def gate_tools(project: Project) -> Tools:
@@ -179,7 +182,15 @@ def _compare(project: Project, gate: DriftGate, champion: Path, candidate: Path)
 
 
 def read_reference(path: Path, settings: DriftSettings | None = None) -> Reference:
-    """Return a reference from its index, its folder, an artifact's folder or one profile.
+    """Return a reference from its index or folder, an artifact's folder, or one profile.
+
+    Parameters
+    ----------
+    path
+        ``index.json`` or the folder it lies in; a folder of a model's artifact, whose profiles
+        are windows of their own where there is no index; or a ``.bin``.
+    settings
+        The floors, and what counts as a category.
 
     Raises
     ------
@@ -191,8 +202,13 @@ def read_reference(path: Path, settings: DriftSettings | None = None) -> Referen
 
     if path.name == "index.json":
         path = path.parent
-    if (path / "profiles" / "index.json").is_file():
+    if (path / MANIFEST).is_file():
         path = path / "profiles"
-    if path.is_dir():
+    if path.is_dir() and (path / "index.json").is_file():
         return Reference.load(path, settings=settings)
-    return Reference([Profile.read(path)], [path.stem], settings=settings)
+    files = sorted(path.glob("*.bin")) if path.is_dir() else [path]
+    if not files:
+        raise MonitoringError("holds no profiles", where=str(path))
+    return Reference(
+        [Profile.read(file) for file in files], [file.stem for file in files], settings=settings
+    )

@@ -101,7 +101,7 @@ def record(
         There is no such model or version.
     """
     found = find_project(project)
-    retraining = Retraining(found, listener) if retrain else None
+    retraining = Retraining(found, window, listener) if retrain else None
     monitor = open_monitor(found, retraining, ignore)
     if retraining is not None:
         # Who has to know is told before hours of training.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlops_nb.api.gates import read_reference
+from mlops_nb.api.gates import MANIFEST, read_reference
 from mlops_nb.config import find_project
 from mlops_nb.errors import ConfigError, MonitoringError, ProjectError
 from mlops_nb.model import DriftReport, Record, Severity
@@ -165,7 +165,7 @@ def profile_files(
 
 def is_profile(path: Path) -> bool:
     """Whether a path is a profile, or a folder or index of a reference."""
-    inside = (path / "index.json", path / "profiles" / "index.json")
+    inside = (path / "index.json", path / MANIFEST)
     return path.suffix == ".bin" or path.name == "index.json" or any(p.is_file() for p in inside)
 
 

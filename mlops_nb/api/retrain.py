@@ -37,6 +37,7 @@ def retrain(
     model: str,
     reason: str,
     *,
+    window: str = "",
     listener: Callable[[Event], None] | None = None,
 ) -> Retrained:
     """Run the whole pipeline; what it registers becomes challenger and is judged by the gates.
@@ -49,6 +50,8 @@ def retrain(
         Whose pipeline, and the model that is to be replaced.
     reason
         Why; kept in the ledger.
+    window
+        The window that showed it, for ``retrain-parameters`` of ``[tool.mlops-nb.alerts]``.
     listener
         Called with the run's events.
 
@@ -56,17 +59,26 @@ def retrain(
     ------
     ExecutionError
         A task did not succeed.
+    ParameterError
+        No notebook declares one of ``retrain-parameters``.
     RunError
         Another run is going on.
     """
     from mlops_nb.api.execute import prepare, run
     from mlops_nb.api.gates import gate_tools
     from mlops_nb.api.opening import opened
+    from mlops_nb.monitoring.settings import AlertSettings
     from mlops_nb.registry.gates import judge
     from mlops_nb.registry.promotion import promote
     from mlops_nb.registry.versions import list_versions
 
-    done = run(prepare(project, force=True), trigger="drift", listener=listener).run
+    given = project.section("alerts", AlertSettings).retrain_parameters
+    parameters = {
+        name: value.replace("{window}", window) if isinstance(value, str) else value
+        for name, value in given.items()
+    }
+    prepared = prepare(project, force=True, parameters=parameters)
+    done = run(prepared, trigger="drift", listener=listener).run
     if done.status is not RunStatus.SUCCEEDED:
         bad = next((task for task in done.tasks if task.error is not None), None)
         why = f": {bad.task}, {bad.error.message}" if bad and bad.error else ""
@@ -96,8 +108,11 @@ def retrain(
 class Retraining:
     """What the monitor calls when a retraining is due; it remembers how that went."""
 
-    def __init__(self, project: Project, listener: Callable[[Event], None] | None = None) -> None:
+    def __init__(
+        self, project: Project, window: str, listener: Callable[[Event], None] | None = None
+    ) -> None:
         self._project = project
+        self._window = window
         self._listener = listener
         self.before: Callable[[], Delivery] | None = None
         self.delivery = Delivery()
@@ -109,7 +124,9 @@ class Retraining:
         if self.before is not None:
             self.delivery = self.before()
         try:
-            self.done = retrain(self._project, model, reason, listener=self._listener)
+            self.done = retrain(
+                self._project, model, reason, window=self._window, listener=self._listener
+            )
         except MlopsNbError as error:
             self.error = error
             self.done = Retrained(model=model, reason=reason, error=str(error))

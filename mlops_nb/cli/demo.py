@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from mlops_nb.cli.live import View
     from mlops_nb.model import DemoReport, GateResult, Handover, Metric, MonthResult, Pipeline
 
-__all__ = ["demo"]
+__all__ = ["HEADER", "Stage", "demo", "month_line", "show_gates", "show_summary"]
 
 _TITLES = {
     "Pipeline": "Pipeline: notebooks, in the order of their data",
     "Gates": "Gates: may this version be champion?",
     "Production": "Production: months arrive, one by one",
 }
-_MONTH = "{:<8} {:>3} {:>7} {:>7} {:>9}  {:<17} {:>8}  {}"
+_MONTH = "{:<8} {:>3} {:>7} {:>7} {:>9}  {:<19} {:>8}  {}"
+HEADER = Text(
+    _MONTH.format("month", "v", "flights", "late", "predicted", "AUC", "drifted", ""), style="bold"
+)
+"""The heading of the months' table."""
 
 
 @click.command()
@@ -48,7 +52,7 @@ def demo(project: str | None, force: bool, as_json: bool) -> None:
     from mlops_nb.api.demo import run_demo
 
     console = output.console(stderr=as_json)
-    report, played = run_demo(project, audience=_Stage(console), force=force)
+    report, played = run_demo(project, audience=Stage(console), force=force)
     if as_json:
         output.print_json(report)
         return
@@ -59,7 +63,7 @@ def demo(project: str | None, force: bool, as_json: bool) -> None:
     show_summary(console, report)
 
 
-class _Stage:
+class Stage:
     """Shows the demo's steps on a terminal, or as plain lines."""
 
     def __init__(self, console: Console) -> None:
@@ -77,14 +81,13 @@ class _Stage:
         from mlops_nb.model import GateResult, Handover, ModelVersion
 
         if record is None:
-            self._rule(_TITLES.get(title, title))
+            self.rule(_TITLES.get(title, title))
             if title == "Production":
-                names = ("month", "v", "flights", "late", "predicted", "AUC", "drifted", "")
-                self.console.print(Text(_MONTH.format(*names), style="bold"))
+                self.console.print(HEADER)
         elif isinstance(record, Arrival):
             self._month(record)
         elif isinstance(record, Handover):
-            self._handover(record)
+            self.handover(record)
         elif isinstance(record, ModelVersion):
             self.console.print(
                 f"[green]✓[/green] [bold]{record.model} v{record.version}[/bold] is champion"
@@ -94,7 +97,7 @@ class _Stage:
         elif title == "Holdout" and isinstance(record, dict):
             show_holdout(self.console, record)
         elif title == "Retrain" and isinstance(record, tuple):
-            self._rule(f"Retrain: {record[0]} to {record[1]}, the months before")
+            self.rule(f"Retrain: {record[0]} to {record[1]}, the months before")
         elif title == "Pipeline" and hasattr(record, "is_noop"):
             self._pipeline(record.is_noop)
 
@@ -102,7 +105,8 @@ class _Stage:
         if is_noop:
             self.console.print("[green]✓[/green] every task is up to date")
 
-    def _rule(self, title: str) -> None:
+    def rule(self, title: str) -> None:
+        """Show a heading."""
         self.console.print()
         self.console.print(Rule(Text(title, style="bold"), align="left", style="dim"))
 
@@ -111,7 +115,8 @@ class _Stage:
         for text in arrival.result.opened:
             self.console.print(Text(f"         ⚠ {text}", style="yellow"))
 
-    def _handover(self, done: Handover) -> None:
+    def handover(self, done: Handover) -> None:
+        """Show what became of a challenger."""
         if done.promoted:
             self.console.print(
                 f"[green]✓[/green] challenger [bold]v{done.challenger}[/bold] takes over from "
@@ -127,7 +132,7 @@ def month_line(month: MonthResult) -> Text:
     """Return a month as one line of the table."""
     auc = month.metrics.get("roc_auc")
     drifted = f"{len(month.drifted)} of {month.columns}"
-    names = ", ".join(month.drifted[:3]) + (" ..." if len(month.drifted) > 3 else "")
+    names = ", ".join(month.drifted[:2]) + (" ..." if len(month.drifted) > 2 else "")
     text = _MONTH.format(
         month.month,
         f"v{month.version}",
@@ -199,6 +204,8 @@ def show_summary(console: Console, report: DemoReport) -> None:
         ("make lab", "the same project in JupyterLab"),
         ("mlops-nb status", "which tasks are up to date, and why"),
         ("mlops-nb runs list", "every run, with its parameters and commit"),
-        ("mlops-nb run -p start=2013-05-01 -p end=2013-07-31", "another window"),
+        ("mlops-nb models history", "who was promoted, why, on what evidence"),
+        ('mlops-nb models rollback --reason "late in May"', "the champion before, in one step"),
+        ("mlops-nb monitor status", "drift, alerts and performance now"),
     ):
-        console.print(Text.assemble("  ", (f"{command:<52}", "cyan"), (what, "dim")))
+        console.print(Text.assemble("  ", (f"{command:<50}", "cyan"), (what, "dim")))

@@ -19,11 +19,14 @@ from mlops_nb.model import Event, EventKind, TaskStatus
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console, JustifyMethod, RenderableType
 
     from mlops_nb.model import Pipeline
 
 __all__ = ["LineView", "TreeView", "View", "view_for"]
+
+
+_JUSTIFY: tuple[JustifyMethod, ...] = ("left", "left", "left", "right", "right", "left")
 
 
 class View(Protocol):
@@ -132,14 +135,14 @@ class TreeView:
         self._prefix = _tree(pipeline)
         for name in self._prefix:
             self._state.rows[name] = _Row()
+        self._height = console.size.height
         self._live = Live(
             console=console,
             refresh_per_second=8,
-            get_renderable=self._render,
+            get_renderable=self.render,
             transient=False,
             vertical_overflow="crop",
         )
-        self._height = console.size.height
 
     def __enter__(self) -> TreeView:
         self._live.__enter__()
@@ -157,13 +160,24 @@ class TreeView:
         """Take in one event; the screen follows by itself."""
         self._state.apply(event)
 
-    def _render(self) -> RenderableType:
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        for justify in ("left", "left", "left", "right", "right", "left"):
-            grid.add_column(justify=justify, no_wrap=True, overflow="ellipsis")
+    def render(self) -> RenderableType:
+        """Return the tree as it stands."""
+        grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
         names = self._shown()
-        for name in names:
-            grid.add_row(*self._cells(name, self._state.rows[name]))
+        rows = [self._cells(name, self._state.rows[name]) for name in names]
+        for place, justify in enumerate(_JUSTIFY):
+            # What does not fit is cut off the reasons, never off names and states.
+            needed = max((cells[place].cell_len for cells in rows), default=0)
+            last = place == len(_JUSTIFY) - 1
+            grid.add_column(
+                justify=justify,
+                no_wrap=True,
+                overflow="ellipsis",
+                min_width=None if last else needed,
+                ratio=1 if last else None,
+            )
+        for cells in rows:
+            grid.add_row(*cells)
         hidden = len(self._prefix) - len(names)
         if not hidden:
             return grid
@@ -180,7 +194,7 @@ class TreeView:
         chosen = set(order[:room])
         return [name for name in names if name in chosen]
 
-    def _cells(self, name: str, row: _Row) -> tuple[RenderableType, ...]:
+    def _cells(self, name: str, row: _Row) -> tuple[Text, ...]:
         sign, style = MARKS[row.status]
         label = Text.assemble(
             (self._prefix[name], "dim"), (name, "bold" if row.status == "running" else "")

@@ -101,9 +101,7 @@ def _standing(version: ModelVersion) -> Text:
     if version.outside:
         return Text("outside the ledger", style=_FORCED)
     text = output.status_text(version.status.value)
-    if version.forced:
-        text.append(" ").append(" forced ", style=_FORCED)
-    return text
+    return Text.assemble(text, " ", (" forced ", _FORCED)) if version.forced else text
 
 
 def _metrics(metrics: dict[str, Metric], most: int = 3) -> str:

@@ -10,6 +10,7 @@ from rich.text import Text
 from mlops_nb.cli import output
 from mlops_nb.cli.alerts import ack, alerts, deliver, show_alerts, show_delivery, snooze
 from mlops_nb.cli.drift import show_report
+from mlops_nb.cli.metrics import rules, serve
 from mlops_nb.cli.promotion import model_option
 from mlops_nb.errors import ExitCode
 
@@ -40,7 +41,7 @@ def monitor() -> None:
     """
 
 
-for command in (alerts, ack, snooze, deliver):
+for command in (alerts, ack, snooze, deliver, serve, rules):
     monitor.add_command(command)
 
 

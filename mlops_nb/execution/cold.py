@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ColdClient"]
 
 _WORDS = 4096  # bytes of a dead kernel's last words
+_STARTS = 3
 _NO_LIMIT = 10**7  # seconds; the guard keeps the clocks
 
 
@@ -46,9 +47,26 @@ class ColdClient(BoundedClient):
         return self.nb
 
     async def _execute(self) -> None:
-        control, job = self.control, self.control.job
-        self.km = self.create_kernel_manager()
         try:
+            if not await self._start():
+                return
+            reply = await self.async_wait_for_reply(self.kc.kernel_info())
+            if reply is not None:
+                self.nb.metadata["language_info"] = reply["content"]["language_info"]
+            await self._cells()
+        finally:
+            self.control.guard.detach()
+            self.set_widgets_metadata()
+            await self._end()
+
+    async def _start(self) -> bool:
+        """Start the kernel; once more where it died before it was ready.
+
+        Its ports are chosen before it binds them, and another process may be faster.
+        """
+        control, job = self.control, self.control.job
+        for left in reversed(range(_STARTS)):
+            self.km = self.create_kernel_manager()
             try:
                 await self.async_start_new_kernel(
                     cwd=kernel_folder(job),
@@ -59,16 +77,12 @@ class ColdClient(BoundedClient):
                 self._attach()
                 await self.async_start_new_kernel_client()
             except (NoSuchKernel, RuntimeError, OSError) as error:
-                not_started(control, self.kernel_name, error)
-                return
-            reply = await self.async_wait_for_reply(self.kc.kernel_info())
-            if reply is not None:
-                self.nb.metadata["language_info"] = reply["content"]["language_info"]
-            await self._cells()
-        finally:
-            control.guard.detach()
-            self.set_widgets_metadata()
-            await self._end()
+                if left and "died before" in str(error) and not control.guard.check():
+                    continue
+                not_started(control, self.kernel_name, error, self._last_words())
+                return False
+            return True
+        return False
 
     def _attach(self) -> None:
         provisioner = self.km.provisioner

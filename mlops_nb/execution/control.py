@@ -52,6 +52,8 @@ class Control:
         Index of the cell that was added to the notebook; ``None`` where there is none.
     zygote
         Where warm kernels come from; ``None`` for a cold one.
+    banner
+        Whether a failure is told on top of the notebook.
     """
 
     def __init__(
@@ -62,10 +64,12 @@ class Control:
         on_cell: Callable[[CellProgress], None] | None = None,
         injected: int | None = None,
         zygote: Zygote | None = None,
+        banner: bool = True,
     ) -> None:
         self.job = job
         self.guard = guard
         self.zygote = zygote
+        self.banner = banner
         self.kernel = ""
         self.status: TaskStatus | None = None
         self.error: ErrorInfo | None = None

@@ -52,7 +52,7 @@ def ask_exit(control: Control, index: int, cell: Any) -> None:
     )
 
 
-def not_started(control: Control, kernel: str, error: BaseException) -> None:
+def not_started(control: Control, kernel: str, error: object, words: str = "") -> None:
     """The kernel could not be started."""
     if control.guard.reason is not None:
         stopped(control, None, "")
@@ -63,6 +63,7 @@ def not_started(control: Control, kernel: str, error: BaseException) -> None:
         message=f'the kernel "{kernel}" could not be started: {error}; '
         '"jupyter kernelspec list" shows the kernels there are',
         index=None,
+        traceback=words,
     )
 
 

@@ -76,6 +76,12 @@ class Guard:
         if self._thread is not None:
             self._thread.join()
 
+    def check(self) -> bool:
+        """Whether the notebook was cancelled before there was a kernel to end."""
+        if self.cancelled and self.reason is None:
+            self.reason = TaskStatus.CANCELLED
+        return self.fired()
+
     def fired(self) -> bool:
         """Whether the guard has ended the kernel, or is about to."""
         return self.reason is not None

@@ -1,22 +1,59 @@
 """Imports Papermill without what it drags in and nobody here uses.
 
-Two things make up most of the import's time: `jsonschema` compiles a grammar in
-``rfc3987_syntax`` that only checks internationalised addresses, and Papermill's registry imports
-every other engine that is installed. Both are put off until somebody asks for them.
+Three things make up most of the import's time: `jsonschema` compiles a grammar in
+``rfc3987_syntax`` that only checks internationalised addresses; Papermill imports clients for HTTP
+and Hadoop file systems, and with them NumPy; and its registry imports every other engine that is
+installed. All of it is put off until somebody asks for it. Only the import statements of the
+modules named here are answered differently; no other code, in this thread or another, is touched.
 """
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import importlib.util
 import sys
 import threading
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import PathFinder
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from importlib.machinery import ModuleSpec
 
 __all__ = ["import_papermill"]
 
 _lock = threading.Lock()
+
+
+class _LaterModule(ModuleType):
+    """Stands for a module; looks names up in the real one when they are asked for.
+
+    Parameters
+    ----------
+    name
+        The module.
+    functions
+        What is taken from it by name; these are called later, so a function stands for each.
+    """
+
+    def __init__(self, name: str, *functions: str) -> None:
+        super().__init__(name)
+        for function in functions:
+            setattr(self, function, self._call(function))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+    def _call(self, function: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return getattr(importlib.import_module(self.__name__), function)(*args, **kwargs)
+
+        return call
 
 
 class _LaterEngine:
@@ -29,52 +66,87 @@ class _LaterEngine:
         return getattr(self._point.load(), name)
 
 
+class _EntryPoints(ModuleType):
+    """The module ``entrypoints`` as Papermill's registry sees it: loading gives a stand-in."""
+
+    def __init__(self) -> None:
+        super().__init__("entrypoints")
+
+    def get_group_all(self, group: str) -> list[Any]:
+        real: Any = importlib.import_module("entrypoints")
+        return [_Point(point) for point in real.get_group_all(group)]
+
+
+class _Point:
+    def __init__(self, point: Any) -> None:
+        self.name = point.name
+        self._point = point
+
+    def load(self) -> _LaterEngine:
+        return _LaterEngine(self._point)
+
+
 def import_papermill() -> ModuleType:
     """Import ``papermill.engines`` and return it."""
     loaded = sys.modules.get("papermill.engines")
     if loaded is not None and hasattr(loaded, "papermill_engines"):
         return loaded
     with _lock:
-        _import_jsonschema()
-        return _import_engines()
+        finder = _Finder(
+            {
+                "jsonschema._format": _installed(_LaterModule("rfc3987_syntax", "is_valid_syntax")),
+                "papermill.engines": {"entrypoints": _EntryPoints()},
+                "papermill.iorw": _installed(
+                    _LaterModule("requests"),
+                    _LaterModule("pyarrow.fs", "FileSelector", "HadoopFileSystem"),
+                ),
+            }
+        )
+        sys.meta_path.insert(0, finder)
+        try:
+            return importlib.import_module("papermill.engines")
+        finally:
+            sys.meta_path.remove(finder)
 
 
-def _import_jsonschema() -> None:
-    name = "rfc3987_syntax"
-    if name in sys.modules or "jsonschema" in sys.modules:
-        return
-    if importlib.util.find_spec(name) is None:
-        return  # jsonschema leaves the check out where the package is missing: so it must stay
-
-    def is_valid_syntax(*args: Any, **kwargs: Any) -> Any:
-        return importlib.import_module(name).is_valid_syntax(*args, **kwargs)
-
-    stub = ModuleType(name)
-    stub.is_valid_syntax = is_valid_syntax  # type: ignore[attr-defined]
-    sys.modules[name] = stub
-    try:
-        importlib.import_module("jsonschema")
-    finally:
-        del sys.modules[name]
+def _installed(*modules: ModuleType) -> dict[str, ModuleType]:
+    """Return the stand-ins by name, without those whose absence is to be noticed."""
+    return {
+        module.__name__: module
+        for module in modules
+        if importlib.util.find_spec(module.__name__.partition(".")[0]) is not None
+    }
 
 
-def _import_engines() -> ModuleType:
-    entrypoints: Any = importlib.import_module("entrypoints")
-    found = entrypoints.get_group_all
-    later: list[Any] = []
+class _Finder(MetaPathFinder):
+    def __init__(self, instead: Mapping[str, Mapping[str, ModuleType]]) -> None:
+        self._instead = instead
 
-    def none_yet(group: str, path: Any = None) -> list[Any]:
-        points = list(found(group, path))
-        if group != "papermill.engine":
-            return points
-        later.extend(points)
-        return []
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in self._instead:
+            return None
+        spec = PathFinder.find_spec(fullname, path)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Importer(spec.loader, self._instead[fullname])
+        return spec
 
-    entrypoints.get_group_all = none_yet
-    try:
-        engines = importlib.import_module("papermill.engines")
-    finally:
-        entrypoints.get_group_all = found
-    for point in later:
-        engines.papermill_engines.register(point.name, _LaterEngine(point))
-    return engines
+
+class _Importer(Loader):
+    """Runs a module whose own import statements get some modules' stand-ins."""
+
+    def __init__(self, loader: Loader, instead: Mapping[str, ModuleType]) -> None:
+        self._loader = loader
+        self._instead = instead
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        def import_(name: str, *args: Any, **kwargs: Any) -> Any:
+            found = self._instead.get(name)
+            return found if found is not None else builtins.__import__(name, *args, **kwargs)
+
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": import_}
+        self._loader.exec_module(module)

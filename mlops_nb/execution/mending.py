@@ -65,7 +65,10 @@ def _show(nb: Any, control: Control) -> None:
         if not any(o["output_type"] == "error" for o in cell.get("outputs", [])):
             cell.outputs.append(_output(error.name, error.message, error.traceback))
         anchor = f'<span id="papermill-error-cell" style="{_STYLE}">Execution stopped here:</span>'
-        nb.cells.insert(failed, _markdown(nb, anchor))
+        if control.banner:
+            nb.cells.insert(failed, _markdown(nb, anchor))
+    if not control.banner:
+        return
     place = f"In [{' ' if count is None else count}]"
     link = f" at '<a href=\"#papermill-error-cell\">{place}</a>'" if failed is not None else ""
     text = html.escape(f"{error.name}: {error.message}".splitlines()[0][:300])

@@ -172,7 +172,7 @@ class BoundedClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def _note(self, overflow: _Overflow) -> str:
         return (
-            f"\n[The output was cut after {self._limit / 2**20:g} MiB; "
+            f"\n[The output was cut after {self._limit / 2**20:.3g} MiB; "
             f"all {overflow.size / 2**20:.1f} MiB are in {self._shown(overflow.path)}]\n"
         )
 
@@ -190,7 +190,7 @@ class BoundedClient(PapermillNotebookClient):  # type: ignore[misc]
             path.write_bytes(_content(kind, text))
             notes.append(
                 f"[{kind}: {len(text) / 2**20:.1f} MiB, beyond the limit of "
-                f"{self._limit / 2**20:g} MiB, are in {self._shown(path)}]"
+                f"{self._limit / 2**20:.3g} MiB, are in {self._shown(path)}]"
             )
             del data[kind]
         if notes:

@@ -12,15 +12,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 
 from mlops_nb.execution.choice import warm_kernel
 from mlops_nb.execution.control import Control
+from mlops_nb.execution.ending import stopped
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookJob
 from mlops_nb.execution.mending import mend
 from mlops_nb.execution.outputs import outputs_folder
 from mlops_nb.execution.saving import Saver
+from mlops_nb.model import TaskStatus
 
 __all__ = ["Manager", "MlopsEngine"]
 
@@ -107,9 +110,10 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
         **kwargs: Any,
     ) -> Any:
         """Execute a notebook; see ``papermill.engines.Engine``."""
-        if control is None:
+        foreign = control is None
+        if control is None:  # Papermill's own command or function: it makes the banners itself
             job = NotebookJob(task="", notebook="", output=output_path or "", kernel=kernel_name)
-            control = Control(job, Guard())
+            control = Control(job, Guard(), banner=False)
         manager = Manager(
             nb, control, output_path=output_path, log_output=log_output, progress_bar=progress_bar
         )
@@ -118,6 +122,8 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
             cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, **kwargs)
         finally:
             manager.notebook_complete()
+        if foreign and control.status not in (None, TaskStatus.FAILED, TaskStatus.EXITED):
+            raise DeadKernelError("" if control.error is None else control.error.message)
         return manager.nb
 
     @classmethod
@@ -134,6 +140,9 @@ class MlopsEngine(NBClientEngine):  # type: ignore[misc]
     ) -> None:
         """Drive a kernel through the cells."""
         control = nb_man.control
+        if control.guard.check():
+            stopped(control, None, "")
+            return
         options = {
             "log": log,
             "log_output": log_output,

@@ -110,9 +110,16 @@ def start_server(state: Path, preload: Sequence[str] = (), *, idle: float = IDLE
         process.wait()  # what was started here only starts the server
     running = server_status(state)
     if running is None:
-        text = answer.decode() or (state / "server.log").read_text(errors="replace")[-2000:]
+        text = answer.decode() or _end_of(state / "server.log")
         raise KernelError(f"the server did not start: {text.strip()}", where=str(state))
     return running
+
+
+def _end_of(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace")[-2000:]
+    except OSError:
+        return "it ended at once"
 
 
 def server_status(state: Path) -> ServerStatus | None:

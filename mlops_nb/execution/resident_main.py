@@ -32,6 +32,10 @@ _HELLO = 10.0
 _ZYGOTES = 3
 
 
+_Key = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
+"""What a zygote imports, and the part of the environment that its imports depend on."""
+
+
 class Server:
     """Accepts runs; one process, one thread.
 
@@ -52,7 +56,7 @@ class Server:
         self._started = self._used = time.time()
         self._served = 0
         self._key = server_key()
-        self._zygotes: dict[tuple[object, ...], Zygote] = {}
+        self._zygotes: dict[_Key, Zygote] = {}
         self._sessions: dict[int, Frames] = {}
         self._stopping: list[Frames] = []
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -83,11 +87,13 @@ class Server:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: self._stop(None))
+        self._used = time.time()
+        look = min(_LOOK, self._idle)
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(reader, selectors.EVENT_READ)
             while not (self._stopping and not self._sessions) and self._is_wanted():
-                for key, _ in selector.select(_LOOK):
+                for key, _ in selector.select(look):
                     if key.fileobj is self._listener:
                         self._accept()
                     else:
@@ -175,27 +181,35 @@ class Server:
         self._sessions[pid] = frames
 
     def _zygote(self, preload: tuple[str, ...], environ: dict[str, str]) -> Zygote:
-        """Return the zygote for a client, started and ready."""
-        sensitive = tuple(sorted((k, v) for k, v in environ.items() if is_sensitive(k)))
-        key = (preload or self._preload, sensitive)
-        zygote = self._zygotes.pop(key, None)
-        if zygote is not None and not zygote.is_alive():
-            zygote.close()
-            zygote = None
-        if zygote is None:
-            if len(self._zygotes) >= _ZYGOTES:
-                self._zygotes.pop(next(iter(self._zygotes))).close()
-            return self._new_zygote(preload or self._preload, environ)
-        self._zygotes[key] = zygote  # the one used last stands last
+        """Return the zygote for a client, started and ready.
+
+        One that has imported more than is asked for will do; where none has enough, the next one
+        imports all that was ever asked for in such an environment.
+        """
+        sensitive = _sensitive(environ)
+        wanted = set(preload or self._preload)
+        for key, zygote in reversed(self._zygotes.items()):
+            if key[1] != sensitive:
+                continue
+            if not zygote.is_alive():
+                self._zygotes.pop(key).close()
+                return self._zygote(preload, environ)
+            if wanted <= set(zygote.preload):
+                self._zygotes[key] = self._zygotes.pop(key)  # the one used last stands last
+                zygote.ready()
+                return zygote
+            wanted |= set(zygote.preload)
+        if len(self._zygotes) >= _ZYGOTES:
+            self._zygotes.pop(next(iter(self._zygotes))).close()
+        zygote = self._new_zygote(tuple(sorted(wanted)), environ)
         zygote.ready()
         return zygote
 
     def _new_zygote(self, preload: tuple[str, ...], environ: dict[str, str]) -> Zygote:
-        sensitive = tuple(sorted((k, v) for k, v in environ.items() if is_sensitive(k)))
         memory = self._state / "cache" / "preload.json"
         zygote = Zygote(preload, environment=environ, memory=memory)
         zygote.start()
-        self._zygotes[(preload, sensitive)] = zygote
+        self._zygotes[(preload, _sensitive(environ))] = zygote
         return zygote
 
     def _stop(self, frames: Frames | None) -> None:
@@ -212,6 +226,10 @@ class Server:
             if os.waitpid(pid, os.WNOHANG)[0]:
                 del self._sessions[pid]
                 self._used = time.time()
+
+
+def _sensitive(environ: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((k, v) for k, v in environ.items() if is_sensitive(k)))
 
 
 class _Born(Exception):  # noqa: N818 - not an error: leaves the server's frames in a forked child

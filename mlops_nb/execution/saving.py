@@ -10,6 +10,7 @@ import json
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mlops_nb.errors import ExecutionError
 from mlops_nb.files import write_whole
 
 if TYPE_CHECKING:
@@ -50,12 +51,25 @@ class Saver:
         return self.path is not None and monotonic() >= self._next
 
     def save(self, nb: Any) -> None:
-        """Write the notebook now."""
+        """Write the notebook now.
+
+        Raises
+        ------
+        ExecutionError
+            It cannot be written.
+        """
         if self.path is None:
             return
         began = monotonic()
         cells = ",\n".join(self._fragment(i, cell) for i, cell in enumerate(nb["cells"]))
-        write_whole(self.path, _document(nb, cells).encode("utf-8", "surrogatepass"))
+        try:
+            write_whole(self.path, _document(nb, cells).encode("utf-8", "surrogatepass"))
+        except OSError as error:
+            raise ExecutionError(
+                f"the executed notebook cannot be written: {error.strerror}",
+                where=str(self.path),
+                fix="look for free space, and for the right to write there",
+            ) from error
         took = monotonic() - began
         self._next = began + took + max(_EVERY, took / _SHARE)
 

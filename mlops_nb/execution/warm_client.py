@@ -10,7 +10,7 @@ from nbclient.exceptions import CellExecutionComplete
 
 from mlops_nb.execution.control import is_runnable
 from mlops_nb.execution.direct import DirectKernel, Ended
-from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, stopped
+from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
 from mlops_nb.execution.outputs import BoundedClient
 from mlops_nb.model import TaskStatus
 
@@ -69,6 +69,7 @@ class WarmClient(BoundedClient):
         super().__init__(manager, **options)
         self.kernel = kernel
         self._events = kernel.receive()
+        self._fatal = ""
         self._logs = bool(self.log_output or self.stdout_file or self.stderr_file)
 
     def execute(self, **_: Any) -> Any:
@@ -103,7 +104,9 @@ class WarmClient(BoundedClient):
             self.begin_cell()
             try:
                 reply = self._run(cell, index)
-                if reply["status"] == "error" and "raises-exception" not in cell.metadata.tags:
+                if not reply:  # interrupted outside of the cell's own code
+                    cell_failed(control, index, cell, "KeyboardInterrupt", "")
+                elif reply["status"] == "error" and "raises-exception" not in cell.metadata.tags:
                     cell_failed(control, index, cell, reply["ename"], reply["evalue"])
                 elif any(p.get("source") == "ask_exit" for p in reply.get("payload") or ()):
                     ask_exit(control, index, cell)
@@ -163,7 +166,9 @@ class WarmClient(BoundedClient):
         raise Ended(None)
 
     def _ready(self, what: dict[str, Any]) -> None:
-        if "fatal" not in what:
+        if "fatal" in what:
+            self._fatal = what["fatal"]
+        else:
             self.nb.metadata["language_info"] = what["content"]["language_info"]
 
     def _feed(self, name: str, text: str, parent: str, cell: Any, index: int) -> None:
@@ -185,6 +190,9 @@ class WarmClient(BoundedClient):
             self._feed(name, text, "", cell, index)
         if self.control.guard.fired():
             stopped(self.control, index, cell.source)
+            return
+        if self._fatal:
+            not_started(self.control, "forked", self._fatal)
             return
         self.control.fail(
             TaskStatus.DIED,

@@ -90,7 +90,7 @@ class Work:
         # What lies below a task that ran runs too, as the plan said, unless the project wants
         # early cut-off; above may also be restored, and then this task may be as well.
         promised = self._ran.intersection(task.upstream) and not self.project.settings.early_cutoff
-        if number == 1 and "forced" not in kinds and not promised:
+        if number == 1 and not kinds & {"forced", "edited"} and not promised:
             if self.finisher.is_current(task, fingerprint):
                 why = (
                     "what it depends on came out the same"

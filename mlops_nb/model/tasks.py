@@ -175,7 +175,7 @@ class Reason(Record, frozen=True, kw_only=True):
     """Why a task runs, is skipped or is restored."""
 
     kind: str
-    """``new``, ``source``, ``param``, ``module``, ``input``, ``upstream``, ``env``, ``product``, ``forced``,
+    """``new``, ``source``, ``param``, ``module``, ``input``, ``upstream``, ``env``, ``product``, ``edited``, ``forced``,
     ``spec``, ``unchanged``, ``cached``, ``unselected``."""
     text: str
     """For people: ``parameter max_depth 6 → 8``."""

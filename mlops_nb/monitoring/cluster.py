@@ -5,21 +5,63 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.run import make_plan
 from mlops_nb.monitoring.collect.sources import deal, find_pieces, paths
+from mlops_nb.monitoring.profile import (
+    Profile,
+    finish,
+    merge_all,
+    profile_pieces,
+    profile_table,
+)
 from mlops_nb.monitoring.workers import Job
 
 if TYPE_CHECKING:
-    from mlops_nb.monitoring.collect.run import Plan, Progress
-    from mlops_nb.monitoring.profile import Profile
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["run_on_cluster"]
+    from mlops_nb.monitoring.collect.run import Plan, Progress
+
+__all__ = ["profile_dask"]
 
 _TASK_ROWS = 1_000_000
 
 
-def run_on_cluster(
-    client: Any, data: Any, plan: Plan, progress: Progress | None = None
-) -> list[Profile]:
+def profile_dask(
+    client: Any,
+    data: Any,
+    *,
+    segments: Iterable[str] = (),
+    predictions: str | None = None,
+    score: str | None = None,
+    label: str | None = None,
+    columns: Iterable[str] | None = None,
+    progress: Progress | None = None,
+    metadata: Mapping[str, str] | None = None,
+    timestamp: float | None = None,
+    most_segments: int = 50,
+) -> Profile:
+    """Profile a table on a Dask cluster, a partition or some row groups a task.
+
+    Parameters
+    ----------
+    client
+        A ``distributed.Client``; its workers need this package.
+    data
+        A Dask frame, a list of delayed or future tables, or a path that the workers can read.
+
+    The other parameters are those of `profile`.
+
+    Raises
+    ------
+    MonitoringError
+        A task failed.
+    """
+    plan = make_plan(tuple(segments), predictions, score, label, columns)
+    parts = _run(client, data, plan, progress)
+    return finish(merge_all(parts), most_segments, metadata, timestamp)
+
+
+def _run(client: Any, data: Any, plan: Plan, progress: Progress | None = None) -> list[Profile]:
     """Profile a table's partitions, or a path's row groups, as tasks; return their profiles.
 
     Parameters
@@ -39,8 +81,6 @@ def run_on_cluster(
         A task failed, or a worker died more often than Dask allows.
     """
     import distributed
-
-    from mlops_nb.monitoring.profile import Profile
 
     total = None
     files = paths(data)
@@ -75,12 +115,8 @@ def run_on_cluster(
 
 
 def _files(job: Job) -> bytes:
-    from mlops_nb.monitoring.profile import profile_pieces
-
     return profile_pieces(job.pieces, job.plan).to_bytes()
 
 
 def _table(data: Any, plan: Plan) -> bytes:
-    from mlops_nb.monitoring.profile import profile_table
-
     return profile_table(data, plan).to_bytes()

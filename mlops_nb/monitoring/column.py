@@ -144,13 +144,16 @@ class ColumnProfile:
     def frequent(self) -> dict[str, float]:
         """Return estimated counts of the frequent values as texts, the greatest first.
 
-        The middle between what a count is at least and at most; see `frequent_error`. Values that
-        cannot be told from absent ones are left out.
+        The middle between what a count is at least and at most; see `frequent_error`. Left out are
+        values that may occur no more often than one which the sketch has given up (DataSketches'
+        "no false positives").
         """
         if not self.top:
             return {}
-        ranked = sorted(self.top.items.items(), key=lambda pair: (-pair[1], pair[0]))
-        return {item: lower + self.top.offset / 2 for item, lower in ranked}
+        offset = self.top.offset
+        surely = [(item, least) for item, least in self.top.items.items() if least > offset]
+        surely.sort(key=lambda pair: (-pair[1], pair[0]))
+        return {item: least + offset / 2 for item, least in surely}
 
     def distinct(self) -> float:
         """Return the estimated number of distinct values; 0 where they are not counted."""

@@ -101,7 +101,7 @@ def compare(
     columns = tuple(_with_segments(column, segments) for column in columns)
     volume = volume_of(profile, base, used)
     state, severity = overall(columns, profile.rows, used)
-    notes = notes_on(profile, base)
+    notes = notes_on(profile, base, columns, segments)
     if volume is not None and volume.drifted:
         severity = max(severity, Severity.WARNING, key=lambda s: s.rank)
     total = sum(column.importance for column in columns)

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from mlops_nb.errors import MonitoringError
+from mlops_nb.files import file_name
 from mlops_nb.model import DriftState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from mlops_nb.model import PerformancePoint
     from mlops_nb.monitoring.reference import Reference
     from mlops_nb.monitoring.settings import MonitoringSettings
     from mlops_nb.monitoring.store import StoredWindow
 
-__all__ = ["profile_path", "safe_name", "trailing_reference"]
-
-
-def safe_name(name: str) -> str:
-    """Return a name as one that is safe for a file; different names stay different."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".")[:80]
-    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+__all__ = ["check_names", "profile_path", "trailing_reference"]
 
 
 def profile_path(state: Path, model: str, window: str) -> Path:
     """Return where a window's profile is kept."""
-    return state / "profiles" / safe_name(model) / f"{safe_name(window)}.bin"
+    return state / "profiles" / file_name(model) / f"{file_name(window)}.bin"
 
 
 def trailing_reference(
@@ -53,3 +48,23 @@ def trailing_reference(
         [row.result.window for row in sound],
         settings=settings.drift,
     )
+
+
+def check_names(model: str, window: str, points: Sequence[PerformancePoint]) -> None:
+    """Refuse names that lead nowhere, and points of another window.
+
+    Raises
+    ------
+    MonitoringError
+        See above.
+    """
+    if not model or "/" in model or not window:
+        raise MonitoringError(
+            f'model "{model}" and window "{window}" need names, the model one without a slash',
+            where="monitoring",
+        )
+    for point in points:
+        if point.window != window:
+            raise MonitoringError(
+                f'a point of window "{point.window}" was given for "{window}"', where=model
+            )

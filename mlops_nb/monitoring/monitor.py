@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -16,11 +16,13 @@ from mlops_nb.model import (
     MonitorStatus,
     PerformancePoint,
     Severity,
+    Transition,
     WindowResult,
 )
+from mlops_nb.monitoring import journal
 from mlops_nb.monitoring.advice import advise
 from mlops_nb.monitoring.alerts import Action, Sighting, observe, replay, with_since
-from mlops_nb.monitoring.folder import profile_path, trailing_reference
+from mlops_nb.monitoring.folder import check_names, profile_path, trailing_reference
 from mlops_nb.monitoring.gap import gaps, skills
 from mlops_nb.monitoring.outbox import claim_retraining, queue_changes
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
@@ -113,7 +115,7 @@ class Monitor:
         """
         from mlops_nb.monitoring.drift import compare
 
-        _check(model, window, performance)
+        check_names(model, window, performance)
         path = profile_path(self.state, model, window)
         profile.write(path)
         settings = self.settings.drift
@@ -151,9 +153,8 @@ class Monitor:
                 expected=wanted,
                 profile=path.relative_to(self.state).as_posix(),
             )
-            result, claim = self._settle(db, row, points)
-        self._act(model, claim)
-        return result
+            settled = self._settle(db, row, points)
+        return self._act(settled)
 
     def record_performance(
         self, model: str, window: str, performance: Sequence[PerformancePoint]
@@ -165,7 +166,7 @@ class Monitor:
         MonitoringError
             The window was never recorded.
         """
-        _check(model, window, performance)
+        check_names(model, window, performance)
         with self.store.transaction() as db:
             row = self.store.window(db, model, window)
             if row is None:
@@ -175,13 +176,12 @@ class Monitor:
                 )
             self.store.put_points(db, model, row.result.version, performance)
             points = self.store.points(db, model, window=window)
-            result, claim = self._settle(db, row, points)
-        self._act(model, claim)
-        return result
+            settled = self._settle(db, row, points)
+        return self._act(settled)
 
     def _settle(
         self, db: sqlite3.Connection, row: StoredWindow, points: Sequence[PerformancePoint]
-    ) -> tuple[WindowResult, tuple[int, str]]:
+    ) -> _Settled:
         """Write a window with its performance, replay the alerts, queue what is new to tell."""
         result = row.result
         found = gaps(points, row.expected, self.settings)
@@ -194,7 +194,7 @@ class Monitor:
         alerts, changes = replay(
             result.model, seen, self.store.actions(db, result.model), settings=self.settings
         )
-        queue_changes(
+        told = queue_changes(
             self.store,
             db,
             model=result.model,
@@ -206,15 +206,24 @@ class Monitor:
         claim = claim_retraining(
             self.store, db, model=result.model, alerts=alerts, settings=self.alert_settings
         )
-        return result, claim
+        return _Settled(result, told, claim)
 
-    def _act(self, model: str, claim: tuple[int, str]) -> None:
-        """Retrain where that was claimed, after everything is safely written."""
-        number, reason = claim
+    def _act(self, settled: _Settled) -> WindowResult:
+        """Tell the journal, and retrain where that was claimed, after all is safely written."""
+        result = settled.result
+        changes = [journal.of_transition(window, change) for window, change in settled.told]
+        self._note(journal.of_window(result), *changes)
+        number, reason = settled.claim
         if number and self._retrain is not None:
-            self._retrain(model, reason)
+            self._note(journal.of_retraining("started", result, reason))
+            self._retrain(result.model, reason)
             with self.store.transaction() as db:
                 self.store.finish_retraining(db, number)
+            self._note(journal.of_retraining("finished", result, reason))
+        return result
+
+    def _note(self, *lines: journal.JournalLine) -> None:
+        journal.append(self.state / "monitor.jsonl", lines)
 
     def deliver(self, env: Mapping[str, str] | None = None) -> Delivery:
         """Send what waits in the outbox; see `mlops_nb.monitoring.notify`.
@@ -226,11 +235,14 @@ class Monitor:
         """
         from mlops_nb.monitoring.notify import deliver, make_notifiers
 
-        return deliver(
+        done = deliver(
             self.store,
             make_notifiers(self.alert_settings, env),
             max_attempts=self.alert_settings.max_attempts,
         )
+        if done != type(done)():
+            self._note(journal.of_delivery(done))
+        return done
 
     def trailing(self, model: str, before: str) -> Reference | None:
         """Return the reference of the windows just before one; ``None`` for fewer than two."""
@@ -294,7 +306,7 @@ class Monitor:
             No window of it was ever recorded.
         """
         with self.store.reading() as db:
-            rows = () if db is None else self.store.windows(db, model)
+            rows = () if db is None else self.store.windows(db, model, last=1)
             if db is None or not rows:
                 known = () if db is None else self.store.models(db)
                 raise MonitoringError(
@@ -305,6 +317,7 @@ class Monitor:
             latest = rows[-1]
             version = latest.result.version
             points = self.store.points(db, model, version=version)
+            windows = self.store.count(db, model)
         alerts = self.alerts(model)
         known_windows = [p.window for p in points if p.kind == "realised"]
         shown = max(known_windows) if known_windows else latest.result.window
@@ -314,7 +327,7 @@ class Monitor:
             model=model,
             version=version,
             window=latest.result.window,
-            windows=len(rows),
+            windows=windows,
             state=pinned.state if pinned else DriftState.INSUFFICIENT,
             severity=max(
                 (a.severity for a in alerts if a.state is AlertState.OPEN),
@@ -371,14 +384,9 @@ class Monitor:
         return next(alert for alert in self.alerts(model) if alert.id == action.alert)
 
 
-def _check(model: str, window: str, points: Sequence[PerformancePoint]) -> None:
-    if not model or "/" in model or not window:
-        raise MonitoringError(
-            f'model "{model}" and window "{window}" need names, the model one without a slash',
-            where="monitoring",
-        )
-    for point in points:
-        if point.window != window:
-            raise MonitoringError(
-                f'a point of window "{point.window}" was given for "{window}"', where=model
-            )
+class _Settled(NamedTuple):
+    """What a transaction leaves to be done after it."""
+
+    result: WindowResult
+    told: list[tuple[str, Transition]]
+    claim: tuple[int, str]

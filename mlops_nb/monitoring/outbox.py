@@ -29,7 +29,7 @@ def queue_changes(
     changes: Mapping[str, Sequence[Transition]],
     latest: str,
     settings: AlertSettings,
-) -> None:
+) -> list[tuple[str, Transition]]:
     """Queue a message per notifier for each change that was not told before.
 
     Filling in old windows tells nothing of alerts that are closed by now; an alert is told once
@@ -49,8 +49,14 @@ def queue_changes(
         The latest window.
     settings
         Who is told, and from which severity on.
+
+    Returns
+    -------
+    list
+        What was not told before, with its window.
     """
     now = time.time()
+    told: list[tuple[str, Transition]] = []
     standing = {alert.id: alert for alert in alerts}
     for window in sorted(changes):
         for change in changes[window]:
@@ -59,12 +65,15 @@ def queue_changes(
                 continue
             if store.announce(db, model, change.key):
                 _queue(store, db, change, window, now, settings)
+                told.append((window, change))
     for alert in alerts:
         # A snooze that ran out while its cause persists speaks once more.
         if alert.state is AlertState.OPEN and alert.snoozed_until:
             reminder = Transition(alert=alert, change=f"reminded {alert.snoozed_until}")
             if store.announce(db, model, reminder.key):
                 _queue(store, db, reminder, latest, now, settings)
+                told.append((latest, reminder))
+    return told
 
 
 def claim_retraining(

@@ -7,9 +7,7 @@ the merging of metrics that are not known here.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
@@ -17,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import MonitoringError
-from mlops_nb.monitoring.collect.run import Plan, run_memory, run_pieces
+from mlops_nb.files import write_whole
+from mlops_nb.monitoring.collect.run import Plan, make_plan, reporter, run_memory, run_pieces
 from mlops_nb.monitoring.collect.sources import deal, find_pieces, known_rows, paths
 from mlops_nb.monitoring.collect.table import MISSING, OTHER, Columns, trim
 from mlops_nb.monitoring.column import ColumnProfile
@@ -31,7 +30,14 @@ if TYPE_CHECKING:
     from mlops_nb.monitoring.collect.run import Progress
     from mlops_nb.monitoring.collect.sources import Piece
 
-__all__ = ["MISSING", "OTHER", "ColumnProfile", "Profile", "profile", "profile_dask"]
+__all__ = [
+    "MISSING",
+    "OTHER",
+    "ColumnProfile",
+    "Profile",
+    "merge_all",
+    "profile",
+]
 
 _DATETIME = "mlops_nb.datetime."
 """Metadata key before a column's name: its distribution is of seconds since 1970."""
@@ -121,17 +127,7 @@ class Profile:
         """
         path = Path(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(self.to_bytes())
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(path)
-            finally:
-                with suppress(FileNotFoundError):
-                    Path(name).unlink()
+            write_whole(path, self.to_bytes(), durable=True)
         except OSError as error:
             raise MonitoringError(
                 f"cannot be written: {error.strerror}", where=str(path)
@@ -156,6 +152,10 @@ class Profile:
     def merge(self, other: Profile) -> Profile:
         """Return the profile of both tables' rows, with the segments of both.
 
+        A segment that one side has, and the other may count among `OTHER`, becomes `OTHER`: what is
+        left under a value's own name stands for all of its rows. Segments by a column that only one
+        side knows stand for that side's rows.
+
         Raises
         ------
         MonitoringError
@@ -169,16 +169,26 @@ class Profile:
             if len(parts) == 2 and parts[0].foreign.keys() & parts[1].foreign.keys():
                 both = _stock_merge(*(Profile(columns={name: part}) for part in parts))
                 columns[name] = replace(columns[name], foreign=both.columns[name].foreign)
-        segments = dict(self.segments)
-        for key, segment in other.segments.items():
-            segments[key] = segments[key].merge(segment) if key in segments else segment
         return Profile(
             columns=columns,
             metadata={**self.metadata, **other.metadata},
-            segments=segments,
+            segments=_merge_segments(self.segments, other.segments),
             created=_earlier(self.created, other.created),
             timestamp=_earlier(self.timestamp, other.timestamp),
         )
+
+
+def _merge_segments(
+    left: Mapping[tuple[str, str], Profile], right: Mapping[tuple[str, str], Profile]
+) -> dict[tuple[str, str], Profile]:
+    merged: dict[tuple[str, str], Profile] = {}
+    for mine, theirs in ((left, right), (right, left)):
+        for (column, value), segment in mine.items():
+            key = (column, value)
+            if key not in theirs and value != MISSING and (column, OTHER) in theirs:
+                key = (column, OTHER)
+            merged[key] = merged[key].merge(segment) if key in merged else segment
+    return merged
 
 
 def _earlier(a: float, b: float) -> float:
@@ -230,55 +240,16 @@ def profile(
     MonitoringError
         The data cannot be read, two columns have one name, or a column is missing.
     """
-    named = tuple(segments)
-    plan = _plan(named, predictions, score, label, columns)
+    plan = make_plan(tuple(segments), predictions, score, label, columns)
     hands = processes or os.cpu_count() or 1
     files = paths(data)
     if files:
         pieces = [piece for file in files for piece in find_pieces(file)]
         whole = _profile_files(pieces, plan, hands, progress)
     else:
-        report = _reporter(progress, known_rows(data))
+        report = reporter(progress, known_rows(data))
         whole = _as_profile(*run_memory(data, plan, _stock_column, report, hands))
-    return _finish(whole, named, most_segments, metadata, timestamp)
-
-
-def profile_dask(
-    client: Any,
-    data: Any,
-    *,
-    segments: Iterable[str] = (),
-    predictions: str | None = None,
-    score: str | None = None,
-    label: str | None = None,
-    columns: Iterable[str] | None = None,
-    progress: Progress | None = None,
-    metadata: Mapping[str, str] | None = None,
-    timestamp: float | None = None,
-    most_segments: int = 50,
-) -> Profile:
-    """Profile a table on a Dask cluster, a partition or some row groups a task.
-
-    Parameters
-    ----------
-    client
-        A ``distributed.Client``; its workers need this package.
-    data
-        A Dask frame, a list of delayed or future tables, or a path that the workers can read.
-
-    The other parameters are those of `profile`.
-
-    Raises
-    ------
-    MonitoringError
-        A task failed.
-    """
-    from mlops_nb.monitoring.cluster import run_on_cluster
-
-    named = tuple(segments)
-    plan = _plan(named, predictions, score, label, columns)
-    parts = run_on_cluster(client, data, plan, progress)
-    return _finish(merge_all(parts), named, most_segments, metadata, timestamp)
+    return finish(whole, most_segments, metadata, timestamp)
 
 
 def profile_pieces(
@@ -301,26 +272,11 @@ def merge_all(parts: Sequence[Profile]) -> Profile:
     return parts[0]
 
 
-def _plan(
-    segments: Sequence[str],
-    predictions: str | None,
-    score: str | None,
-    label: str | None,
-    columns: Iterable[str] | None,
-) -> Plan:
-    together = frozenset(name for name in (predictions, score, label) if name is not None)
-    splits: dict[str, frozenset[str] | None] = dict.fromkeys(segments)
-    for name in (predictions, label):
-        if name is not None:
-            splits.setdefault(name, together)
-    return Plan(columns=None if columns is None else frozenset(columns), splits=splits)
-
-
 def _profile_files(
     pieces: list[Piece], plan: Plan, processes: int, progress: Progress | None
 ) -> Profile:
     total = sum(piece.rows for piece in pieces) or None
-    report = _reporter(progress, total)
+    report = reporter(progress, total)
     hands = deal(pieces, processes) if processes > 1 else [pieces]
     if len(hands) == 1:
         return profile_pieces(pieces, plan, report)
@@ -330,20 +286,13 @@ def _profile_files(
     return merge_all([Profile.from_bytes(data) for data in run_jobs(jobs, report)])
 
 
-def _reporter(progress: Progress | None, total: int | None) -> Callable[[float], None]:
-    if progress is None:
-        return lambda rows: None
-    return lambda rows: progress(round(rows), total)
-
-
 def _as_profile(columns: Columns, segments: dict[tuple[str, str], Columns]) -> Profile:
     parts = {key: Profile(columns=inner) for key, inner in segments.items()}
     return Profile(columns=columns, segments=parts)
 
 
-def _finish(
+def finish(
     whole: Profile,
-    segments: Sequence[str],
     most: int,
     metadata: Mapping[str, str] | None,
     timestamp: float | None,
@@ -386,8 +335,8 @@ def _stock_column(name: str, values: list[Any]) -> ColumnProfile:
 
     if not values:
         return ColumnProfile(name=name)
-    frame = pd.DataFrame({"column": pd.Series(values, dtype=object)})
     try:
+        frame = pd.DataFrame({"column": pd.Series(values, dtype=object)})
         with np.errstate(all="ignore"):
             data = bytes(_whylogs().log(pandas=frame).view().serialize())
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

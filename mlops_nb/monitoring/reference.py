@@ -7,8 +7,6 @@ natural. In a folder: one ``.bin`` file per window, readable by whylogs, and ``i
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.files import file_name, write_whole
 from mlops_nb.model import Record, decode, encode
 from mlops_nb.monitoring.columns import ColumnSummary, kind_of, measure
 from mlops_nb.monitoring.settings import DriftSettings
@@ -156,12 +155,11 @@ class Reference:
         """
         folder = Path(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             files = []
             for number, (label, window) in enumerate(zip(self.labels, self.windows, strict=True)):
                 data = window.to_bytes()
-                name = f"{number:04d}-{re.sub(r'[^A-Za-z0-9._-]+', '-', label)[:60]}.bin"
-                _write(folder / name, data)
+                name = f"{number:04d}-{file_name(label)}.bin"
+                write_whole(folder / name, data, durable=True)
                 digest = hashlib.sha256(data).hexdigest()
                 files.append(WindowFile(label=label, file=name, rows=window.rows, sha256=digest))
             index = ReferenceIndex(
@@ -172,7 +170,7 @@ class Reference:
                 min_rows=self.settings.min_rows,
                 max_categories=self.settings.max_categories,
             )
-            _write(folder / _INDEX, encode(index, indent=1))
+            write_whole(folder / _INDEX, encode(index, indent=1), durable=True)
         except OSError as error:
             raise MonitoringError(
                 f"the reference cannot be written: {error}", where=str(folder)
@@ -238,12 +236,3 @@ def _spread(column: ColumnSummary, settings: DriftSettings) -> dict[str, tuple[f
         for found in measure(kind, others, ColumnSummary((part,)), settings):
             values.setdefault(f"{found.aspect}/{found.measure}", []).append(found.value)
     return {name: tuple(row) for name, row in values.items()}
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.files import write_whole
 from mlops_nb.model import DriftState, Severity
 from mlops_nb.monitoring import svg
 from mlops_nb.monitoring.estimate import NOTE
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ColumnDrift,
         DriftReport,
         PerformancePoint,
+        SegmentDrift,
         Skill,
         WindowResult,
     )
@@ -108,11 +109,8 @@ def write_page(text: str, path: Path | str) -> Path:
         The file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
         raise MonitoringError(f"cannot be written: {error}", where=str(path)) from error
     return path
@@ -148,6 +146,9 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
     report = result.pinned
     columns = _ordered(report.columns) if report else []
     drifted = [column for column in columns if column.drifted]
+    active = None if view.alerts is None else [a for a in view.alerts if a.state.is_active]
+    closed = [alert for alert in view.alerts or () if not alert.state.is_active]
+    closed.sort(key=lambda alert: (alert.closed, alert.id), reverse=True)
     heat, hidden = _heat(view)
     shown = drifted[:_CARDS] or columns[:4]
     rest = [c for c in columns if c.state is not DriftState.OK or len(columns) <= _TABLE]
@@ -163,7 +164,8 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
         "advice": list(view.advice) or ["Nothing to do."],
         "heat": heat if len(view.history) > 1 else None,
         "heat_hidden": hidden,
-        "alerts": view.alerts,
+        "alerts": active,
+        "closed": closed,
         "charts": _charts(view),
         "performance_notes": _notes(view),
         "cards_title": f"What changed ({len(drifted)})"
@@ -171,9 +173,19 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
         else "The most important columns",
         "cards": [_card(column) for column in shown] if cards else [],
         "reference_label": _span(report.reference_windows) if report else "",
+        "segments": _segments(report) if cards and report else [],
         "table": rest[:_TABLE] if cards else [],
         "table_hidden": len(columns) - len(rest[:_TABLE]) if cards else 0,
     }
+
+
+def _segments(report: DriftReport) -> list[SegmentDrift]:
+    """Return the segments, those that drifted first; the largest of the others."""
+    ranked = sorted(
+        report.segments,
+        key=lambda s: (s.state in (DriftState.OK, DriftState.INSUFFICIENT), -s.rows, s.name),
+    )
+    return ranked[:_TABLE]
 
 
 def _ordered(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
@@ -222,7 +234,11 @@ def _lead(report: DriftReport | None, alerts: Sequence[Alert] | None) -> str:
     text = f"{len(found)} of {len(report.columns)} columns changed: {names}{more}."
     first = min((c.since for c in found if c.since), default="")
     if first and first != report.window:
-        text += f" The longest of these has lasted since {first}."
+        text += (
+            f" It has been so since {first}."
+            if len(found) == 1
+            else f" The longest of these has lasted since {first}."
+        )
     return text
 
 

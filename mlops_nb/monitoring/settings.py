@@ -112,6 +112,8 @@ class AlertSettings(_Settings, frozen=True, kw_only=True):
     retrain: bool = False
     """Run the pipeline when a drift, performance or concept alert of `retrain_severity` opens."""
     retrain_severity: str = "warning"
+    retrain_parameters: dict[str, str | int | float | bool] = {}
+    """The pipeline's parameters then; ``{window}`` in a text becomes the window that was recorded."""
     cool_down: float = 24.0
     """Hours between two retrainings of one model."""
     max_attempts: int = 20

@@ -208,6 +208,11 @@ class Store:
         ).fetchall()
         return tuple(self._read(text, Sighting) for (text,) in rows)
 
+    def count(self, db: sqlite3.Connection, model: str) -> int:
+        """Return how many windows of a model were recorded."""
+        row = db.execute("SELECT count(*) FROM windows WHERE model = ?", (model,)).fetchone()
+        return int(row[0])
+
     def models(self, db: sqlite3.Connection) -> tuple[str, ...]:
         """Return the names of the monitored models."""
         rows = db.execute("SELECT DISTINCT model FROM windows ORDER BY model").fetchall()

@@ -11,7 +11,7 @@ from mlops_nb.monitoring.reference import natural_threshold
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlops_nb.model import ColumnDrift
+    from mlops_nb.model import ColumnDrift, SegmentDrift
     from mlops_nb.monitoring.columns import ColumnSummary
     from mlops_nb.monitoring.profile import Profile
     from mlops_nb.monitoring.reference import Reference
@@ -75,7 +75,12 @@ def overall(
     return (DriftState.OK if enough else DriftState.INSUFFICIENT), severity
 
 
-def notes_on(profile: Profile, base: Reference) -> tuple[str, ...]:
+def notes_on(
+    profile: Profile,
+    base: Reference,
+    columns: Sequence[ColumnDrift],
+    segments: Sequence[SegmentDrift],
+) -> tuple[str, ...]:
     """Return what a reader must know of the comparison itself."""
     notes = []
     if len(base.windows) == 1:
@@ -85,6 +90,16 @@ def notes_on(profile: Profile, base: Reference) -> tuple[str, ...]:
         )
     if profile.rows == 0:
         notes.append("The window holds no rows.")
+    whole = {column.column for column in columns if column.drifted}
+    hidden = [
+        f"{column.column} where {segment.name}"
+        for segment in segments
+        for column in segment.columns
+        if column.drifted and column.column not in whole
+    ]
+    if hidden:
+        more = f" and {len(hidden) - 5} more" if len(hidden) > 5 else ""
+        notes.append(f"Only in a segment, and hidden in the whole: {', '.join(hidden[:5])}{more}.")
     return tuple(notes)
 
 

@@ -89,20 +89,19 @@ def _follow(
     """Hand a process its job and pass on what it says; its end is always told."""
     result: bytes | MonitoringError = b""
     with process, suppress(BrokenPipeError, msgspec.DecodeError):
-        if process.stdin is None or process.stdout is None:
-            return
-        process.stdin.write(encode(job) + b"\n")
-        process.stdin.close()
-        for raw in process.stdout:
-            line = decode(raw, _Line)
-            if line.error is not None:
-                message, where, fix = line.error
-                result = MonitoringError(message, where=where, fix=fix)
-            elif line.size is not None:
-                result = process.stdout.read(line.size)
-            else:
-                news.put((i, line.rows))
-    if not result or process.returncode:
+        if process.stdin is not None and process.stdout is not None:
+            process.stdin.write(encode(job) + b"\n")
+            process.stdin.close()
+            for raw in process.stdout:
+                line = decode(raw, _Line)
+                if line.error is not None:
+                    message, where, fix = line.error
+                    result = MonitoringError(message, where=where, fix=fix)
+                elif line.size is not None:
+                    result = process.stdout.read(line.size)
+                else:
+                    news.put((i, line.rows))
+    if isinstance(result, bytes) and (not result or process.returncode):
         result = MonitoringError(
             f"a profiling process ended with code {process.returncode}",
             where=job.pieces[0].path,

@@ -189,7 +189,10 @@ class _Planner:
         reasons += [self._upstream_reason(name) for name in running]
         if not reasons and fingerprint is not None:
             return self._skip(task, fingerprint, products)
-        if fingerprint is not None and not is_forced and self._cached(fingerprint.digest):
+        # Whoever edits a product wants to see it made anew, not taken from a shelf.
+        edited = any(reason.kind == "edited" for reason in reasons)
+        again = is_forced or edited
+        if fingerprint is not None and not again and self._cached(fingerprint.digest):
             return self._restore(task, state, fingerprint, reasons)
         self._actions[task.name] = Action.RUN
         self._outputs[task.name] = None
@@ -236,10 +239,10 @@ def _product_reasons(state: TaskState, products: Mapping[str, str]) -> list[Reas
     found: list[Reason] = []
     for path, digest in products.items():
         if not digest:
-            text = f"product {path} is missing"
+            kind, text = "product", f"product {path} is missing"
         elif path in state.products and state.products[path] != digest:
-            text = f"product {path} was edited"
+            kind, text = "edited", f"product {path} was edited"
         else:
             continue
-        found.append(Reason(kind="product", text=text, subject=path))
+        found.append(Reason(kind=kind, text=text, subject=path))
     return found

@@ -215,7 +215,7 @@ def test_a_changed_file_is_found_and_not_loaded(tmp_path: Path) -> None:
     assert models.verify(project).clean
     (path,) = (tmp_path / "p" / ".mlops" / "artifacts").rglob("model.skops")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(ArtifactError, match="model.skops"):
+    with pytest.raises(ArtifactError, match=r"model\.skops"):
         models.load(project, 1)
     (problem,) = models.verify(project).problems
     assert problem.kind == "artifact"
@@ -244,9 +244,7 @@ def test_cleaning_keeps_what_is_monitored(tmp_path: Path) -> None:
     for number in range(4):
         kit.register(root, number=number)
     models.promote(str(root), 3)
-    monitor.record(
-        str(root), window="2013-05", data=kit.window(tmp_path, "may"), version="1"
-    )
+    monitor.record(str(root), window="2013-05", data=kit.window(tmp_path, "may"), version="1")
     would = models.clean(str(root), keep=1)
     assert would.dry_run
     assert [v.version for v in would.removed] == [2]

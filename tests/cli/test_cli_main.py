@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops_nb.cli.main import main
+from mlops_nb.cli.main import COMMANDS, main
 from mlops_nb.errors import ExitCode
 
 
@@ -35,9 +35,25 @@ def test_init_then_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert '"pipeline.yaml"' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "status", "runs", "init", "demo"])
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_explains_itself_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(command, "--help") == ExitCode.OK
     assert "Examples:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("group", ["models", "drift", "monitor"])
+def test_every_command_of_a_group_does_so_too(
+    group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import importlib
+
+    module, attribute, _ = COMMANDS[group]
+    commands = getattr(importlib.import_module(module), attribute).commands
+    assert commands
+    for command in commands:
+        assert call(group, command, "--help") == ExitCode.OK
+        told = capsys.readouterr().out
+        assert "Examples:" in told, command
+        assert "--json" in told, command

@@ -32,11 +32,6 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
         {"b", "c"},
         "products/b.txt",
     ),
-    "a product removed": (
-        lambda folder: (folder / "products/c.txt").unlink(),
-        {"c"},
-        "products/c.txt",
-    ),
     "clocks only": (
         lambda folder: [os.utime(path, (1e9, 1e9)) for path in folder.rglob("*") if path.is_file()],
         set(),
@@ -107,3 +102,13 @@ def test_target_and_from(built: Path) -> None:
         "c",
     }
     assert {name for name, what in actions(built, "a", "--force").items() if what == "run"} == {"a"}
+
+
+def test_removed_product_comes_back_from_the_cache(built: Path) -> None:
+    cli(built, "run")
+    before = (built / "products/b.txt").read_text()
+    (built / "products/b.txt").unlink()
+    assert actions(built) == {"a": "skip", "b": "restore", "c": "skip"}
+    assert cli(built, "run").returncode == ExitCode.OK
+    assert statuses(built)["b"] == "restored"
+    assert (built / "products/b.txt").read_text() == before

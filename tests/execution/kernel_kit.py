@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from mlops_nb.execution.resident import Resident
 
 ALLOWED = ["raises-exception"]
+ANY_ORDER = "any-order"
+"""Tag of a cell whose words are compared without their order."""
 
 
 def write_notebook(
@@ -136,6 +137,8 @@ def comparable(ran: Ran, *hidden: str) -> dict[str, Any]:
                 streams[output.name] = streams.get(output.name, "") + output.text
             else:
                 others.append(_plain(output, hidden))
+        if ANY_ORDER in cell.metadata.get("tags", []):
+            streams = {name: " ".join(sorted(text.split())) for name, text in streams.items()}
         cells.append(
             {
                 "source": cell.source,
@@ -184,7 +187,7 @@ def alive(pid: int) -> bool:
 
 def descriptors(pid: int | str = "self") -> int:
     """Number of files a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def resident_kb(pid: int | str = "self") -> int:

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from runner_kit import chain, go, notebook, product_digests, project, statuses
+from test_execution_kill import ROUNDS, assert_whole, diamond
 
 from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.executors.dask import DaskExecutor
 from mlops_nb.execution.jobs import Cancellation
+from mlops_nb.execution.resume import resume_plan
 from mlops_nb.model import EventKind, RunStatus
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.protocols import Executor
@@ -55,7 +59,7 @@ def slow(root, seconds: float):
 
 
 def worker_pids(cluster: DaskExecutor) -> dict[str, int]:
-    return cluster._client.run(os.getpid)
+    return cluster._client.run(os.getpid, on_error="ignore")
 
 
 def busy_worker(cluster: DaskExecutor, started) -> int:
@@ -83,6 +87,34 @@ def test_a_killed_workers_task_is_done_by_another(tmp_path, cluster):
     assert statuses(run) == {"slow": "succeeded"}
     assert (where.root / "started").read_text() == "xx"
     assert product_digests(where).keys() == {"slow.txt", "slow.txt.half"}
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(120 + 20 * ROUNDS)
+def test_workers_killed_at_any_moment_harm_no_product(tmp_path, cluster):
+    calm, wild = diamond(tmp_path / "calm"), diamond(tmp_path / "wild")
+    began = time.monotonic()
+    assert go(calm, executor=cluster).status is RunStatus.SUCCEEDED
+    usual = time.monotonic() - began
+    for round_ in range(max(1, ROUNDS // 10)):
+        rng = random.Random(round_)
+        pids = sorted(worker_pids(cluster).values())
+
+        def kill(rng=rng, pids=pids) -> None:
+            time.sleep(rng.uniform(0, usual))
+            with suppress(ProcessLookupError):
+                os.kill(rng.choice(pids), signal.SIGKILL)
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        run = go(wild, executor=cluster, force=True, keep_going=True)
+        thread.join()
+        assert_whole(wild.root)
+        if run.status is not RunStatus.SUCCEEDED:
+            events = RunStore(wild.state).events(run.id)
+            plan = resume_plan(wild, load_pipeline(wild), run, events)[1]
+            assert go(wild, plan=plan, executor=cluster).status is RunStatus.SUCCEEDED
+        assert product_digests(wild) == product_digests(calm)
 
 
 def test_a_cancelled_run_ends_on_the_workers_too(tmp_path, cluster):

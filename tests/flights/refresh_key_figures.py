@@ -25,15 +25,15 @@ def refresh(path: Path) -> None:
     done = NotebookClient(
         nbformat.from_dict(notebook), timeout=300, resources={"metadata": {"path": path.parent}}
     ).execute()
+    number = 0
     for cell, ran in zip(notebook.cells, done.cells, strict=True):
-        if cell.cell_type == "code":
-            cell.execution_count = None
-            cell.outputs = ran.outputs if MARK in cell.source else []
-            for output in cell.outputs:
-                if "execution_count" in output:
-                    output.execution_count = None
-                output.pop("metadata", None)
-                output.metadata = {}
+        if cell.cell_type != "code":
+            continue
+        number += 1
+        marked = MARK in cell.source
+        cell.outputs = ran.outputs if marked else []
+        # nbval takes a cell without a number for one that was never run.
+        cell.execution_count = number if marked else None
     nbformat.write(notebook, path)
 
 

@@ -299,6 +299,19 @@ def test_the_segment_in_which_it_happened_is_named() -> None:
     assert compare(profile(flights(2), segments=["origin"]), old).drifted == ()
 
 
+def test_what_a_small_segment_hides_is_noted() -> None:
+    def flights(seed: int, shift: float) -> Profile:
+        r = rng(seed)
+        frame = pd.DataFrame({"carrier": r.choice(["UA", "HA"], 20_000, p=[0.97, 0.03])})
+        frame["delay"] = r.normal(10, 3, 20_000) + shift * (frame["carrier"] == "HA")
+        return profile(frame, segments=["carrier"])
+
+    report = compare(flights(1, 6.0), flights(0, 0.0))
+    assert report["delay"].state is OK
+    assert "Only in a segment, and hidden in the whole: delay where carrier=HA." in report.notes
+    assert compare(flights(2, 0.0), flights(0, 0.0)).notes[1:] == ()
+
+
 def test_scores_by_label_are_no_segments() -> None:
     frame = pd.DataFrame(
         {"a": np.arange(500.0), "b": np.arange(500.0), "score": np.arange(500) / 500}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from pathlib import Path
@@ -334,3 +335,32 @@ def test_settings_of_windows(tmp_path: Path, reference: Reference) -> None:
     record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
     assert all(len(r.reports) == 1 for r in monitor.history("m"))
     assert monitor.alerts("m")[0].opened == "2026-02"
+
+
+def test_the_journal_has_one_json_object_a_line(tmp_path: Path, reference: Reference) -> None:
+    monitor = Monitor(
+        tmp_path,
+        alerts=AlertSettings(notify=ALERTS.notify, retrain=True),
+        retrain=lambda model, reason: None,
+    )
+    record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
+    monitor.deliver()
+    monitor.deliver()
+    lines = [json.loads(line) for line in (tmp_path / "monitor.jsonl").read_text().splitlines()]
+    assert [line["kind"] for line in lines] == [
+        "window.recorded", "window.recorded", "window.recorded", "alert.opened",
+        "retraining.started", "retraining.finished", "notifications",
+    ]  # fmt: skip
+    assert lines[2]["figures"] == {"rows": 1500, "columns": 2, "drifted": 1, "drift_share": 0.5}
+    assert (lines[3]["subject"], lines[3]["window"]) == ("x", "2026-03")
+    assert lines[6]["figures"] == {"sent": 1, "failed": 0, "given_up": 0}
+
+
+def test_a_forgotten_model_starts_afresh(monitor: Monitor, reference: Reference) -> None:
+    record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
+    monitor.record_window("other", "2026-01", window(0, 1), reference=reference)
+    monitor.forget("m")
+    assert monitor.models() == ("other",)
+    assert monitor.alerts("m", active=False) == ()
+    record(monitor, reference, ["2026-01"])
+    assert len(monitor.history("m")[-1].reports) == 1

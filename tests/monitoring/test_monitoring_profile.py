@@ -149,6 +149,12 @@ def test_seconds_and_numbers_are_kept_apart() -> None:
         assert not column.is_datetime and column.count == 7
 
 
+def test_noise_in_stocks_sketches_is_no_frequent_value() -> None:
+    column = Profile.from_bytes(bytes(STOCK_ONE.serialize())).columns["id"]
+    assert column.top.offset > 0 and column.top.items
+    assert column.frequent() == {}
+
+
 def test_columns_of_either_side_are_kept() -> None:
     merged = profile(ONE[["x"]]).merge(profile(TWO[["word"]]))
     assert {name: c.count for name, c in merged.columns.items()} == {"x": 20_000, "word": 8_000}

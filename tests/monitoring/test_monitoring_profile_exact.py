@@ -87,6 +87,9 @@ def test_equal_to_stock(kind: str) -> None:
     theirs = stock(frame).columns["x"]
     ours = profile(frame).columns["x"]
     wanted, found = exact(theirs), exact(ours)
+    if kind in ("Int64", "Float64") and pd.__version__ < "3":
+        # pandas 2 hands stock a NaN for each missing value of these types.
+        del wanted["nans"], found["nans"]
     if ours.is_datetime:
         for name in ("minimum", "maximum", "n"):
             del wanted[name], found[name]

@@ -18,8 +18,9 @@ import pytest
 from whylogs_oracle import exact
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.cluster import profile_dask
 from mlops_nb.monitoring.collect.sources import deal, find_pieces
-from mlops_nb.monitoring.profile import Profile, profile, profile_dask
+from mlops_nb.monitoring.profile import Profile, profile
 
 N = 12_000
 
@@ -136,7 +137,7 @@ def test_pandas_masked_types() -> None:
         types_mapper={
             pa.int64(): pd.Int64Dtype(),
             pa.bool_(): pd.BooleanDtype(),
-            pa.string(): pd.StringDtype(na_value=pd.NA),
+            pa.string(): pd.StringDtype(),
         }.get
     )
     found = profile(frame).columns
@@ -271,7 +272,7 @@ def test_a_dask_cluster(tmp_path: Path) -> None:
 
     pq.write_table(TABLE, tmp_path / "a.parquet", row_group_size=3_000)
     with Client(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
     ) as client:
         assert_same(profile_dask(client, tmp_path / "a.parquet"))
         frame = dd.from_pandas(TABLE.to_pandas(types_mapper=pd.ArrowDtype), npartitions=4)
@@ -284,5 +285,5 @@ def test_a_dask_cluster(tmp_path: Path) -> None:
         assert_same(profile_dask(client, [dask.delayed(TABLE)]))
         with pytest.raises(MonitoringError, match='no column "absent"'):
             profile_dask(client, tmp_path / "a.parquet", columns=["absent"])
-        with pytest.raises(MonitoringError, match="a task failed: .*zero"):
+        with pytest.raises(MonitoringError, match=r"a task failed: .*zero"):
             profile_dask(client, [dask.delayed(lambda: 1 // 0)()])

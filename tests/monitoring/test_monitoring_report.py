@@ -201,6 +201,18 @@ def test_ticks_are_round(low: float, high: float, expected: list[str]) -> None:
     assert [text for _, text in svg.ticks(low, high)] == expected
 
 
+def test_segments_are_listed_those_that_drifted_first() -> None:
+    def part(seed: int, shift: float) -> Profile:
+        r = np.random.default_rng(seed)
+        data = pd.DataFrame({"origin": r.choice(["A", EVIL], 4000), "x": r.normal(0, 1, 4000)})
+        data.loc[data["origin"] == EVIL, "x"] += shift
+        return profile(data, segments=["origin"])
+
+    page = check(render_report(compare(part(1, 2.0), part(0, 0.0))))
+    words = " ".join(page.words)
+    assert words.index(f"origin={EVIL}") < words.index("origin=A")
+
+
 def test_a_wide_table_stays_readable() -> None:
     r = np.random.default_rng(0)
     names = [f"c{i}" for i in range(600)]

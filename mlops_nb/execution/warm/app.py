@@ -57,6 +57,9 @@ class DirectKernel(IPythonKernel):
 class DirectApp(IPKernelApp):
     """ipykernel's application without ports, connection file and threads."""
 
+    known: set[str] = set()
+    """Names of the modules that were there before the fork."""
+
     def init_connection_file(self) -> None:
         """Have none."""
 
@@ -150,7 +153,7 @@ class DirectApp(IPKernelApp):
         base.init_path(self)
         base.init_gui_pylab(self)
         base.init_extensions(self)
-        base.init_code(self)
+        self._run_start_files()
         loop: Any = IOLoop.current()
         self.io_loop = loop
         self.kernel.start()
@@ -159,6 +162,23 @@ class DirectApp(IPKernelApp):
         loop.asyncio_loop.add_reader(sock.fileno(), serving.read)
         loop.start()
         loop.asyncio_loop.remove_reader(sock.fileno())
+
+    def _run_start_files(self) -> None:
+        """Run what the profile and the settings name, as ``init_code`` does.
+
+        That one also takes down the names of all modules, and so makes each kernel copy the pages
+        that they lie on; they were taken down before the fork.
+        """
+        base: Any = IPKernelApp
+        shell: Any = self.shell
+        for step in ("startup_files", "exec_lines", "exec_files"):
+            getattr(base, f"_run_{step}")(self)
+        if self.hide_initial_ns:
+            shell.user_ns_hidden.update(shell.user_ns)
+        for step in ("cmd_line_code", "module"):
+            getattr(base, f"_run_{step}")(self)
+        shell._sys_modules_keys = self.known
+        self.end_of_cell()
 
     def end_of_cell(self) -> None:
         """Send everything that was written so far."""

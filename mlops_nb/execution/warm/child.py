@@ -108,11 +108,18 @@ def leave(known: Collection[str], code: int = 0) -> NoReturn:
     """
     threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter's own end begins with
     atexit._run_exitfuncs()
-    for name in reversed([name for name in sys.modules if name not in known]):
+    gc.collect()
+    new = []
+    for name in reversed(sys.modules):  # the latest first; those before the fork are not touched
+        if name in known:
+            break
+        new.append(name)
+    for name in new:
         names = getattr(sys.modules[name], "__dict__", {})
         for key in [key for key in names if key != "__builtins__"]:
             names[key] = None
-    gc.collect()
+    if new:
+        gc.collect()
     for thing in gc.get_objects():
         if type(thing) in _FILES and not thing.closed:
             _flush(thing)

@@ -28,6 +28,7 @@ _ALWAYS = (
     "psutil",
     "pwd",
     "runpy",
+    "tornado.platform.asyncio",
 )
 """What every kernel imports by the end of its first cell."""
 
@@ -80,6 +81,8 @@ class Zygote:
         for name in _ALWAYS:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
+        # Python's tokenizer compiles its expressions when it is first used: 5 ms of every kernel.
+        self._app.shell.transform_cell("None")
         known = set(sys.modules)
         for stream in self._app.streams:
             stream.discard()
@@ -93,6 +96,8 @@ class Zygote:
             why = watch.objection("".join(stream.waiting() for stream in self._app.streams))
             if why:
                 return {"unsafe": [name, why]}
+        # Made here and not in each child: to read a name is to copy the page that it lies on.
+        self._app.known = set(sys.modules)
         tops = {name.partition(".")[0] for name in set(sys.modules) - known}
         tops -= sys.stdlib_module_names  # these come before any folder of the user's
         self._added = {k: v for k, v in os.environ.items() if before.get(k) != v}
@@ -200,9 +205,8 @@ class Zygote:
         except (OSError, ValueError) as error:
             kernel_app.failed(child.socket, f"{type(error).__name__}: {error}")
             os._exit(1)
-        known = set(sys.modules)
         self._app.run(child.socket, child.files[:2], null)
-        leave(known)
+        leave(self._app.known)
 
 
 def _kill(pid: int) -> None:

@@ -273,5 +273,6 @@ class Pump(threading.Thread):
                         break
                     if stream.pub_thread is not None:
                         stream.write(decoder.decode(data))
+                        stream.flush()  # what stays in this process dies with it
                     if len(data) < _PIECE:
                         break

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["empty", "index_array", "known_values", "text_array"]
+__all__ = ["empty", "index_array", "is_text", "known_values", "plain_texts", "text_array"]
 
 _FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}
 
@@ -35,6 +35,18 @@ def known_values(values: Any) -> NDArray[Any]:
     if not len(plain):
         return np.empty(0, dtype)
     return np.frombuffer(plain.buffers()[1], dtype, len(plain), plain.offset * dtype.itemsize)
+
+
+def is_text(kind: Any) -> bool:
+    """Tell whether a type is one of Arrow's three layouts of texts."""
+    return str(kind) in ("string", "large_string", "string_view")
+
+
+def plain_texts(values: Any) -> Any:
+    """Return texts, or other values, in a layout that all of Arrow's functions work with."""
+    import pyarrow as pa
+
+    return values.cast(pa.large_string()) if str(values.type) == "string_view" else values
 
 
 def text_array(texts: Sequence[str]) -> Any:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from mlops_nb.monitoring.column import TYPES, ColumnProfile
 
-__all__ = ["BLOCK", "Mapping", "Moments", "Pending", "counters"]
+__all__ = ["BLOCK", "SMALL_BLOCK", "Mapping", "Moments", "Pending", "counters"]
 
 BLOCK = 1 << 16
 """Values handled at a time: half a MiB of numbers, which sorts within the second-level cache."""
+SMALL_BLOCK = 1 << 14
+"""The same where a column is collected many times over, by segment: less memory, more overhead."""
 
 Mapping = Literal["integral", "fractional", "string", "any"]
 """whylogs' view of a column's declared type; it decides which metrics the column gets."""
@@ -69,18 +71,19 @@ def combine(a: tuple[int, float, float], b: tuple[int, float, float]) -> tuple[i
 class Pending:
     """Gathers small arrays until a block is worth its overhead."""
 
-    def __init__(self) -> None:
+    def __init__(self, block: int = BLOCK) -> None:
+        self._block = block
         self._parts: list[NDArray[Any]] = []
         self._held = 0
 
     def take(self, values: NDArray[Any]) -> list[NDArray[Any]]:
         """Add values; return the blocks that are ready."""
-        if not self._held and len(values) > BLOCK // 2:
+        if not self._held and len(values) > self._block // 2:
             return [values[i : i + BLOCK] for i in range(0, len(values), BLOCK)]
         # A copy, lest a small part keeps the whole batch alive.
         self._parts.append(values.copy())
         self._held += len(values)
-        return self.rest() if self._held > BLOCK // 2 else []
+        return self.rest() if self._held > self._block // 2 else []
 
     def rest(self) -> list[NDArray[Any]]:
         """Return what is still held."""

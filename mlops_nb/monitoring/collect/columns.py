@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_nb.monitoring.collect.arrow import index_array, known_values
+from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.arrow import index_array, is_text, known_values, plain_texts
+from mlops_nb.monitoring.collect.base import BLOCK
 from mlops_nb.monitoring.collect.numbers import Booleans, Datetimes, Floats, Integers
 from mlops_nb.monitoring.collect.others import Foreign, Opaque, Stock
 from mlops_nb.monitoring.collect.texts import Texts
@@ -70,10 +72,21 @@ class Values:
 
 
 class Column:
-    """One column: its values may be of several types, also one after another."""
+    """One column: its values may be of several types, also one after another.
 
-    def __init__(self, name: str, stock: Stock) -> None:
+    Parameters
+    ----------
+    name
+        The column's name.
+    stock
+        Profiles values of mixed Python types.
+    block
+        Values handled at a time; fewer need less memory and more time.
+    """
+
+    def __init__(self, name: str, stock: Stock, block: int = BLOCK) -> None:
         self.name = name
+        self._block = block
         self._stock = stock
         self._nans = 0
         self._parts: dict[tuple[type[Collector], str], Collector] = {}
@@ -99,10 +112,10 @@ class Column:
         return replace(whole, nans=whole.nans + self._nans)
 
     def _floats(self) -> Floats:
-        return self._part(Floats, "", Floats)
+        return self._part(Floats, "", lambda: Floats(self._block))
 
     def _integers(self, mapping: Mapping) -> Integers:
-        return self._part(Integers, mapping, lambda: Integers(mapping))
+        return self._part(Integers, mapping, lambda: Integers(mapping, self._block))
 
     def _booleans(self, mapping: Mapping) -> Booleans:
         return self._part(Booleans, mapping, lambda: Booleans(mapping))
@@ -111,10 +124,10 @@ class Column:
         return self._part(Opaque, mapping, lambda: Opaque(mapping))
 
     def _times(self, mapping: Mapping) -> Datetimes:
-        return self._part(Datetimes, mapping, lambda: Datetimes(mapping))
+        return self._part(Datetimes, mapping, lambda: Datetimes(mapping, self._block))
 
     def _texts(self) -> Texts:
-        return self._part(Texts, "", Texts)
+        return self._part(Texts, "", lambda: Texts(self._block))
 
     def _add_numpy(self, values: NDArray[Any], part: Values) -> None:
         kind = values.dtype.kind
@@ -156,7 +169,7 @@ class Column:
             for chunk in values.chunks or [pa.nulls(0, kind)]:
                 self._add_arrow(chunk, part)
         elif isinstance(values, pa.ExtensionArray):
-            if _is_text(values.storage.type):
+            if is_text(values.storage.type):
                 self._add_arrow(values.storage, part)
             else:
                 self._opaque("any").add(len(values), values.null_count)
@@ -168,7 +181,7 @@ class Column:
             truths = self._booleans(part.mapping or "integral")
             truths.add(values.true_count, falses, values.null_count, nans)
         elif t.is_floating(kind) or t.is_decimal(kind):
-            if t.is_decimal(kind) or t.is_float16(kind):
+            if t.is_decimal(kind):
                 values = values.cast(pa.float64())
             self._floats().add(known_values(values), values.null_count)
         elif t.is_integer(kind):
@@ -178,8 +191,8 @@ class Column:
             self._add_arrow_times(values, part.mapping or "any")
         elif t.is_dictionary(kind):
             self._add_categories(values, part)
-        elif _is_text(kind):
-            self._texts().add(_plain(values), nulls_are_nan=part.nulls_are_nan)
+        elif is_text(kind):
+            self._texts().add(plain_texts(values), nulls_are_nan=part.nulls_are_nan)
         else:
             self._add_arrow_others(values)
 
@@ -194,10 +207,10 @@ class Column:
     def _add_categories(self, values: Any, part: Values) -> None:
         if values.dictionary.null_count:
             self._add_arrow(values.dictionary_decode(), part)
-        elif _is_text(values.type.value_type):
+        elif is_text(values.type.value_type):
             import pyarrow as pa
 
-            plain = pa.DictionaryArray.from_arrays(values.indices, _plain(values.dictionary))
+            plain = pa.DictionaryArray.from_arrays(values.indices, plain_texts(values.dictionary))
             self._texts().add(plain, nulls_are_nan=part.nulls_are_nan)
         else:
             decoded = Values(
@@ -206,20 +219,13 @@ class Column:
             self._add_arrow(decoded.values, decoded)
 
     def _add_arrow_others(self, values: Any) -> None:
-        import pyarrow.compute as pc
         from pyarrow import types as t
 
         kind = values.type
         if t.is_duration(kind) or t.is_time(kind):
             self._opaque("any").add(len(values), values.null_count)
-            return
-        tensors = 0
-        if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
-            inner = kind.value_type
-            if t.is_integer(inner) or t.is_floating(inner):
-                filled = pc.greater(pc.list_value_length(values), 0)
-                tensors = filled.true_count
-        self._opaque("string").add(len(values), values.null_count, tensors)
+        else:
+            self._opaque("string").add(len(values), values.null_count, _tensors(values))
 
     def _add_objects(self, values: NDArray[np.object_]) -> None:
         """Add Python objects: those of one known type quickly, the others by stock whylogs."""
@@ -228,7 +234,14 @@ class Column:
         if not kinds <= {str}:
             import pandas as pd
 
-            absent = np.asarray(pd.isna(values), bool)
+            try:
+                absent = np.asarray(pd.isna(values), bool)
+            except ArithmeticError as error:
+                raise MonitoringError(
+                    "it holds a signalling NaN, which cannot be compared with anything",
+                    where=f'column "{self.name}"',
+                    fix="replace it by None",
+                ) from error
             if absent.any():
                 nans = sum(isinstance(x, Number) for x in values[absent])
                 kinds = set(map(type, values[~absent]))
@@ -267,13 +280,17 @@ def _as_arrow(values: NDArray[np.object_], kinds: set[type]) -> Any:
         return None
 
 
-def _is_text(kind: Any) -> bool:
+def _tensors(values: Any) -> int:
+    """Count the lists that hold numbers, and at least one: whylogs calls them tensors."""
     from pyarrow import types as t
 
-    return bool(t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind))
-
-
-def _plain(texts: Any) -> Any:
-    import pyarrow as pa
-
-    return texts.cast(pa.large_string()) if pa.types.is_string_view(texts.type) else texts
+    kind = values.type
+    is_list = t.is_list(kind) or t.is_large_list(kind)
+    if not (is_list or t.is_fixed_size_list(kind)):
+        return 0
+    if not (t.is_integer(kind.value_type) or t.is_floating(kind.value_type)):
+        return 0
+    known = values.drop_null() if values.null_count else values
+    if not is_list:
+        return len(known) if kind.list_size else 0
+    return int(np.count_nonzero(np.diff(known_values(known.offsets)))) if len(known) else 0

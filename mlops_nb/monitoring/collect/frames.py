@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlops_nb.errors import MonitoringError
+from mlops_nb.monitoring.collect.arrow import plain_texts
 from mlops_nb.monitoring.collect.columns import Values
 from mlops_nb.monitoring.collect.table import Batch
 
@@ -49,7 +50,7 @@ def as_batch(data: Any, columns: frozenset[str] | None = None) -> Batch:
         return {name: _of_series(data.iloc[:, i]) for i, name in wanted}
     names = check_names(data.schema.names, columns)
     wanted = [(i, n) for i, n in enumerate(names) if columns is None or n in columns]
-    return {name: Values(data.column(i)) for i, name in wanted}
+    return {name: Values(plain_texts(data.column(i))) for i, name in wanted}
 
 
 def check_names(names: list[str], wanted: Iterable[str] | None) -> list[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_nb.monitoring.collect.base import Collector, Mapping, Moments, Pending, counters
+from mlops_nb.monitoring.collect.base import BLOCK, Collector, Mapping, Moments, Pending, counters
 from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.sketch.distinct import Distinct
 from mlops_nb.monitoring.sketch.frequent import Frequent
@@ -17,19 +17,17 @@ from mlops_nb.monitoring.sketch.quantiles import Quantiles
 
 __all__ = ["Booleans", "Datetimes", "Floats", "Integers"]
 
-_SPAN = 1 << 16
-"""Integers within such a range are counted one by one."""
 _INT64 = 2**63 - 1
 
 
 class Floats(Collector):
     """Floating-point numbers: a distribution and a cardinality, as whylogs keeps of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, block: int = BLOCK) -> None:
         self._count = self._nulls = self._nans = self._infs = 0
-        self._pending = Pending()
+        self._pending = Pending(block)
         self._moments = Moments()
-        self._quantiles = Quantiles()
+        self._quantiles = Quantiles(block // 8)
         self._distinct = Distinct()
 
     def add(self, values: NDArray[np.floating], absent: int = 0) -> None:
@@ -74,13 +72,14 @@ class Floats(Collector):
 class Integers(Collector):
     """Integers: counted one by one while they lie close together, else sorted by blocks."""
 
-    def __init__(self, mapping: Mapping = "integral") -> None:
+    def __init__(self, mapping: Mapping = "integral", block: int = BLOCK) -> None:
         self._mapping = mapping
+        self._span = block
         self._count = self._nulls = self._seen = 0
         self._range: tuple[int, int] | None = None
-        self._pending = Pending()
+        self._pending = Pending(block)
         self._moments = Moments()
-        self._quantiles = Quantiles()
+        self._quantiles = Quantiles(block // 8)
         self._distinct = Distinct()
         self._heavy = HeavyIntegers()
         self._low = 0
@@ -152,7 +151,7 @@ class Integers(Collector):
         if self._range is None or self._counts is None:
             return False
         low, high = self._range
-        if high - low >= _SPAN:
+        if high - low >= self._span:
             return False
         if low < self._low or high >= self._low + len(self._counts):
             grown = np.zeros(high - low + 1, np.int64)
@@ -205,13 +204,13 @@ class Integers(Collector):
 class Datetimes(Collector):
     """Points in time: the counts that whylogs keeps, and a distribution of seconds since 1970."""
 
-    def __init__(self, mapping: Mapping = "any") -> None:
+    def __init__(self, mapping: Mapping = "any", block: int = BLOCK) -> None:
         self._mapping = mapping
         self._count = self._nulls = 0
-        self._pending = Pending()
+        self._pending = Pending(block)
         self._unit = 1.0
         self._moments = Moments()
-        self._quantiles = Quantiles()
+        self._quantiles = Quantiles(block // 8)
 
     def add(self, values: NDArray[np.int64], per_second: float, absent: int = 0) -> None:
         """Add times without nulls in units of which ``per_second`` make a second."""

@@ -15,7 +15,7 @@ __all__ = ["ROWS", "Parquet"]
 
 ROWS = 1 << 16
 """Rows decoded at a time."""
-_SPLIT_ROWS = 1 << 17
+_SPLIT_ROWS = 1 << 16
 """Rows decoded at a time where they are dealt out to segments."""
 _CELLS = 1 << 22
 """Cells decoded at a time where a table is wide."""
@@ -43,19 +43,24 @@ class Parquet:
 
     def __init__(self, source: Any, where: str) -> None:
         import pyarrow as pa
-        from pyarrow import parquet
 
         self._where = where
         try:
-            self._file = parquet.ParquetFile(source, pre_buffer=False)
+            self._file = self._open(source)
             self.metadata = self._file.metadata
             encoded = self._encoded_texts()
             if encoded:
-                self._file = parquet.ParquetFile(
-                    source, metadata=self.metadata, pre_buffer=False, read_dictionary=encoded
-                )
+                self._file = self._open(source, metadata=self.metadata, read_dictionary=encoded)
         except (pa.ArrowException, OSError) as error:
             raise self._error(error) from error
+
+    @staticmethod
+    def _open(source: Any, **options: Any) -> Any:
+        from pyarrow import parquet
+
+        return parquet.ParquetFile(
+            source, pre_buffer=False, page_checksum_verification=True, **options
+        )
 
     def _error(self, error: Exception) -> MonitoringError:
         reason = str(error).partition("\n")[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,7 +13,7 @@ from mlops_nb.monitoring.collect.others import Stock
 from mlops_nb.monitoring.collect.sources import Piece, Work, read_memory, read_piece
 from mlops_nb.monitoring.collect.table import Columns, Split, Table
 
-__all__ = ["Plan", "Progress", "run_memory", "run_pieces"]
+__all__ = ["Plan", "Progress", "make_plan", "reporter", "run_memory", "run_pieces"]
 
 Progress = Callable[[int, int | None], None]
 """Called with the rows done and, where they are known, all rows."""
@@ -34,6 +34,29 @@ class Plan(Record, frozen=True, kw_only=True):
             return None
         wanted = [names for names in self.splits.values() if names is not None]
         return self.columns.union(self.splits, *wanted)
+
+
+def make_plan(
+    segments: Sequence[str],
+    predictions: str | None,
+    score: str | None,
+    label: str | None,
+    columns: Iterable[str] | None,
+) -> Plan:
+    """Return what is wanted, by the arguments of `profile`."""
+    together = frozenset(name for name in (predictions, score, label) if name is not None)
+    splits: dict[str, frozenset[str] | None] = dict.fromkeys(segments)
+    for name in (predictions, label):
+        if name is not None:
+            splits.setdefault(name, together)
+    return Plan(columns=None if columns is None else frozenset(columns), splits=splits)
+
+
+def reporter(progress: Progress | None, total: int | None) -> Callable[[float], None]:
+    """Return a function that passes progress on."""
+    if progress is None:
+        return lambda rows: None
+    return lambda rows: progress(round(rows), total)
 
 
 def run_pieces(

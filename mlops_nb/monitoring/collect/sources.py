@@ -233,6 +233,10 @@ def read_memory(data: Any, columns: frozenset[str] | None, *, whole_rows: bool) 
         data = data.collect()
     if is_frame(data):
         yield from _read_frame(data, columns, whole_rows)
+    elif library(data) == "polars":
+        # Its stream holds texts, also within lists, in a layout that Arrow cannot pick rows of.
+        for part in data.iter_slices(_MEMORY_ROWS) if len(data) else [data]:
+            yield from _read_frame(part.to_arrow(), columns, whole_rows)
     elif hasattr(data, "__arrow_c_stream__"):
         import pyarrow as pa
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlops_nb.errors import MonitoringError, nearest
 from mlops_nb.monitoring.collect.arrow import known_values
+from mlops_nb.monitoring.collect.base import SMALL_BLOCK
 from mlops_nb.monitoring.collect.columns import Column, Values
 from mlops_nb.monitoring.collect.others import Stock
 from mlops_nb.monitoring.column import ColumnProfile
@@ -23,56 +23,93 @@ MISSING = "(missing)"
 """The segment of rows whose segment column is null."""
 OTHER = "(other)"
 """The segment of rows whose value is not among the most frequent ones."""
-_LIVE = 200
-"""Values of a segment column that are followed while data come in; later ones are "other"."""
+_LIVE = 100
+"""Values of a segment column that are followed while data come in."""
+_MOST_GONE = 2_000
+"""Values that lost their place; beyond that, new ones are "other" at once."""
 
 Batch = Mapping[str, Values]
 Columns = dict[str, ColumnProfile]
 
 
-@dataclass
 class Split:
-    """Rows by the value of one column."""
+    """Rows by the value of one column.
 
-    column: str
-    wanted: frozenset[str] | None = None
-    """The columns that are profiled by segment; all by default."""
-    tables: dict[str, dict[str, Column]] = field(default_factory=dict)
+    A hundred values are followed while data come in. A value that is met when there is no room
+    takes the place of the smallest one, if it has more rows at once than that had in all.
+
+    Parameters
+    ----------
+    column
+        The column.
+    wanted
+        The columns that are profiled by segment; all by default.
+    """
+
+    def __init__(self, column: str, wanted: frozenset[str] | None = None) -> None:
+        self._column = column
+        self._wanted = wanted
+        self._live: dict[str, dict[str, Column]] = {}
+        self._rows: dict[str, int] = {}
+        self._gone: set[str] = set()
+        self._evicted: list[Columns] = []
 
     def add(self, batch: Batch, stock: Stock, columns: frozenset[str] | None = None) -> None:
         """Add a batch of rows, of which ``columns`` are profiled where nothing else is said."""
-        if self.column not in batch:
+        if self._column not in batch:
             raise MonitoringError(
                 "there is no such column to segment by",
-                where=f'column "{self.column}"',
-                fix=nearest(self.column, batch),
+                where=f'column "{self._column}"',
+                fix=nearest(self._column, batch),
             )
-        codes, labels = _encode(batch[self.column], self.column)
+        codes, labels = _encode(batch[self._column], self._column)
         if not len(codes):
             return
         order = np.argsort(codes, kind="stable")
         bounds = np.searchsorted(codes[order], np.arange(len(labels) + 1))
         counts = np.diff(bounds)
-        wanted = columns if self.wanted is None else self.wanted
+        wanted = columns if self._wanted is None else self._wanted
         names = [name for name in batch if wanted is None or name in wanted]
         taken = {name: batch[name].take(order) for name in names}
         for code in np.argsort(-counts, kind="stable").tolist():
-            if not counts[code]:
+            rows = int(counts[code])
+            if not rows:
                 continue
-            label = labels[code]
-            if label not in self.tables and label != MISSING and len(self.tables) >= _LIVE:
-                label = OTHER
-            table = self.tables.setdefault(label, {})
+            label = self._place(labels[code], rows)
+            self._rows[label] = self._rows.get(label, 0) + rows
+            table = self._live.setdefault(label, {})
             for name in names:
-                column = table.setdefault(name, Column(name, stock))
+                column = table.setdefault(name, Column(name, stock, SMALL_BLOCK))
                 column.add(taken[name].slice(int(bounds[code]), int(bounds[code + 1])))
+
+    def _place(self, label: str, rows: int) -> str:
+        """Return the segment that rows of a value go to, once there is room for it."""
+        if label in self._live or label == MISSING:
+            return label
+        if label in self._gone or len(self._gone) >= _MOST_GONE:
+            return OTHER
+        if len(self._live) < _LIVE:
+            return label
+        smallest = min(self._live.keys() - {OTHER, MISSING}, key=lambda key: (self._rows[key], key))
+        loser = smallest if self._rows[smallest] < rows else label
+        # Some of its rows are "other" now: it must not become a segment again.
+        self._gone.add(loser)
+        if loser == label:
+            return OTHER
+        table = self._live.pop(loser)
+        self._evicted.append({name: column.finish() for name, column in table.items()})
+        return label
 
     def finish(self) -> dict[tuple[str, str], Columns]:
         """Return each segment's columns."""
-        return {
-            (self.column, label): {name: column.finish() for name, column in table.items()}
-            for label, table in self.tables.items()
+        found = {
+            (self._column, label): {name: column.finish() for name, column in table.items()}
+            for label, table in self._live.items()
         }
+        if self._evicted:
+            key = (self._column, OTHER)
+            found[key] = _join([*self._evicted, *([found[key]] if key in found else [])])
+        return found
 
 
 class Table:
@@ -145,12 +182,16 @@ def trim(
     small = ranked[keep:] + sorted(key for key in fixed if key[1] == OTHER)
     rest.update({key: mine[key] for key in [*ranked[:keep], *fixed] if key not in small})
     if small:
-        names = dict.fromkeys(name for key in small for name in mine[key])
-        rest[column, OTHER] = {
-            name: merge_columns(name, [mine[key][name] for key in small if name in mine[key]])
-            for name in names
-        }
+        rest[column, OTHER] = _join([mine[key] for key in small])
     return rest
+
+
+def _join(tables: Sequence[Columns]) -> Columns:
+    names = dict.fromkeys(name for table in tables for name in table)
+    return {
+        name: merge_columns(name, [table[name] for table in tables if name in table])
+        for name in names
+    }
 
 
 def _rows(columns: Columns) -> int:

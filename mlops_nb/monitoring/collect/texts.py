@@ -36,7 +36,8 @@ class Texts(Collector):
     frequent one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, block: int = BLOCK) -> None:
+        self._block = block
         self._count = self._nulls = self._nans = 0
         self._heavy = HeavyTexts()
         self._distinct = Distinct()
@@ -60,12 +61,12 @@ class Texts(Collector):
             return
         if texts.null_count:
             texts = texts.drop_null()
-        if self._held or len(texts) < BLOCK // 8:
+        if self._held or len(texts) < self._block // 8:
             # A copy, lest a small part keeps the whole batch alive.
             plain = texts.cast(pa.large_string())
             self._small.append(pa.concat_arrays([plain, plain.slice(0, 0)]))
             self._held += len(texts)
-            if self._held < BLOCK // 2:
+            if self._held < self._block // 2:
                 return
             texts, self._small, self._held = pa.concat_arrays(self._small), [], 0
         for start in range(0, len(texts), BLOCK):

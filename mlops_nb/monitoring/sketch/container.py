@@ -24,7 +24,7 @@ _SEGMENTS = b"MNB1"
 _TAG_PREFIX = "whylogs.tag."
 _COLUMN_CHUNK = 2
 _MAX_DEPTH = 4
-_NO_TEXT = memoryview(b"")
+_NO_TEXT = b""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Component:
         return head + wire.write_bytes(self.field, self.value)
 
     @classmethod
-    def from_bytes(cls, data: memoryview) -> Component:
+    def from_bytes(cls, data: bytes) -> Component:
         """Decode a ``MetricComponentMessage``."""
         type_id, number, value = 0, 0, Component.value
         for field_number, raw in wire.fields(data):
@@ -66,9 +66,9 @@ class Component:
                 value = b""
                 for inner, sketch in wire.fields(wire.message(raw)):
                     if inner == 1:
-                        value = bytes(wire.message(sketch))
+                        value = wire.message(sketch)
             else:
-                value = bytes(wire.message(raw))
+                value = wire.message(raw)
         if not number:
             raise CorruptError("a metric has no value")
         return cls(type_id, number, value)
@@ -137,7 +137,7 @@ class Container:
         return b"".join(parts)
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview, *, depth: int = 0) -> Container:
+    def from_bytes(cls, data: bytes, *, depth: int = 0) -> Container:
         """Decode a file.
 
         Raises
@@ -145,7 +145,6 @@ class Container:
         CorruptError
             It is no whylogs profile, is cut off or contradicts itself.
         """
-        data = memoryview(data)
         if depth > _MAX_DEPTH:
             raise CorruptError("segments are nested too deeply")
         if not len(data):
@@ -177,7 +176,7 @@ class Container:
         out._read_segments(data[at + length :], depth)
         return out
 
-    def _read_properties(self, data: memoryview) -> None:
+    def _read_properties(self, data: bytes) -> None:
         for number, raw in wire.fields(data):
             if number == 4:
                 self.created_ms = wire.number(raw)
@@ -187,30 +186,30 @@ class Container:
                 key, value = _entry(wire.message(raw), _NO_TEXT)
                 self.metadata[wire.text(key)] = wire.text(value)
 
-    def _read_segments(self, data: memoryview, depth: int) -> None:
+    def _read_segments(self, data: bytes, depth: int) -> None:
         # What stands behind the columns is ours, or another program's and none of our business.
         if data[:4] != _SEGMENTS:
             return
         count, at = wire.read_varint(data, 4)
         for _ in range(count):
             entry, at = _delimited(data, at)
-            parts: dict[int, memoryview] = {n: wire.message(v) for n, v in wire.fields(entry)}
+            parts: dict[int, bytes] = {n: wire.message(v) for n, v in wire.fields(entry)}
             if not parts.keys() >= {1, 2, 3}:
                 raise CorruptError("a segment is cut off")
             key = wire.text(parts[1]), wire.text(parts[2])
             self.segments[key] = Container.from_bytes(parts[3], depth=depth + 1)
 
 
-def _delimited(data: memoryview, at: int) -> tuple[memoryview, int]:
+def _delimited(data: bytes, at: int) -> tuple[bytes, int]:
     size, at = wire.read_varint(data, at)
     if size > len(data) - at:
         raise CorruptError("it is cut off")
     return data[at : at + size], at + size
 
 
-def _entry(data: memoryview, key: int | memoryview) -> tuple[int | memoryview, int | memoryview]:
+def _entry(data: bytes, key: int | bytes) -> tuple[int | bytes, int | bytes]:
     """Return the key and value of a map's entry; protobuf leaves out zero and empty ones."""
-    value: int | memoryview = memoryview(b"")
+    value: int | bytes = b""
     for number, raw in wire.fields(data):
         if number == 1:
             key = raw
@@ -219,7 +218,7 @@ def _entry(data: memoryview, key: int | memoryview) -> tuple[int | memoryview, i
     return key, value
 
 
-def _offsets(data: memoryview) -> list[int]:
+def _offsets(data: bytes) -> list[int]:
     out: list[int] = []
     for number, raw in wire.fields(data):
         if number != 1:
@@ -234,9 +233,7 @@ def _offsets(data: memoryview) -> list[int]:
     return out
 
 
-def _read_column(
-    body: memoryview, starts: list[int], paths: dict[int, str]
-) -> dict[str, Component]:
+def _read_column(body: bytes, starts: list[int], paths: dict[int, str]) -> dict[str, Component]:
     components: dict[str, Component] = {}
     for start in starts:
         if start > len(body):

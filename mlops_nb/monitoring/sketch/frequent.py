@@ -98,7 +98,7 @@ class Frequent:
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview) -> Frequent:
+    def from_bytes(cls, data: bytes) -> Frequent:
         """Decode what whylogs or `to_bytes` wrote.
 
         Raises
@@ -106,7 +106,6 @@ class Frequent:
         CorruptError
             The bytes are not a frequent-items sketch, are cut off or contradict themselves.
         """
-        data = memoryview(data)
         if len(data) < 8:
             raise CorruptError("a frequent-items sketch is cut off")
         longs, version, family, lg_max, lg_size, flags = struct.unpack_from("<6B", data)
@@ -134,7 +133,7 @@ class Frequent:
             at += 4
             if len(data) < at + size:
                 raise CorruptError("a frequent-items sketch is cut off")
-            item = str(data[at : at + size], "utf-8", "replace")
+            item = data[at : at + size].decode("utf-8", "replace")
             items[item] = items.get(item, 0) + weight
             at += size
         if sum(weights) > total or 0 in weights or total + offset >= 1 << 62:

@@ -115,7 +115,6 @@ class Hll:
         nibbles = np.minimum(above, 15)
         powers = np.bincount(registers, minlength=64) * 2.0 ** -np.arange(64)
         flags = _COMPACT | (_OUT_OF_ORDER if self.hip is None else 0)
-        hip = _improved_raw(registers) if self.hip is None else self.hip
         lg_array = 0
         if len(exceptions):
             lg_array = max(_LG_AUX[self.lg_k], _table_size(len(exceptions)))
@@ -123,7 +122,7 @@ class Hll:
         return b"".join(
             (
                 struct.pack("<8B", 10, 1, _FAMILY, self.lg_k, lg_array, flags, low, _HLL),
-                struct.pack("<3d", hip, powers[:32].sum(), powers[32:].sum()),
+                struct.pack("<3d", self.hip or 0.0, powers[:32].sum(), powers[32:].sum()),
                 struct.pack("<2I", int((above == 0).sum()), len(exceptions)),
                 (nibbles[0::2] | nibbles[1::2] << 4).astype(np.uint8).tobytes(),
                 coupons.astype("<u4").tobytes(),
@@ -131,7 +130,7 @@ class Hll:
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview) -> Hll:
+    def from_bytes(cls, data: bytes) -> Hll:
         """Decode what whylogs or `to_bytes` wrote, in any of the three forms.
 
         Raises
@@ -139,7 +138,6 @@ class Hll:
         CorruptError
             The bytes are not a HyperLogLog sketch, are cut off or contradict themselves.
         """
-        data = memoryview(data)
         if len(data) < 8:
             raise CorruptError("an HLL sketch is cut off")
         ints, version, family, lg_k, _, flags, count, mode = struct.unpack_from("<8B", data)
@@ -183,7 +181,7 @@ def _table_size(count: int) -> int:
     return (-(-4 * count // 3) - 1).bit_length()
 
 
-def _read_registers(data: memoryview, lg_k: int, flags: int, low: int, kind: int) -> Hll:
+def _read_registers(data: bytes, lg_k: int, flags: int, low: int, kind: int) -> Hll:
     size = 1 << lg_k
     body = {_HLL_4: size // 2, _HLL_6: size * 3 // 4 + 1, _HLL_8: size}.get(kind)
     if body is None or len(data) < 40 + body:

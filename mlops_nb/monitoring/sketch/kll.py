@@ -119,7 +119,7 @@ class Kll:
         )
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview) -> Kll:
+    def from_bytes(cls, data: bytes) -> Kll:
         """Decode what whylogs or `to_bytes` wrote.
 
         Raises
@@ -127,7 +127,6 @@ class Kll:
         CorruptError
             The bytes are not a KLL sketch of doubles, are cut off or contradict themselves.
         """
-        data = memoryview(data)
         if len(data) < 8:
             raise CorruptError("a KLL sketch is cut off")
         _, version, family, flags, k, m = struct.unpack_from("<4BHB", data)

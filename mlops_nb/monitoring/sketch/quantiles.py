@@ -22,13 +22,20 @@ Floats = NDArray[np.float64]
 _KEPT_BITS = 12
 """A block leaves at least 2**11 items, so its own error is below 1 / 4,096 of it."""
 _LEVEL = 8192
-"""Items of a level before they are halved; the error that adds up is below 0.0003 (99%)."""
+"""Items of a level before they are halved; the error that adds up is about 2.6 / 8,192 (99%)."""
 
 
 class Quantiles:
-    """The distribution of one column."""
+    """The distribution of one column.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    level
+        Items of a level before they are halved.
+    """
+
+    def __init__(self, level: int = _LEVEL) -> None:
+        self._most = level
         self.n = 0
         self._minimum = float("inf")
         self._maximum = float("-inf")
@@ -70,7 +77,7 @@ class Quantiles:
             self._held.append(0)
         self._levels[level].append(items)
         self._held[level] += len(items)
-        if self._held[level] >= _LEVEL:
+        if self._held[level] >= self._most:
             whole = np.sort(np.concatenate(self._levels[level]))
             odd = len(whole) & 1
             self._levels[level] = [whole[:odd]]

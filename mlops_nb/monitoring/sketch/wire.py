@@ -34,8 +34,10 @@ class CorruptError(ValueError):
     """The bytes are not what they should be; callers say in which file and column."""
 
 
-def read_varint(data: memoryview, at: int) -> tuple[int, int]:
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
     """Return the number that starts at ``at``, below 2**64, and where the next byte stands."""
+    if at < len(data) and data[at] < 0x80:
+        return data[at], at + 1
     result = shift = 0
     while True:
         if at >= len(data) or shift > 63:
@@ -48,14 +50,17 @@ def read_varint(data: memoryview, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield a message's fields as number and value: an ``int``, or the bytes of the others.
 
     Fixed 64-bit and 32-bit values come as their 8 or 4 bytes.
     """
-    at = 0
-    while at < len(data):
-        tag, at = read_varint(data, at)
+    at, end = 0, len(data)
+    while at < end:
+        tag = data[at]
+        at += 1
+        if tag > 0x7F:
+            tag, at = read_varint(data, at - 1)
         number, kind = tag >> 3, tag & 7
         if number == 0:
             raise CorruptError("a field has the number 0")
@@ -71,33 +76,33 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             size = 4
         else:
             raise CorruptError(f"a field has the unknown wire type {kind}")
-        if size > len(data) - at:
+        if size > end - at:
             raise CorruptError("a field is longer than its message")
         yield number, data[at : at + size]
         at += size
 
 
-def message(value: int | memoryview) -> memoryview:
+def message(value: int | bytes) -> bytes:
     """Return a field's value as bytes, where it has to be some."""
     if isinstance(value, int):
         raise CorruptError("a number stands where a message should")
     return value
 
 
-def number(value: int | memoryview) -> int:
+def number(value: int | bytes) -> int:
     """Return a field's value as an unsigned number, where it has to be one."""
     if not isinstance(value, int):
         raise CorruptError("bytes stand where a number should")
     return value
 
 
-def signed(value: int | memoryview) -> int:
+def signed(value: int | bytes) -> int:
     """Return an ``int64`` field."""
     unsigned = number(value)
     return unsigned - (1 << 64) if unsigned >= 1 << 63 else unsigned
 
 
-def double(value: int | memoryview) -> float:
+def double(value: int | bytes) -> float:
     """Return a ``double`` field."""
     data = message(value)
     if len(data) != 8:
@@ -105,10 +110,10 @@ def double(value: int | memoryview) -> float:
     return float(struct.unpack("<d", data)[0])
 
 
-def text(value: int | memoryview) -> str:
+def text(value: int | bytes) -> str:
     """Return a ``string`` field."""
     try:
-        return str(message(value), "utf-8")
+        return message(value).decode()
     except UnicodeDecodeError as error:
         raise CorruptError("a text is not UTF-8") from error
 

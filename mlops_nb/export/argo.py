@@ -1,0 +1,174 @@
+"""Argo Workflows: a Workflow and a CronWorkflow with one container per group of tasks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from mlops_nb.export import pods
+from mlops_nb.export.jobs import ABOVE, plan_work
+from mlops_nb.export.quoting import comment, dump_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlops_nb.export.jobs import Job, Work
+    from mlops_nb.model import Json, Pipeline
+
+__all__ = ["ArgoExporter"]
+
+_FOLDER = "argo"
+_LATE_SECONDS = 600
+
+
+class ArgoExporter:
+    """Writes ``argo/``."""
+
+    def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
+        """Return the Workflow, and the CronWorkflow where a schedule is set."""
+        work = plan_work(pipeline, settings)
+        head = work.header("argo") + _notes(work)
+        meta = {"labels": {"app.kubernetes.io/name": work.slug}}
+        if work.settings.namespace:
+            meta["namespace"] = work.settings.namespace  # type: ignore[assignment]
+        spec = _spec(work)
+        workflow = {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Workflow",
+            "metadata": {"generateName": f"{work.slug}-", **meta},
+            "spec": spec,
+        }
+        files = {f"{_FOLDER}/workflow.yaml": head + dump_yaml(workflow)}
+        if work.settings.schedule:
+            cron = {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "CronWorkflow",
+                "metadata": {"name": work.slug, **meta},
+                "spec": {
+                    "schedules": [work.settings.schedule],
+                    "timezone": work.settings.timezone,
+                    "concurrencyPolicy": "Forbid",
+                    "startingDeadlineSeconds": _LATE_SECONDS,
+                    "successfulJobsHistoryLimit": 3,
+                    "failedJobsHistoryLimit": 3,
+                    "workflowSpec": spec,
+                },
+            }
+            files[f"{_FOLDER}/cron.yaml"] = head + dump_yaml(cron)
+        return files
+
+
+def _notes(work: Work) -> str:
+    lines = ["Needs an artifact repository; jobs hand their products to one another through it."]
+    if work.settings.secrets:
+        lines.append(
+            f"Needs a Secret {pods.names(work)['secret']} with the keys {', '.join(work.settings.secrets)}."
+        )
+    if "@sha256:" not in pods.image(work):
+        lines.append('The image is not pinned: set image = "name@sha256:..." in the settings.')
+    return comment("\n".join(lines))
+
+
+def _script(text: str) -> str:
+    """Return shell in which Argo finds no template: a pair of braces stands only inside quotes."""
+    return pods.literal(re.sub(r"\{(?=\{)", "{''", text))
+
+
+def _value(text: str) -> str:
+    """Return a value in which Argo finds no template but one that gives a pair of braces."""
+    return pods.literal(text.replace("{{", "{{='{' + '{'}}"))
+
+
+def _spec(work: Work) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "entrypoint": "pipeline",
+        "securityContext": pods.pod(),
+        "podGC": {"strategy": "OnPodSuccess"},
+        "ttlStrategy": {"secondsAfterCompletion": work.settings.keep_days * 86_400},
+        "volumes": [{"name": "work", "emptyDir": {}}, pods.temporary()],
+        "templates": [
+            {"name": "pipeline", "dag": {"tasks": [_task(work, job) for job in work.jobs]}},
+            *(_template(work, job) for job in work.jobs),
+        ],
+    }
+    if work.inputs:
+        spec["arguments"] = {
+            "parameters": [
+                {"name": one.id, "value": "", "description": one.description} for one in work.inputs
+            ]
+        }
+    return spec
+
+
+def _task(work: Work, job: Job) -> dict[str, Any]:
+    task: dict[str, Any] = {"name": job.id, "template": f"run-{job.id}"}
+    if job.needs:
+        task["dependencies"] = list(job.needs)
+        task["arguments"] = {
+            "artifacts": [
+                {"name": name, "from": f"{{{{tasks.{name}.outputs.artifacts.bundle}}}}"}
+                for name in job.ancestors
+            ]
+        }
+    return task
+
+
+def _template(work: Work, job: Job) -> dict[str, Any]:
+    settings = work.settings
+    script = "\n".join(
+        [
+            f"cp -R /app/. {pods.WORK}/",
+            f"cd {pods.WORK}",
+            *([work.unpack(ABOVE)] if job.ancestors else []),
+            work.run(job, "|| status=$?"),
+            work.pack(job),
+            'exit "${status:-0}"',
+        ]
+    )
+    variables = [
+        {**one, "value": _value(settings.env[one["name"]])} if one["name"] in settings.env else one
+        for one in pods.environment(work)
+    ]
+    variables += [
+        {"name": one.env, "value": f"{{{{workflow.parameters.{one.id}}}}}"} for one in work.inputs
+    ]
+    template: dict[str, Any] = {"name": f"run-{job.id}"}
+    if job.ancestors:
+        template["inputs"] = {
+            "artifacts": [
+                {"name": name, "path": f"{pods.WORK}/{ABOVE}/{name}.tar.gz"}
+                for name in job.ancestors
+            ]
+        }
+    return template | {
+        "metadata": {"annotations": {"workflows.argoproj.io/title": job.title}},
+        "activeDeadlineSeconds": str(job.minutes * 60),
+        # For lost pods and nodes; a task that fails has retries of its own.
+        "retryStrategy": {
+            "limit": str(settings.infrastructure_retries),
+            "retryPolicy": "OnError",
+            "backoff": {"duration": "10s", "factor": "2"},
+        },
+        "container": {
+            "image": pods.image(work),
+            "command": ["sh", "-ec"],
+            "args": [_script(script)],
+            "env": variables,
+            "resources": pods.resources(job.cpu, job.memory_mb),
+            "securityContext": pods.restricted(),
+            "volumeMounts": [
+                {"name": "work", "mountPath": pods.WORK},
+                {"name": "temporary", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+            ],
+        },
+        "outputs": {
+            "artifacts": [
+                {
+                    "name": "bundle",
+                    "path": f"{pods.WORK}/{job.bundle}",
+                    "archive": {"none": {}},
+                },
+                {"name": "reports", "path": f"{pods.WORK}/.mlops/runs", "optional": True},
+            ]
+        },
+    }

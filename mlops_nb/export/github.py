@@ -1,0 +1,313 @@
+"""GitHub Actions: a workflow with one job per group of tasks, and one that checks for drift."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from mlops_nb.export.jobs import ABOVE, plan_work
+from mlops_nb.export.naming import title
+from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlops_nb.export.jobs import Job, Work
+    from mlops_nb.model import Json, Pipeline
+
+__all__ = ["GithubExporter"]
+
+ACTIONS = {
+    "actions/checkout": ("8e8c483db84b4bee98b60c0593521ed34d9990e8", "v6.0.1"),
+    "actions/setup-python": ("a309ff8b426b58ec0e2a45f0f869d46889d02405", "v6.2.0"),
+    "actions/cache": ("cdf6c1fa76f9f475f3d7449005a359c84ca0f306", "v5.0.3"),
+    "actions/upload-artifact": ("b7c566a772e6b6bfb58ed0dc250532a479d7789f", "v6.0.0"),
+    "actions/download-artifact": ("37930b1c2abaa49bbe596cd826c3c89aef350131", "v7.0.0"),
+}
+"""The actions used, by the commit of a release: a tag can be moved, a commit cannot."""
+_MOST_INPUTS = 25
+_SUMMARIES = ".mlops/summary"
+
+Step = dict[str, Any]
+
+
+class GithubExporter:
+    """Writes ``.github/workflows/``."""
+
+    def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
+        """Return the workflow, and the drift check where one is scheduled."""
+        work = plan_work(pipeline, settings)
+        files = {f".github/workflows/{work.slug}.yml": _workflow(work)}
+        if work.settings.drift_schedule:
+            files[f".github/workflows/{work.slug}-drift.yml"] = _drift(work)
+        return files
+
+
+def _workflow(work: Work) -> str:
+    offered = work.inputs[:_MOST_INPUTS]
+    events: dict[str, Any] = {
+        "push": {"branches": [work.settings.branch]},
+        "pull_request": {},
+    }
+    if work.settings.schedule:
+        events["schedule"] = [{"cron": work.settings.schedule}]
+    events["workflow_dispatch"] = {
+        "inputs": {
+            one.id: {"description": one.description, "type": "string", "required": False}
+            for one in offered
+        }
+    }
+    env = {key: github_text(value) for key, value in work.settings.env.items()}
+    env |= {one.env: f"${{{{ inputs.{one.id} }}}}" for one in offered}
+    body: dict[str, Any] = {
+        "name": work.title,
+        "on": events,
+        "permissions": {"contents": "read"},
+        "concurrency": {
+            "group": "${{ github.workflow }}-${{ github.ref }}",
+            # Half a pull request's run is worth nothing; half a branch's run fills the caches.
+            "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
+        },
+        "defaults": {"run": {"shell": "bash"}},
+    }
+    if env:
+        body["env"] = env
+    body["jobs"] = {job.id: _job(work, job) for job in work.jobs}
+    body["jobs"]["mlops-nb-comment"] = _comment(work)
+    note = ""
+    if len(work.inputs) > _MOST_INPUTS:
+        left = ", ".join(title(one.name) for one in work.inputs[_MOST_INPUTS:])
+        note = comment(f"GitHub takes {_MOST_INPUTS} inputs; left out: {left}")
+    if work.settings.schedule and work.settings.timezone != "UTC":
+        note += comment(f"GitHub reads schedules in UTC, not in {title(work.settings.timezone)}.")
+    return work.header("github") + note + _with_versions(dump_yaml(body))
+
+
+def _job(work: Work, job: Job) -> dict[str, Any]:
+    settings = work.settings
+    names = [f"carry-{name}" for name in job.ancestors]
+    run: Step = {
+        "name": "Run",
+        "run": github_text(
+            "\n".join([*([work.unpack(ABOVE)] if job.ancestors else []), work.run(job)])
+        ),
+    }
+    if settings.secrets:
+        run["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
+    key = f"mlops-nb-{work.slug}-{job.id}-"
+    steps: list[Step] = [
+        *_prepared(work),
+        {
+            "name": "Restore what this job made last time",
+            "uses": _uses("actions/cache", "/restore"),
+            "with": {"path": job.bundle, "key": key, "restore-keys": key},
+        },
+        {"name": "Unpack it", "run": work.unpack(job.bundle, optional=True)},
+    ]
+    if names:
+        which = {"name": names[0]} if len(names) == 1 else {"pattern": "{" + ",".join(names) + "}"}
+        steps.append(
+            {
+                "name": "Fetch what the jobs above have made",
+                "uses": _uses("actions/download-artifact"),
+                "with": {
+                    **which,
+                    "path": ABOVE,
+                    **({"merge-multiple": True} if len(names) > 1 else {}),
+                },
+            }
+        )
+    steps += [
+        run,
+        {"name": "Pack what is done", "if": "always()", "run": github_text(work.pack(job))},
+        {
+            # Also after a failure, so that what succeeded is not run again.
+            "name": "Keep it for the next run",
+            "if": f"always() && hashFiles('{job.bundle}') != ''",
+            "uses": _uses("actions/cache", "/save"),
+            "with": {
+                "path": job.bundle,
+                "key": f"{key}${{{{ hashFiles('{job.bundle}') }}}}",
+            },
+        },
+        {
+            "name": "Hand it to the jobs below",
+            "uses": _uses("actions/upload-artifact"),
+            "with": {
+                "name": f"carry-{job.id}",
+                "path": job.bundle,
+                "include-hidden-files": True,
+                "if-no-files-found": "error",
+                "compression-level": 0,
+                "overwrite": True,
+                "retention-days": settings.keep_days,
+            },
+        },
+        {
+            "name": "Summarise",
+            "if": "always()",
+            "run": f"{work.summary(job, f'{_SUMMARIES}/{job.id}.md')}\n"
+            f'cat {_SUMMARIES}/{job.id}.md >> "$GITHUB_STEP_SUMMARY"',
+        },
+        {
+            "name": "Keep executed notebooks and reports",
+            "if": "always()",
+            "uses": _uses("actions/upload-artifact"),
+            "with": {
+                "name": f"report-{job.id}",
+                "path": ".mlops/runs",
+                "include-hidden-files": True,
+                "if-no-files-found": "ignore",
+                "overwrite": True,
+                "retention-days": settings.keep_days,
+            },
+        },
+        {
+            "name": "Keep the summary",
+            "if": "always()",
+            "uses": _uses("actions/upload-artifact"),
+            "with": {
+                "name": f"summary-{job.id}",
+                "path": f"{_SUMMARIES}/{job.id}.md",
+                "include-hidden-files": True,
+                "if-no-files-found": "ignore",
+                "overwrite": True,
+                "retention-days": 1,
+            },
+        },
+    ]
+    result: dict[str, Any] = {"name": job.title}
+    if job.needs:
+        result["needs"] = list(job.needs)
+    return result | {
+        "runs-on": settings.runner,
+        "timeout-minutes": job.minutes,
+        "steps": steps,
+    }
+
+
+def _prepared(work: Work) -> list[Step]:
+    settings = work.settings
+    python: dict[str, Any] = {"python-version": settings.python}
+    if not settings.install:
+        python |= {"cache": "pip", "cache-dependency-path": github_text(settings.lock)}
+    return [
+        {"uses": _uses("actions/checkout"), "with": {"persist-credentials": False}},
+        {"uses": _uses("actions/setup-python"), "with": python},
+        {"name": "Install", "run": github_text("\n".join(settings.install_commands))},
+    ]
+
+
+def _comment(work: Work) -> dict[str, Any]:
+    """Return the job that keeps one comment on a pull request up to date.
+
+    A pull request from a fork gets none: its token may not write, and nothing of it is run with
+    one that may. The comment's text travels as a file, never as part of a command.
+    """
+    marker = f"<!-- mlops-nb {work.slug} -->"
+    script = "\n".join(
+        [
+            f"marker={shell(marker)}",
+            "{",
+            '  echo "$marker"',
+            f"  echo {shell('## ' + work.title)}",
+            "  echo",
+            f"  find {_SUMMARIES} -name '*.md' -print0 2>/dev/null | sort -z | xargs -0 -r cat",
+            '  echo "[Reports of this run]($GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID)"',
+            "} > comment.md",
+            "# GitHub refuses a comment of more than 65536 characters.",
+            "head -c 60000 comment.md > body.md",
+            'comments="repos/$GITHUB_REPOSITORY/issues"',
+            'id=$(gh api --paginate "$comments/$NUMBER/comments" --jq \\',
+            "  '.[] | select(.user.type == \"Bot\" and (.body | startswith(env.marker))) | .id' | head -n 1)",
+            'if [ -n "$id" ]; then',
+            '  gh api --silent --method PATCH "$comments/comments/$id" --field body=@body.md',
+            "else",
+            '  gh api --silent --method POST "$comments/$NUMBER/comments" --field body=@body.md',
+            "fi",
+        ]
+    ).replace(f"marker={shell(marker)}", f"export marker={shell(marker)}")
+    return {
+        "name": "Comment on the pull request",
+        "needs": [job.id for job in work.jobs],
+        "if": "always() && github.event_name == 'pull_request'"
+        " && github.event.pull_request.head.repo.full_name == github.repository",
+        "runs-on": work.settings.runner,
+        "timeout-minutes": 10,
+        "permissions": {"pull-requests": "write"},
+        "steps": [
+            {
+                "name": "Fetch the summaries",
+                "uses": _uses("actions/download-artifact"),
+                "with": {"pattern": "summary-*", "path": _SUMMARIES, "merge-multiple": True},
+            },
+            {
+                "name": "Write the comment",
+                "env": {
+                    "GH_TOKEN": "${{ github.token }}",
+                    "NUMBER": "${{ github.event.pull_request.number }}",
+                },
+                "run": script,
+            },
+        ],
+    }
+
+
+def _drift(work: Work) -> str:
+    settings = work.settings
+    check: Step = {"name": "Check for drift", "run": github_text(settings.drift_command)}
+    if settings.secrets:
+        check["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
+    body: dict[str, Any] = {
+        "name": f"{work.title}: drift",
+        "on": {"schedule": [{"cron": settings.drift_schedule}], "workflow_dispatch": {}},
+        "permissions": {"contents": "read"},
+        "concurrency": {"group": "${{ github.workflow }}", "cancel-in-progress": False},
+        "defaults": {"run": {"shell": "bash"}},
+    }
+    if settings.env:
+        body["env"] = {key: github_text(value) for key, value in settings.env.items()}
+    body["jobs"] = {
+        "drift": {
+            "name": "Drift",
+            "runs-on": settings.runner,
+            "timeout-minutes": settings.timeout_minutes,
+            "steps": [
+                *_prepared(work),
+                check,
+                {
+                    "name": "Keep the reports",
+                    "if": "always()",
+                    "uses": _uses("actions/upload-artifact"),
+                    "with": {
+                        "name": "drift-reports",
+                        "path": ".mlops/profiles\n.mlops/runs",
+                        "include-hidden-files": True,
+                        "if-no-files-found": "ignore",
+                        "overwrite": True,
+                        "retention-days": settings.keep_days,
+                    },
+                },
+            ],
+        }
+    }
+    note = comment("The job fails where drift is found: exit code 10.")
+    return work.header("github") + note + _with_versions(dump_yaml(body))
+
+
+def _uses(action: str, part: str = "") -> str:
+    return f"{action}{part}@{ACTIONS[action][0]}"
+
+
+def _with_versions(text: str) -> str:
+    """Say behind each pinned commit which release it is; scripts are indented further."""
+    release = dict(ACTIONS.values())
+    text = text.replace(
+        "\n      pull-requests: write\n", "\n      pull-requests: write # for the comment\n"
+    )
+    return re.sub(
+        r"^( {4}- | {6}- | {6}| {8})uses: (\S+)@([0-9a-f]{40})$",
+        lambda found: f"{found[0]} # {release[found[3]]}" if found[3] in release else found[0],
+        text,
+        flags=re.MULTILINE,
+    )

@@ -1,0 +1,178 @@
+"""``[tool.mlops-nb.export]``: what an exported pipeline needs to know beyond the pipeline itself."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from mlops_nb.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlops_nb.model import Json
+
+__all__ = ["ExportSettings", "looks_secret", "read_settings"]
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_END = re.compile(
+    r"(^|_)(password|passwd|passphrase|pwd|secret|token|credentials?|api_?key|access_?key|private_?key)$"
+)
+_FORMS = {
+    "lock": r"[A-Za-z0-9._/-]+",
+    "image": r"[A-Za-z0-9._/:@-]*",
+    "base_image": r"[A-Za-z0-9._/:@-]*",
+    "timezone": r"[A-Za-z0-9_+/-]+",
+    "namespace": r"[a-z0-9-]*",
+    "volume": r"[a-z0-9.-]*",
+    "secret_name": r"[a-z0-9.-]*",
+    "volume_size": r"[0-9]+[KMGT]i?",
+}
+_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?L-]+")
+
+
+class ExportSettings(
+    msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True
+):
+    """The settings that every target reads; each has a default that works."""
+
+    group: Literal["none", "auto", "by-level"] = "none"
+    """How tasks share jobs; ``auto`` joins tasks that `durations` shows to be tiny."""
+    group_seconds: float = 60.0
+    """With ``auto``: a task shorter than this is tiny, and tiny tasks share a job up to this."""
+    durations: dict[str, float] = {}
+    """Measured seconds by task, from earlier runs; the caller fills it in."""
+    python: str = "3.12"
+    """Version of Python that the jobs use."""
+    lock: str = "requirements.txt"
+    """File with the exact versions to install, relative to the project root."""
+    hashes: bool = False
+    """The lock holds hashes, and pip has to check them."""
+    install: tuple[str, ...] = ()
+    """Shell commands that prepare a job, instead of ``pip install`` of the lock."""
+    parameters: tuple[str, ...] | None = None
+    """Parameters that can be given when a run is started; every one by default."""
+    schedule: str = ""
+    """Cron expression of five fields; empty for none."""
+    timezone: str = "UTC"
+    """IANA name; targets that know only UTC ignore it and say so."""
+    branch: str = "main"
+    """The default branch."""
+    secrets: tuple[str, ...] = ()
+    """Environment variables whose values come from the target's own store of secrets."""
+    env: dict[str, str] = {}
+    """Further environment variables; nothing secret."""
+    image: str = ""
+    """Container image that holds the project, by digest where it is known: ``name@sha256:...``."""
+    base_image: str = ""
+    """Image that the Dockerfile starts from; ``python:<python>-slim-bookworm`` by default."""
+    timeout_minutes: int = 60
+    """For a job whose tasks have no timeout of their own."""
+    infrastructure_retries: int = 2
+    """Further attempts after a lost machine or pod; tasks have retries of their own."""
+    keep_days: int = 14
+    """Days that reports and bundles are kept."""
+    drift_schedule: str = "41 5 * * 1"
+    """Cron expression of the drift check; empty for none."""
+    drift_command: str = "mlops-nb drift check"
+    namespace: str = ""
+    """Kubernetes namespace; empty for the one that the files are applied to."""
+    volume: str = ""
+    """Name of the volume claim that holds the project's state; made from its name by default."""
+    volume_size: str = "10Gi"
+    secret_name: str = ""
+    """Kubernetes Secret that holds `secrets`; made from the project's name by default."""
+    runner: str = "ubuntu-24.04"
+    """Label of GitHub's runner."""
+    agent: str = ""
+    """Label of Jenkins' agents; empty for any."""
+    conda_channels: tuple[str, ...] = ("conda-forge",)
+    conda_packages: tuple[str, ...] = ()
+    """Specifications that conda installs; the rest comes from pip."""
+    pip_packages: tuple[str, ...] = ()
+    """Exact requirements of the project's environment: ``numpy==2.4.0``; the caller fills it in."""
+
+    @property
+    def python_image(self) -> str:
+        """The image with Python that jobs start from."""
+        return self.base_image or f"python:{self.python}-slim-bookworm"
+
+    @property
+    def install_commands(self) -> tuple[str, ...]:
+        """The commands that prepare a job."""
+        if self.install:
+            return self.install
+        from shlex import quote
+
+        flag = "--require-hashes " if self.hashes else ""
+        return (f"python -m pip install --disable-pip-version-check {flag}-r {quote(self.lock)}",)
+
+
+def read_settings(table: Mapping[str, Json]) -> ExportSettings:
+    """Return a table of settings as a checked record.
+
+    Parameters
+    ----------
+    table
+        ``[tool.mlops-nb.export]`` with what the caller adds (``durations``, ``pip-packages``).
+
+    Raises
+    ------
+    ConfigError
+        A key is unknown, a value has the wrong type or form, or a secret would be written out.
+    """
+    where = "[tool.mlops-nb.export]"
+    known = [field.encode_name for field in msgspec.structs.fields(ExportSettings)]
+    for key in table:
+        if key not in known:
+            raise ConfigError(f'"{key}" is not a setting', where=where, fix=nearest(key, known))
+    try:
+        settings = msgspec.convert(dict(table), ExportSettings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error), where=where) from error
+    for key in ("schedule", "drift_schedule"):
+        _check_cron(getattr(settings, key), f"{where} {key.replace('_', '-')}")
+    for name in (*settings.env, *settings.secrets):
+        if not _ENV_NAME.fullmatch(name):
+            raise ConfigError(
+                f'"{name}" cannot name an environment variable',
+                where=where,
+                fix="use letters, digits and underscores",
+            )
+    for name in settings.env:
+        if looks_secret(name):
+            raise ConfigError(
+                f'"{name}" looks like a secret and would be written into files',
+                where=f"{where} env",
+                fix=f'name it in secrets = ["{name}"] and put its value into the target\'s store',
+            )
+    for key, form in _FORMS.items():
+        if not re.fullmatch(form, getattr(settings, key)):
+            raise ConfigError(
+                f'"{getattr(settings, key)}" cannot be used',
+                where=f"{where} {key.replace('_', '-')}",
+                fix="use letters, digits and . _ - / (an image may also have : and @)",
+            )
+    if not re.fullmatch(r"3\.\d+(\.\d+)?", settings.python):
+        raise ConfigError(
+            f'"{settings.python}" is not a version of Python', where=where, fix='write "3.12"'
+        )
+    return settings
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a parameter or variable is called like something that must not be written down."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
+    return _SECRET_END.search(snake) is not None
+
+
+def _check_cron(text: str, where: str) -> None:
+    fields = text.split()
+    if text and (len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields)):
+        raise ConfigError(
+            f'"{text}" is not a cron expression',
+            where=where,
+            fix='write five fields: minute hour day month weekday, such as "30 4 * * *"',
+        )

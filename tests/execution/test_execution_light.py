@@ -1,0 +1,58 @@
+"""The light import of Papermill leaves it whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CODE = """
+import sys
+from mlops_nb.execution.light import import_papermill
+engines = import_papermill()
+assert import_papermill() is engines
+assert "rfc3987_syntax" not in sys.modules, "the grammar was compiled"
+assert "ploomber_engine" not in sys.modules, "another engine was imported"
+registry = engines.papermill_engines
+assert registry.get_engine(None) is engines.NBClientEngine
+assert "another_engine" not in sys.modules
+assert registry.get_engine("another").nb_kernel_name(None, "x") == "from another"
+assert "another_engine" in sys.modules
+import jsonschema
+check = jsonschema.FormatChecker()
+assert check.conforms("http://example.org/ä", "iri"), "the check works when it is asked for"
+assert not check.conforms("http://exa mple", "iri")
+for name in ("requests", "pyarrow", "pyarrow.fs"):
+    assert name not in sys.modules, name
+from papermill import iorw
+assert iorw.requests.get.__module__ == "requests.api"
+selector = iorw.FileSelector("/tmp")
+import pyarrow.fs, requests
+assert isinstance(selector, pyarrow.fs.FileSelector)
+assert requests is sys.modules["requests"] is not iorw.requests
+print("whole")
+"""
+
+
+def test_papermill_is_whole_and_its_grammar_and_engines_come_when_asked_for(
+    tmp_path: Path,
+) -> None:
+    info = tmp_path / "another-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[papermill.engine]\nanother = another_engine:Engine\n")
+    (tmp_path / "another_engine.py").write_text(
+        "class Engine:\n    @classmethod\n    def nb_kernel_name(cls, nb, name): return 'from another'\n"
+    )
+    path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.stdout == "whole\n", done.stderr

@@ -1,0 +1,115 @@
+"""Runs the exported workflow with act, GitHub's workflow engine without GitHub.
+
+act runs the jobs, steps, conditions and expressions unchanged on this machine. The six actions that
+the workflow uses would come from the network; folders in ``actions/`` stand in for them, with the
+artifact and cache services as folders (see ``actions/store.py``).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from small_project import change_notebook, data, environment, expected, make_project
+
+from mlops_nb.export.github import ACTIONS
+from mlops_nb.files import write_whole
+
+STAND_INS = Path(__file__).parent / "actions"
+
+
+def act(
+    root: Path, folder: Path, find_tool, workflow: str, *words: str, event: str = "push"
+) -> tuple[int, str]:
+    env = environment(folder)
+    command = [find_tool("act", "py/bin/act"), event, "-W", f".github/workflows/{workflow}"]
+    command += ["-P", "ubuntu-24.04=-self-hosted", "--action-offline-mode", "--no-cache-server"]
+    command += ["--action-cache-path", str(folder / "act")]
+    for action, (commit, _) in ACTIONS.items():
+        command += ["--local-repository", f"{action}@{commit}={STAND_INS / action.split('/')[1]}"]
+    store = folder / "store"
+    for name in ("artifacts", "cache"):
+        (store / name).mkdir(parents=True, exist_ok=True)
+    for name, value in (
+        ("SHIM_STORE", str(store)),
+        ("SHIM_ACTIONS", str(STAND_INS)),
+        ("PYTHONPATH", env["PYTHONPATH"]),
+        ("TTY_COMPATIBLE", "0"),  # act runs steps on a terminal, GitHub does not
+    ):
+        command += ["--env", f"{name}={value}"]
+    done = subprocess.run(
+        [*command, *words], cwd=root, env=env, capture_output=True, text=True, timeout=500
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def unpacked(store: Path, to: Path) -> dict[str, str]:
+    from mlops_nb.export.carry import unpack
+
+    for archive in store.glob("artifacts/carry-*/*.tar.gz"):
+        unpack(to, archive)
+    return data(to / "products")
+
+
+def clear_artifacts(store: Path) -> None:
+    import shutil
+
+    shutil.rmtree(store / "artifacts")
+
+
+def test_act_runs_the_dag_and_a_second_run_only_what_changed(tmp_path: Path, find_tool) -> None:
+    root, store = tmp_path / "project", tmp_path / "store"
+    make_project(root, "github")
+    code, text = act(root, tmp_path, find_tool, "flights-demo.yml")
+    assert code == 0, text
+    first = tmp_path / "first"
+    first.mkdir()
+    assert unpacked(store, first) == expected()
+    assert (first / "products/.metrics.json.metadata").is_file()
+    summary = (store / "artifacts/summary-evaluate/evaluate.md").read_text()
+    assert "| evaluate | ✅ succeeded" in summary
+    assert "| evaluate.a | 126 |" in summary
+
+    clear_artifacts(store)
+    change_notebook(root, "train_b", "raise RuntimeError('broken on purpose')")
+    code, text = act(root, tmp_path, find_tool, "flights-demo.yml")
+    assert code != 0
+    for name in ("ingest", "clean", "train_a"):
+        assert f"succeeded  {name}" not in text, "it was in the cache"
+    artifacts = {path.name for path in (store / "artifacts").iterdir()}
+    assert {"carry-ingest", "carry-clean", "carry-train-a", "report-train-b"} <= artifacts
+    assert "carry-evaluate" not in artifacts
+    report = store / "artifacts/report-train-b"
+    executed = [path for path in report.rglob("*.ipynb") if "broken on purpose" in path.read_text()]
+    assert executed, sorted(report.rglob("*"))
+    failing = (store / "artifacts/summary-train-b/train-b.md").read_text()
+    assert "| train b | ❌ failed" in failing
+    assert "    raise RuntimeError('broken on purpose')" in failing
+
+    clear_artifacts(store)
+    change_notebook(root, "train_b")
+    code, text = act(root, tmp_path, find_tool, "flights-demo.yml")
+    assert code == 0, text
+    assert "succeeded  " not in text, "every result was in a cache"
+
+
+def test_parameters_reach_every_job(tmp_path: Path, find_tool) -> None:
+    root, store = tmp_path / "project", tmp_path / "store"
+    files = make_project(root, "github", group="by-level")
+    workflow = next(path for path in files if "drift" not in path)
+    # act gives inputs to workflow_dispatch only, from an event file.
+    event = tmp_path / "event.json"
+    write_whole(event, b'{"inputs": {"month": "5", "max_depth": "2"}}')
+    code, text = act(
+        root,
+        tmp_path,
+        find_tool,
+        Path(workflow).name,
+        "--eventpath",
+        str(event),
+        event="workflow_dispatch",
+    )
+    assert code == 0, text
+    to = tmp_path / "to"
+    to.mkdir()
+    assert unpacked(store, to) == expected(month=5, max_depth=2)

@@ -1,0 +1,100 @@
+"""Runs the exported Airflow DAG with Airflow, and the Dask script on a cluster."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from export_samples import hostile
+from small_project import change_notebook, data, environment, expected, make_project
+
+from mlops_nb import export
+from mlops_nb.export.carry import unpack
+
+
+def airflow_environment(folder: Path, root: Path, dags: Path) -> dict[str, str]:
+    env = environment(folder)
+    return env | {
+        "AIRFLOW_HOME": str(folder / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "MLOPS_NB_AIRFLOW_PROJECT": str(root),
+        "MLOPS_NB_AIRFLOW_STORE": str(folder / "store"),
+    }
+
+
+def test_airflow_runs_the_dag(tmp_path: Path, find_tool) -> None:
+    root = tmp_path / "project"
+    # A schedule of its own would make `dags test` look for an interval.
+    make_project(root, "airflow", **{"infrastructure-retries": 0})
+    file = root / "airflow/flights_demo.py"
+    # Airflow's environment holds no mlops-nb: the jobs start this test's interpreter.
+    file.write_text(file.read_text().replace("sys.executable", repr(sys.executable)))
+    env = airflow_environment(tmp_path, root, root / "airflow")
+    airflow = find_tool("airflow", "airflow/bin/airflow")
+    python = find_tool("airflow", "airflow/bin/python")
+    bare = {key: value for key, value in env.items() if key != "PYTHONPATH"}
+    file.write_text(
+        file.read_text().replace(
+            "{**os.environ,", f"{{**os.environ, 'PYTHONPATH': {env['PYTHONPATH']!r},"
+        )
+    )
+    for words in (["db", "migrate"], ["dags", "reserialize"]):
+        done = subprocess.run(
+            [airflow, *words], env=bare, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    done = subprocess.run(
+        [airflow, "dags", "test", "flights-demo", "-c", '{"max_depth": "2"}'],
+        env=bare,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text[-4000:]
+    to = tmp_path / "to"
+    to.mkdir()
+    archives = sorted((tmp_path / "store").glob("flights-demo/runs/*/*.tar.gz"))
+    assert len(archives) == 5, text[-4000:]
+    for archive in archives:
+        unpack(to, archive)
+    assert data(to / "products") == expected(max_depth=2)
+    assert "4 skipped, 1 succeeded" in text
+
+    hostile_dags = tmp_path / "hostile"
+    export.write(export.render("airflow", hostile(), {}), hostile_dags)
+    done = subprocess.run(
+        [python, str(hostile_dags / "airflow/touch_pwned.py")],
+        env=bare,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert not list(tmp_path.rglob("PWNED*"))
+
+
+def test_dask_runs_the_script_and_again_only_what_changed(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    make_project(root, "dask")
+    command = [sys.executable, "dask/run.py", "-p", "max_depth=2"]
+    env = environment(tmp_path)
+
+    def run() -> tuple[int, str]:
+        done = subprocess.run(
+            command, cwd=root, env=env, capture_output=True, text=True, timeout=300
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    code, text = run()
+    assert code == 0, text
+    assert data(root / "products") == expected(max_depth=2)
+    assert text.count("1 succeeded") == 5
+    change_notebook(root, "train_b", "raise RuntimeError('broken on purpose')")
+    code, text = run()
+    assert code == 4
+    assert "succeeded" not in text
+    assert "failed train b" in text and "blocked evaluate" in text

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from export_samples import small
+
+from mlops_nb import export
+from mlops_nb.errors import ProjectError
+from mlops_nb.export.carry import carried_files, pack, unpack
+from mlops_nb.export.facts import installed_packages
+
+
+def project(root: Path) -> Path:
+    (root / "products/sub").mkdir(parents=True)
+    for path in ("clean.csv", ".clean.csv.metadata", "clean.ipynb", "ingest.csv", "sub/x"):
+        (root / "products" / path).write_text(path)
+    return root
+
+
+def test_products_and_sidecars_of_the_tasks_alone(tmp_path: Path) -> None:
+    assert carried_files(project(tmp_path), small(), ["clean", "evaluate"]) == [
+        *("products/.clean.csv.metadata", "products/clean.csv", "products/clean.ipynb")
+    ]
+
+
+def test_equal_results_give_equal_bundles(tmp_path: Path) -> None:
+    root = project(tmp_path / "a")
+    (root / "products/sub/x").chmod(0o755)
+    files = ["products/clean.csv", "products/sub/x"]
+    pack(root, files, tmp_path / "one.tar.gz", state=b'{"a": 1}')
+    (root / "products/clean.csv").touch()
+    pack(root, files, tmp_path / "two.tar.gz", state=b'{"a": 1}')
+    assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
+    to = tmp_path / "b"
+    to.mkdir()
+    assert unpack(to, tmp_path / "one.tar.gz") == (files, b'{"a": 1}')
+    assert (to / "products/clean.csv").read_text() == "clean.csv"
+    assert (to / "products/sub/x").stat().st_mode & 0o777 == 0o755
+    assert sorted(path.name for path in to.rglob("*")) == ["clean.csv", "products", "sub", "x"]
+
+
+def archive(path: Path, *entries: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as file:
+        for entry in entries:
+            entry.size = 1 if entry.isreg() else 0
+            file.addfile(entry, io.BytesIO(b"x"))
+    return path
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    one = tarfile.TarInfo(name)
+    one.type, one.linkname = kind, link
+    return one
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (entry("../evil"),),
+        (entry("/evil"),),
+        (entry("a/../../evil"),),
+        (entry("evil", tarfile.SYMTYPE, "/etc/passwd"),),
+        (entry("evil", tarfile.LNKTYPE, "../evil"),),
+        (entry("evil", tarfile.CHRTYPE),),
+        (entry("link/evil"),),
+    ],
+)
+def test_nothing_is_unpacked_outside(tmp_path: Path, entries: tuple[tarfile.TarInfo, ...]) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(tmp_path)
+    with pytest.raises(ProjectError):
+        unpack(root, archive(tmp_path / "x.tar.gz", *entries))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["root", "x.tar.gz"]
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", None])
+def test_a_damaged_bundle_is_told(tmp_path: Path, content: bytes | None) -> None:
+    root = project(tmp_path / "a")
+    file = tmp_path / "x.tar.gz"
+    pack(root, ["products/clean.csv"], file)
+    file.write_bytes(file.read_bytes()[:60] if content is None else content)
+    with pytest.raises(ProjectError, match="cannot be unpacked"):
+        unpack(root, file)
+    with pytest.raises(ProjectError, match="cannot be unpacked"):
+        unpack(root, tmp_path / "missing.tar.gz")
+
+
+def test_a_missing_file_leaves_no_half_bundle(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="cannot be packed"):
+        pack(tmp_path, ["missing"], tmp_path / "out/x.tar.gz")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
+    def carry(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "mlops_nb.export.carry", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    code, text = carry("unpack", "x.tar.gz")
+    assert code == 3 and "no pipeline.yaml" in text
+    (tmp_path / "pipeline.yaml").write_text("tasks: []\n")
+    assert carry("unpack", "--if-there", "x.tar.gz") == (0, "")
+    code, text = carry("unpack", "x.tar.gz")
+    assert code == 3 and "cannot be unpacked" in text
+
+
+def test_facts_of_a_project(tmp_path: Path) -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert export.project_facts(tmp_path) == {"python": version}
+    (tmp_path / ".python-version").write_text("3.13\n")
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+    (tmp_path / "requirements.lock").write_text("a==1 --hash=sha256:00\n")
+    assert export.project_facts(tmp_path) == {
+        "python": "3.13",
+        "lock": "requirements.lock",
+        "hashes": True,
+    }
+    assert any(one.startswith("pyyaml==") for one in installed_packages())

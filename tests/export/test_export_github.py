@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from export_samples import HOSTILE, hostile, load_yaml, record_commands, small, task, tasks_run
+
+from mlops_nb import export
+from mlops_nb.model import Pipeline
+
+FLOW = ".github/workflows/flights-demo.yml"
+
+
+def workflow(**settings: object) -> dict:
+    return load_yaml(export.render("github", small(), settings)[FLOW])
+
+
+def steps(job: dict) -> dict[str, dict]:
+    return {step.get("name", step.get("uses", "").split("@")[0]): step for step in job["steps"]}
+
+
+def test_jobs_wait_as_the_tasks_do() -> None:
+    jobs = workflow()["jobs"]
+    assert {name: job.get("needs", []) for name, job in jobs.items()} == {
+        "ingest": [],
+        "clean": ["ingest"],
+        "train-a": ["clean"],
+        "train-b": ["clean"],
+        "evaluate": ["train-a", "train-b"],
+        "mlops-nb-comment": ["ingest", "clean", "train-a", "train-b", "evaluate"],
+    }
+
+
+def test_products_of_all_jobs_above_arrive() -> None:
+    jobs = workflow()["jobs"]
+    fetch = steps(jobs["evaluate"])["Fetch what the jobs above have made"]["with"]
+    assert fetch["pattern"] == "{carry-ingest,carry-clean,carry-train-a,carry-train-b}"
+    assert fetch["merge-multiple"] is True
+    assert (
+        steps(jobs["clean"])["Fetch what the jobs above have made"]["with"]["name"]
+        == "carry-ingest"
+    )
+    assert "Fetch what the jobs above have made" not in steps(jobs["ingest"])
+    names = [
+        step["with"]["name"]
+        for job in jobs.values()
+        for step in job["steps"]
+        if "upload-artifact" in step.get("uses", "")
+    ]
+    assert len(set(names)) == len(names) == 15
+    for job in jobs.values():
+        for step in job["steps"]:
+            if "upload-artifact" in step.get("uses", ""):
+                assert step["with"]["include-hidden-files"] is True
+
+
+def test_a_failure_still_leaves_its_report_and_its_cache() -> None:
+    for name, job in workflow()["jobs"].items():
+        if name == "mlops-nb-comment":
+            continue
+        found = steps(job)
+        for step in ("Keep executed notebooks and reports", "Summarise", "Pack what is done"):
+            assert found[step]["if"] == "always()"
+        assert found["Keep it for the next run"]["if"].startswith("always()")
+        assert found["Keep it for the next run"]["with"]["key"].endswith(
+            f"hashFiles('.mlops/carry/{name}.tar.gz') }}}}"
+        )
+
+
+def test_least_permissions_and_pinned_actions() -> None:
+    for text in export.render("github", small(), {}).values():
+        body = load_yaml(text)
+        assert body["permissions"] == {"contents": "read"}
+        assert "concurrency" in body
+        for name, job in body["jobs"].items():
+            assert job["timeout-minutes"] > 0
+            assert ("permissions" in job) == (name == "mlops-nb-comment")
+        uses = re.findall(r"uses: (.*)", text)
+        assert uses and all(
+            re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use) for use in uses
+        )
+
+
+def test_the_comment_is_never_written_for_a_fork() -> None:
+    job = workflow()["jobs"]["mlops-nb-comment"]
+    assert "head.repo.full_name == github.repository" in job["if"]
+    assert job["permissions"] == {"pull-requests": "write"}
+    assert not any("checkout" in step.get("uses", "") for step in job["steps"])
+    assert "pull_request_target" not in workflow()["on"]
+
+
+def test_parameters_schedule_and_secrets() -> None:
+    body = workflow(schedule="30 4 * * *", secrets=["DB_PASSWORD"], env={"REGION": "eu"})
+    assert body["on"]["schedule"] == [{"cron": "30 4 * * *"}]
+    inputs = body["on"]["workflow_dispatch"]["inputs"]
+    assert set(inputs) == {"max_depth", "month", "source"}
+    assert inputs["max_depth"]["description"] == "max_depth (int): of each tree; empty keeps 6"
+    assert body["env"]["PARAM_MONTH"] == "${{ inputs.month }}"
+    assert body["env"]["REGION"] == "eu"
+    run = steps(body["jobs"]["ingest"])["Run"]
+    assert run["env"] == {"DB_PASSWORD": "${{ secrets.DB_PASSWORD }}"}
+    assert "DB_PASSWORD" not in body["env"]
+
+
+def test_the_drift_check_is_a_workflow_of_its_own() -> None:
+    files = export.render("github", small(), {})
+    drift = load_yaml(files[".github/workflows/flights-demo-drift.yml"])
+    assert drift["on"]["schedule"] == [{"cron": "41 5 * * 1"}]
+    assert steps(drift["jobs"]["drift"])["Check for drift"]["run"] == "mlops-nb drift check"
+    assert list(export.render("github", small(), {"drift-schedule": ""})) == [FLOW]
+
+
+def test_more_parameters_than_github_takes_are_named() -> None:
+    many = Pipeline(
+        name="x",
+        root="/p",
+        spec="pipeline.yaml",
+        tasks=(task("a", params={f"p{number:02}": number for number in range(30)}),),
+    )
+    text = export.render("github", many, {})[".github/workflows/x.yml"]
+    assert "left out: p25, p26, p27, p28, p29" in text
+    assert len(load_yaml(text)["on"]["workflow_dispatch"]["inputs"]) == 25
+
+
+def unescape(text: str) -> str:
+    """Evaluate the one expression that an escaped name holds; any other is a finding."""
+    plain = text.replace("${{ '${{' }}", "\0")
+    assert "${{" not in plain, text
+    return plain.replace("\0", "${{")
+
+
+def test_hostile_names(tmp_path: Path) -> None:
+    files = export.render("github", hostile(), {})
+    body = load_yaml(next(iter(files.values())))
+    del body["jobs"]["mlops-nb-comment"]
+    assert len(body["jobs"]) == len(HOSTILE)
+    scripts = []
+    for name, job in body["jobs"].items():
+        assert re.fullmatch(r"[a-z][a-z0-9-]*", name)
+        assert "${{" not in job["name"]
+        found = steps(job)
+        scripts += [unescape(found[step]["run"]) for step in ("Run", "Pack what is done")]
+        unescape(found["Summarise"]["run"])
+    commands = record_commands(scripts, tmp_path, shell="bash")
+    assert tasks_run(commands) == list(HOSTILE)
+    assert [words[-1] for words in commands if "pack" in words] == list(HOSTILE)
+    for one in body["on"]["workflow_dispatch"]["inputs"].values():
+        assert "${{" not in one["description"]
