@@ -95,7 +95,7 @@ def mlflow_server(_mlflow_server) -> str:
 
 @pytest.fixture(scope="session")
 def postgresql():
-    """A function that makes a database in a throw-away PostgreSQL on loopback and gives its URL."""
+    """A function that makes an empty place in a throw-away PostgreSQL and gives its URL."""
     import contextlib
     import shutil
     import signal
@@ -146,8 +146,8 @@ def postgresql():
     def database() -> str:
         name = f"t{uuid.uuid4().hex}"
         with contextlib.closing(psycopg.connect(f"{base}/postgres", autocommit=True)) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return f"{base}/{name}"
+            connection.execute(f"CREATE SCHEMA {name}")
+        return f"{base}/postgres?options=-csearch_path%3D{name}"
 
     yield database
     server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept

@@ -13,7 +13,6 @@ from mlops_nb.errors import (
     TrackingError,
 )
 from mlops_nb.model import EntryKind, VersionStatus
-from mlops_nb.registry import promotion
 from mlops_nb.registry.artifact import MANIFEST
 from mlops_nb.registry.cleaning import delete_version
 from mlops_nb.registry.gates import judge
@@ -393,9 +392,3 @@ def test_a_fetched_copy_is_checked_each_time(make_registry, mlflow_server, make_
     (copy / MANIFEST).write_text((copy / MANIFEST).read_text().replace("roc_auc", "auc"))
     with pytest.raises(ArtifactError, match="was changed"):
         load_version(registry, model, 1)
-
-
-def test_the_time_of_a_conflict_reads_well():
-    assert promotion._ago(3) == "3 s ago"
-    assert promotion._ago(600) == "10 minutes ago"
-    assert promotion._ago(86400 * 3) == "3 days ago"

@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression
 
 from mlops_nb.errors import ArtifactError, GateError, RegistryError
 from mlops_nb.model import EntryKind, VersionStatus, decode
+from mlops_nb.registry import promotion
 from mlops_nb.registry.cleaning import collect, delete_version
 from mlops_nb.registry.compare import compare_versions
 from mlops_nb.registry.gates import judge
@@ -307,3 +308,9 @@ def test_listing_imports_no_heavy_package(registry, make_artifact):
         check=True,
     )
     assert done.stdout.splitlines() == ["1", "[]"]
+
+
+def test_the_time_of_a_conflict_reads_well():
+    assert promotion._ago(3) == "3 s ago"
+    assert promotion._ago(600) == "10 minutes ago"
+    assert promotion._ago(86400 * 3) == "3 days ago"
