@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
+import tomllib
 from importlib.metadata import distributions
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,10 @@ LOCKS = (
 """Files with exact versions, the most exact first."""
 
 
+VERSIONS = ("3.12", "3.13", "3.11")
+"""Versions of Python that the project runs on, the first choice first."""
+
+
 def project_facts(root: Path) -> dict[str, Json]:
     """Return settings of ``[tool.mlops-nb.export]`` as the project's files suggest them.
 
@@ -34,10 +38,11 @@ def project_facts(root: Path) -> dict[str, Json]:
     Returns
     -------
     dict
-        ``python`` (from ``.python-version``, else the running one), and ``lock`` with ``hashes``
-        where a lock file is found. What the project's own settings say goes over these.
+        ``python`` (from ``.python-version``, else one that ``requires-python`` allows), and ``lock``
+        with ``hashes`` where a lock file is found; nothing of the machine, so that the same files
+        give the same export everywhere. What the project's own settings say goes over these.
     """
-    facts: dict[str, Json] = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    facts: dict[str, Json] = {"python": _allowed(_read(root / "pyproject.toml"))}
     pinned = _read(root / ".python-version").strip()
     if re.fullmatch(r"3\.\d+(\.\d+)?", pinned):
         facts["python"] = pinned
@@ -48,6 +53,17 @@ def project_facts(root: Path) -> dict[str, Json]:
             facts["hashes"] = "--hash=sha256:" in text
             break
     return facts
+
+
+def _allowed(text: str) -> str:
+    """Return the version of Python to use where a ``pyproject.toml`` says which ones are allowed."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        asked = SpecifierSet(str(tomllib.loads(text).get("project", {}).get("requires-python", "")))
+    except (tomllib.TOMLDecodeError, InvalidSpecifier, AttributeError):
+        return VERSIONS[0]
+    return next((one for one in VERSIONS if asked.contains(f"{one}.99")), VERSIONS[0])
 
 
 def installed_packages() -> tuple[str, ...]:

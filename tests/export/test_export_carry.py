@@ -116,8 +116,15 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_facts_of_a_project(tmp_path: Path) -> None:
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert export.project_facts(tmp_path) == {"python": version}
+    assert export.project_facts(tmp_path) == {"python": "3.12"}
+    for asked, version in (
+        (">=3.11,<3.12", "3.11"),
+        (">=3.13", "3.13"),
+        (">=3.11", "3.12"),
+        ("x", "3.12"),
+    ):
+        (tmp_path / "pyproject.toml").write_text(f'[project]\nrequires-python = "{asked}"\n')
+        assert export.project_facts(tmp_path) == {"python": version}
     (tmp_path / ".python-version").write_text("3.13\n")
     (tmp_path / "requirements.txt").write_text("a==1\n")
     (tmp_path / "requirements.lock").write_text("a==1 --hash=sha256:00\n")
