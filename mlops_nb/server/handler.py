@@ -32,11 +32,11 @@ class ApiHandler(APIHandler):
     """Every endpoint of ``/mlops-nb/v1``."""
 
     auth_resource = "mlops-nb"
+    _sandboxed = False
 
     def initialize(self, extension: MlopsNbExtension) -> None:
         """Take what the extension shares."""
         self._extension = extension
-        self._sandboxed = False
 
     @property
     def panel(self) -> Panel:
