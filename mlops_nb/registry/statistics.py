@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Prepared = Callable[[Floats], Floats]
-    """Takes weights of shape (resamples, rows), gives one value a resample."""
+    """Takes weights of shape (rows, resamples), gives one value a resample."""
 
 __all__ = [
     "METRICS",
@@ -52,20 +52,22 @@ def _auc(target: Floats, score: Floats) -> Prepared:
     """Area under the ROC curve as the Mann-Whitney statistic, ties counted half."""
     import numpy as np
 
-    order = np.argsort(score, kind="stable")
-    positive = target[order] > 0.5
-    ordered = score[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    hits, misses = np.flatnonzero(target > 0.5), np.flatnonzero(~(target > 0.5))
+    misses = misses[np.argsort(score[misses], kind="stable")]
+    below = np.searchsorted(score[misses], score[hits], side="left")
+    not_above = np.searchsorted(score[misses], score[hits], side="right")
+    tied = np.flatnonzero(not_above > below)
 
     def value(weights: Floats) -> Floats:
-        sorted_weights = weights[:, order]
-        up = np.add.reduceat(np.where(positive, sorted_weights, 0.0), starts, axis=1)
-        down = np.add.reduceat(np.where(positive, 0.0, sorted_weights), starts, axis=1)
-        below = np.cumsum(down, axis=1) - down
+        passed = np.zeros((len(misses) + 1, weights.shape[1]))
+        np.cumsum(weights[misses], axis=0, out=passed[1:])
+        up = weights[hits]
+        won = np.einsum("ij,ij->j", up, passed[below])
+        if len(tied):
+            half = passed[not_above[tied]] - passed[below[tied]]
+            won += 0.5 * np.einsum("ij,ij->j", up[tied], half)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(
-                (up * (below + 0.5 * down)).sum(axis=1) / (up.sum(axis=1) * down.sum(axis=1))
-            )
+            return np.asarray(won / (up.sum(axis=0) * passed[-1]))
 
     return value
 
@@ -75,17 +77,18 @@ def _average_precision(target: Floats, score: Floats) -> Prepared:
     import numpy as np
 
     order = np.argsort(-score, kind="stable")
-    positive = target[order] > 0.5
-    ordered = score[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    positive = (target[order] > 0.5).astype(float)[:, None]
+    # Only the last row of equal scores is a threshold that exists.
+    ends = np.flatnonzero(np.r_[np.diff(score[order]) != 0, True])
 
     def value(weights: Floats) -> Floats:
-        sorted_weights = weights[:, order]
-        hits = np.add.reduceat(np.where(positive, sorted_weights, 0.0), starts, axis=1)
-        seen = np.cumsum(np.add.reduceat(sorted_weights, starts, axis=1), axis=1)
+        ordered = weights[order]
+        seen = np.cumsum(ordered, axis=0)[ends]
+        hits = np.cumsum(ordered * positive, axis=0)[ends]
         with np.errstate(invalid="ignore", divide="ignore"):
-            precision = np.where(seen > 0, np.cumsum(hits, axis=1) / seen, 0.0)
-            return np.asarray((precision * hits).sum(axis=1) / hits.sum(axis=1))
+            precision = np.where(seen > 0, hits / seen, 0.0)
+            steps = np.diff(hits, axis=0, prepend=0.0)
+            return np.asarray((precision * steps).sum(axis=0) / hits[-1])
 
     return value
 
@@ -95,7 +98,7 @@ def _mean_of(loss: Callable[[Floats, Floats], Floats]) -> Callable[[Floats, Floa
         import numpy as np
 
         losses = loss(target, score)
-        return lambda weights: np.asarray(weights @ losses / weights.sum(axis=1))
+        return lambda weights: np.asarray(losses @ weights / weights.sum(axis=0))
 
     return prepare
 
@@ -120,11 +123,11 @@ def _r2(target: Floats, score: Floats) -> Prepared:
     residual = (target - score) ** 2
 
     def value(weights: Floats) -> Floats:
-        total = weights.sum(axis=1)
-        centre = weights @ target / total
-        spread = weights @ target**2 / total - centre**2
+        total = weights.sum(axis=0)
+        centre = target @ weights / total
+        spread = target**2 @ weights / total - centre**2
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(1 - weights @ residual / total / spread)
+            return np.asarray(1 - residual @ weights / total / spread)
 
     return value
 
@@ -135,7 +138,7 @@ def _f1(target: Floats, score: Floats) -> Prepared:
     hit = ((target > 0.5) & (score >= 0.5)).astype(float)
     either = (target > 0.5).astype(float) + (score >= 0.5).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return lambda weights: np.asarray(2 * (weights @ hit) / (weights @ either))
+        return lambda weights: np.asarray(2 * (hit @ weights) / (either @ weights))
 
 
 METRICS: dict[str, MetricKind] = {
@@ -187,8 +190,9 @@ def _resampled(
         for index in range(size):
             counts = np.bincount(rng.integers(0, units, units), minlength=units)
             weights[index] = counts if clusters is None else counts[clusters]
+        by_row = np.ascontiguousarray(weights.T)
         for part, value in zip(parts, prepared, strict=True):
-            part.append(value(weights))
+            part.append(value(by_row))
     return tuple(np.concatenate(part) for part in parts)
 
 
@@ -246,7 +250,7 @@ def bootstrap_metric(
 
     kind = metric_kind(name)
     prepared = kind.prepare(target, score)
-    value = float(prepared(np.ones((1, len(target))))[0])  # type: ignore[index]
+    value = float(prepared(np.ones((len(target), 1)))[0])  # type: ignore[index]
     if not np.isfinite(value):
         raise GateError(f"{name} is undefined on these {len(target)} rows")
     (values,) = _resampled((prepared,), len(target), resamples, seed, clusters)  # type: ignore[arg-type]
@@ -283,7 +287,7 @@ def paired_bootstrap(
 
     kind = metric_kind(name)
     prepared = (kind.prepare(target, candidate), kind.prepare(target, champion))
-    ones = np.ones((1, len(target)))
+    ones = np.ones((len(target), 1))
     ours, theirs = (float(value(ones)[0]) for value in prepared)  # type: ignore[index]
     if not (np.isfinite(ours) and np.isfinite(theirs)):
         raise GateError(f"{name} is undefined on these {len(target)} rows")

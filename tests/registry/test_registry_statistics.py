@@ -53,7 +53,7 @@ def test_weighted_metrics_agree_with_scikit_learn(name, seed, rows, digits):
     weight[:2] = 1
     if name == "f1":
         score[1] = 0.9
-    ours = float(METRICS[name].prepare(target, score)(weight[None, :])[0])
+    ours = float(METRICS[name].prepare(target, score)(weight[:, None])[0])
     assert ours == pytest.approx(_oracle(name, target, score, weight), abs=1e-9)
 
 
