@@ -41,6 +41,7 @@ FLAGS = [
 PATIENCE = 120
 """Seconds a step may take on a busy machine."""
 _FOREIGN = re.compile(r"^(?:https?|wss?)://(?!127\.0\.0\.1[:/]|localhost[:/])")
+_WITHOUT = {"@jupyterlab/apputils-extension:announcements": True, "ploomber-extension": True}
 _HARMLESS = re.compile(r"favicon|ResizeObserver loop|Autofill")
 
 
@@ -74,10 +75,12 @@ def start_lab(
 ) -> Iterator[Lab]:
     """Start JupyterLab on a folder, wait until it answers, and end it with its kernels."""
     own = Path(tempfile.mkdtemp(prefix="mlops-nb-lab-"))
-    page = own / "config" / "labconfig" / "page_config.json"
-    page.parent.mkdir(parents=True)
-    news = "@jupyterlab/apputils-extension:announcements"
-    page.write_text(json.dumps({"disabledExtensions": {news: True}}))
+    _write(own / "config" / "labconfig" / "page_config.json", {"disabledExtensions": _WITHOUT})
+    # Ploomber's contents manager answers every request of JupyterLab 4 with an error 500.
+    servers = {
+        "ServerApp": {"jpserver_extensions": {"ploomber": False, "ploomber_extension": False}}
+    }
+    _write(own / "config" / "jupyter_server_config.d" / "ploomber.json", servers)
     token = secrets.token_hex(16)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -96,6 +99,7 @@ def start_lab(
         "IPYTHONDIR": own / "ipython",
     }
     variables = {**os.environ, **{name: str(path) for name, path in folders.items()}}
+    variables["JUPYTER_PREFER_ENV_PATH"] = "0"  # the folders above count for more than the venv's
     variables |= environment or {}
     log = own / "lab.log"
     with log.open("wb") as sink:
@@ -116,6 +120,11 @@ def start_lab(
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
         shutil.rmtree(own, ignore_errors=True)
+
+
+def _write(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(value))
 
 
 def _await(lab: Lab, server: subprocess.Popen[bytes]) -> None:
