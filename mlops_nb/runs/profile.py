@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from mlops_nb.model import CellRun, Record, TaskStatus
+from mlops_nb.model import RunProfile, TaskProfile, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,49 +13,12 @@ if TYPE_CHECKING:
     from mlops_nb.model import Run
     from mlops_nb.runs.store import RunStore
 
-__all__ = ["RunProfile", "TaskProfile", "expected_seconds", "profile_run"]
+__all__ = ["expected_seconds", "profile_run"]
 
 _RUNS = 20
 """Earlier runs that are looked at."""
 _SAMPLES = 5
 """The last durations of a task that its expectation is the median of."""
-
-
-class TaskProfile(Record, frozen=True, kw_only=True):
-    """What one task cost."""
-
-    task: str
-    status: TaskStatus
-    seconds: float
-    share: float
-    """Of the seconds of all tasks together, 0 to 1."""
-    waited: float
-    """Seconds between the moment its upstream was done and its own start."""
-    overhead: float
-    """Seconds that were not spent in cells: the kernel's start, reading, writing; 0 without cells."""
-    peak_mb: float | None = None
-    critical: bool = False
-    """Whether it stands on the critical path."""
-    cells: tuple[CellRun, ...] = ()
-    """The slowest first."""
-
-
-class RunProfile(Record, frozen=True, kw_only=True):
-    """Where a run's time and memory went."""
-
-    run: str
-    seconds: float
-    """From the run's start to its end."""
-    work: float
-    """Seconds of all tasks together."""
-    critical_path: tuple[str, ...]
-    """The chain of dependent tasks that took longest, from its first to its last."""
-    critical_seconds: float
-    """Seconds of that chain: no number of cores makes the run shorter."""
-    peak_mb: float | None = None
-    """Of the task that used the most, MiB."""
-    tasks: tuple[TaskProfile, ...] = ()
-    """The longest first."""
 
 
 def profile_run(run: Run, upstream: Mapping[str, Sequence[str]]) -> RunProfile:

@@ -1,0 +1,1 @@
+"""The server part of the JupyterLab panel: REST under ``/mlops-nb/v1/`` and events."""
