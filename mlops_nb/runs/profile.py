@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlops_nb.model import Run
     from mlops_nb.runs.store import RunStore
 
-__all__ = ["expected_seconds", "profile_run"]
+__all__ = ["expected_seconds", "longest_path", "profile_run"]
 
 _RUNS = 20
 """Earlier runs that are looked at."""
@@ -36,7 +36,7 @@ def profile_run(run: Run, upstream: Mapping[str, Sequence[str]]) -> RunProfile:
     """
     tasks = {task.task: task for task in run.tasks}
     spent = {name: max(0.0, task.seconds or 0.0) for name, task in tasks.items()}
-    path, longest = _longest(spent, upstream)
+    path, longest = longest_path(spent, upstream)
     work = sum(spent.values())
     end = run.ended if run.ended is not None else run.facts.started + longest
     found = []
@@ -101,10 +101,18 @@ def expected_seconds(store: RunStore, task: str = "") -> dict[str, float]:
     return {name: median(seconds) for name, seconds in samples.items() if seconds}
 
 
-def _longest(
+def longest_path(
     spent: Mapping[str, float], upstream: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], float]:
-    """Return the heaviest chain of tasks and its weight."""
+    """Return the heaviest chain of tasks, from its first to its last, and its weight.
+
+    Parameters
+    ----------
+    spent
+        Seconds by task.
+    upstream
+        The upstream tasks of each task.
+    """
     weight: dict[str, float] = {}
     came_from: dict[str, str] = {}
     for start in spent:

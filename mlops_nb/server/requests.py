@@ -66,7 +66,7 @@ class RunsQuery(ProjectQuery, frozen=True, kw_only=True):
     status: Annotated[str, Meta(max_length=100)] = ""
     """Only runs of this status."""
     task: Annotated[str, Meta(max_length=500)] = ""
-    """Only runs that had this task do something."""
+    """Only runs with this task."""
 
 
 class EventsQuery(ProjectQuery, frozen=True, kw_only=True):
