@@ -3640,7 +3640,7 @@ export interface operations {
                 before?: string;
                 /** @description Only runs of this status. */
                 status?: string;
-                /** @description Only runs that had this task do something. */
+                /** @description Only runs with this task. */
                 task?: string;
             };
             header?: never;
