@@ -66,6 +66,7 @@ def selection(command: Callable[..., object]) -> Callable[..., object]:
     "--address", default="", metavar="URL", help="The executor's cluster: tcp://host:8786."
 )
 @click.option("--cache", default=None, metavar="URL", help="Product cache: a folder or fsspec URL.")
+@click.option("--run-id", default="", hidden=True, help="For whoever starts it detached.")
 @output.json_option
 @click.pass_obj
 def run(
@@ -82,6 +83,7 @@ def run(
     executor: str | None,
     address: str,
     cache: str | None,
+    run_id: str,
     as_json: bool,
 ) -> int:
     """Run the pipeline, or the part of it that is out of date.
@@ -125,6 +127,7 @@ def run(
             cold=cold,
             executor=executor,
             address=address,
+            run_id=run_id,
         )
     if as_json:
         output.print_json({"run": outcome.run, "plan": prepared.plan})
