@@ -1,0 +1,1 @@
+"""Widgets for notebooks and Voilà: ``from mlops_nb.widgets import ModelBoard``."""
