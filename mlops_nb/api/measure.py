@@ -105,7 +105,7 @@ def find_baseline(
         given = read_reference(Path(reference), settings)
         return Baseline(
             model=model,
-            version="" if version == "champion" else version,
+            version=version,
             reference=given,
             expected=given.metrics,
         )
