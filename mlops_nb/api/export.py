@@ -13,14 +13,14 @@ from mlops_nb.pipeline.load import load_pipeline
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlops_nb.model import Json
+    from mlops_nb.model import ExportFile, ExportPreview, ExportTarget, Json
 
-__all__ = ["diff_target", "render_target", "targets", "write_target"]
+__all__ = ["preview_target", "render_target", "targets", "write_target"]
 
 
-def targets() -> tuple[str, ...]:
-    """Return the names of all targets."""
-    return export.targets()
+def targets() -> tuple[ExportTarget, ...]:
+    """Return all targets, those of installed packages among them, sorted by name."""
+    return tuple(export.describe(name) for name in export.targets())
 
 
 def render_target(
@@ -62,16 +62,25 @@ def render_target(
     return export.render(target, pipeline, settings)
 
 
-def diff_target(
+def preview_target(
     project: Project | Path | str | None,
     target: str,
     *,
     out: Path | None = None,
     group: str | None = None,
-) -> str:
-    """Return what writing a target would change, as a unified diff; empty where nothing."""
+) -> ExportPreview:
+    """Return a target's files with how each stands to the disk, and what writing would change.
+
+    Parameters
+    ----------
+    project, target, group
+        As `render_target` takes them.
+    out
+        The folder to compare with; the project's by default.
+    """
     found = project if isinstance(project, Project) else find_project(project)
-    return export.diff(render_target(found, target, group=group), out or found.root)
+    files = render_target(found, target, group=group)
+    return export.compare(target, files, out or found.root)
 
 
 def write_target(
@@ -80,7 +89,15 @@ def write_target(
     *,
     out: Path | None = None,
     group: str | None = None,
-) -> tuple[str, ...]:
-    """Write a target's files where they differ; return the paths of those."""
+) -> tuple[ExportFile, ...]:
+    """Write a target's files where they differ and remove those left over; return these files.
+
+    Parameters
+    ----------
+    project, target, group
+        As `render_target` takes them.
+    out
+        The folder to write to; the project's by default.
+    """
     found = project if isinstance(project, Project) else find_project(project)
-    return export.write(render_target(found, target, group=group), out or found.root)
+    return export.write(target, render_target(found, target, group=group), out or found.root)

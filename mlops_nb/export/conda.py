@@ -62,6 +62,9 @@ class CondaEnvironment(Record, frozen=True, kw_only=True):
 class CondaExporter:
     """Writes ``environment.yml`` and the inputs of explicit locks."""
 
+    title = "Conda"
+    description = "An environment.yml with its pip part, and the inputs of explicit locks."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the environment, its pip part and what conda-lock reads."""
         work = plan_work(pipeline, settings)

@@ -44,6 +44,9 @@ venv
 class DockerExporter:
     """Writes ``Dockerfile``, ``.dockerignore`` and ``compose.yaml``."""
 
+    title = "Docker"
+    description = "An image of the project, and a compose file with MLflow and the monitor."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the three files."""
         work = plan_work(pipeline, settings)

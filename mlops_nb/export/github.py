@@ -34,6 +34,9 @@ Step = dict[str, Any]
 class GithubExporter:
     """Writes ``.github/workflows/``."""
 
+    title = "GitHub Actions"
+    description = "A workflow with a job for each task or group, and one that checks for drift."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the workflow, and the drift check where one is scheduled."""
         work = plan_work(pipeline, settings)

@@ -25,6 +25,11 @@ _SUMMARY = ("summary.md", "metrics.txt", "junit.xml")
 class GitlabExporter:
     """Writes ``.gitlab-ci.yml``."""
 
+    title = "GitLab CI"
+    description = (
+        "A pipeline whose jobs need one another as the tasks do, with reports and a cache."
+    )
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the one file."""
         work = plan_work(pipeline, settings, most_ancestors=MOST_NEEDS)

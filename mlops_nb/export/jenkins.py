@@ -22,6 +22,9 @@ _BUILDS_KEPT = 30
 class JenkinsExporter:
     """Writes ``Jenkinsfile``."""
 
+    title = "Jenkins"
+    description = "A declarative Jenkinsfile whose parallel stages are the levels of the DAG."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the one file."""
         work = plan_work(pipeline, settings)

@@ -30,6 +30,9 @@ _FOLDER = "kubeflow"
 class KubeflowExporter:
     """Writes ``kubeflow/pipeline.py`` and ``kubeflow/pipeline.yaml``."""
 
+    title = "Kubeflow Pipelines"
+    description = "The source of a KFP v2 pipeline, and its compiled form."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return source and compiled form."""
         work = plan_work(pipeline, settings)

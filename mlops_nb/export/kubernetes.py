@@ -28,6 +28,9 @@ _KEPT_SECONDS = 86_400
 class KubernetesExporter:
     """Writes ``kubernetes/``."""
 
+    title = "Kubernetes"
+    description = "A Job and CronJobs that keep their state on a volume, ready for kustomize."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return a kustomization and its resources."""
         work = plan_work(pipeline, settings)

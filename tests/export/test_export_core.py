@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from export_samples import HOSTILE, hostile, record_commands, small, task, tasks_run, wide
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.naming import env_names, identifier, label, safe_names, title
 from mlops_nb.export.quoting import dump_yaml, groovy
 from mlops_nb.export.settings import looks_secret
-from mlops_nb.model import Pipeline, Product
+from mlops_nb.model import ExportFile, FileState, Pipeline, Product
 
 
 def test_names_are_safe_and_never_meet() -> None:
@@ -243,17 +244,71 @@ def test_unknown_target() -> None:
         export.render("gitub", small(), {})
 
 
+HEAD = "# Made from pipeline.yaml by mlops-nb. Do not edit: change it\n# and run: mlops-nb export demo\n"
+
+
+def paths(files: tuple[ExportFile, ...]) -> list[str]:
+    return [file.path for file in files]
+
+
 def test_write_diff_and_check(tmp_path: Path) -> None:
     files = {"a/b.yml": "x: 1\n", "c": "two\n"}
-    assert not export.check(files, tmp_path)
-    assert export.write(files, tmp_path) == ("a/b.yml", "c")
-    assert export.write(files, tmp_path) == ()
-    assert export.check(files, tmp_path)
+    preview = export.compare("demo", files, tmp_path)
+    assert preview.stale
+    assert [file.state for file in preview.files] == [FileState.MISSING, FileState.MISSING]
+    assert "+++ b/a/b.yml\n@@ -0,0 +1 @@\n+x: 1\n" in preview.diff
+    assert not list(tmp_path.iterdir())
+    assert paths(export.write("demo", files, tmp_path)) == ["a/b.yml", "c"]
+    assert export.write("demo", files, tmp_path) == ()
+    preview = export.compare("demo", files, tmp_path)
+    assert not preview.stale
+    assert preview.diff == ""
     (tmp_path / "a/b.yml").write_text("x: 2\n")
-    found = export.diff(files, tmp_path)
-    assert "-x: 2" in found and "+x: 1" in found and "a/b.yml" in found
+    preview = export.compare("demo", files, tmp_path)
+    assert [file.state for file in preview.files] == [FileState.STALE, FileState.SAME]
+    assert "-x: 2" in preview.diff and "+x: 1" in preview.diff and "a/b.yml" in preview.diff
     (tmp_path / "a/b.yml").write_bytes(b"x: 1\r\n")
-    assert "line endings" in export.diff(files, tmp_path)
+    assert "line endings" in export.compare("demo", files, tmp_path).diff
+    assert paths(export.write("demo", files, tmp_path)) == ["a/b.yml"]
+
+
+def test_a_file_of_an_earlier_export_is_stale_and_removed(tmp_path: Path) -> None:
+    both = {"k/job.yaml": HEAD + "a\n", "k/cron.yaml": HEAD + "b\n"}
+    export.write("demo", both, tmp_path)
+    others = {
+        "k/mine.yaml": "c\n",
+        "k/other.yaml": HEAD.replace("pipeline.yaml", "other.yaml"),
+        "k/target.yaml": HEAD.replace("export demo", "export demo2"),
+        "elsewhere/job.yaml": HEAD,
+    }
+    for name, text in others.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    del both["k/cron.yaml"]
+    preview = export.compare("demo", both, tmp_path)
+    assert preview.stale
+    assert {file.path: file.state for file in preview.files} == {
+        "k/cron.yaml": FileState.LEFT_OVER,
+        "k/job.yaml": FileState.SAME,
+    }
+    assert "+++ /dev/null" in preview.diff and "-b" in preview.diff
+    assert paths(export.write("demo", both, tmp_path)) == ["k/cron.yaml"]
+    assert not (tmp_path / "k/cron.yaml").exists()
+    assert all((tmp_path / name).read_text() == text for name, text in others.items())
+    assert not export.compare("demo", both, tmp_path).stale
+
+
+def test_every_target_finds_what_it_has_left(tmp_path: Path) -> None:
+    settings = {"schedule": "30 4 * * *", "install": ["true"]}
+    for target in export.targets():
+        root = tmp_path / target
+        root.mkdir()
+        export.write(target, export.render(target, small(), settings), root)
+        renamed = msgspec.structs.replace(small(), name="Renamed")
+        after = export.render(target, renamed, settings | {"schedule": "", "drift-schedule": ""})
+        export.write(target, after, root)
+        left = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()}
+        assert left == set(after), target
 
 
 @pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "link/x"])
@@ -262,17 +317,28 @@ def test_nothing_is_written_outside(tmp_path: Path, path: str) -> None:
     root.mkdir()
     (root / "link").symlink_to(tmp_path)
     with pytest.raises(ProjectError, match="outside"):
-        export.write({path: "x"}, root)
+        export.write("demo", {path: "x"}, root)
     assert not (tmp_path / "x").exists()
 
 
 def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
-    with pytest.raises(ProjectError, match="cannot be"):
-        export.write({"c": "two\n"}, tmp_path)
     with pytest.raises(ProjectError, match="cannot be read"):
-        export.diff({"c": "two\n"}, tmp_path)
-    assert list(tmp_path.iterdir()) == [tmp_path / "c"]
+        export.write("demo", {"c": "two\n"}, tmp_path)
+    with pytest.raises(ProjectError, match="cannot be read"):
+        export.compare("demo", {"c": "two\n"}, tmp_path)
+    (tmp_path / "d").write_text("a file")
+    with pytest.raises(ProjectError, match="cannot be"):
+        export.write("demo", {"d/e": "two\n"}, tmp_path)
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "c", tmp_path / "d"]
+
+
+def test_targets_are_described() -> None:
+    for name in export.targets():
+        one = export.describe(name)
+        assert one.name == name
+        assert one.title[0].isupper()
+        assert one.description.endswith(".") and len(one.description) <= 90
 
 
 def test_rendering_loads_nothing_heavy() -> None:
