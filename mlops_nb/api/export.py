@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,12 +16,32 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import ExportFile, ExportPreview, ExportTarget, Json
 
-__all__ = ["preview_target", "render_target", "targets", "write_target"]
+__all__ = [
+    "parameters_from_environment",
+    "preview_target",
+    "render_target",
+    "targets",
+    "write_target",
+]
 
 
 def targets() -> tuple[ExportTarget, ...]:
     """Return all targets, those of installed packages among them, sorted by name."""
     return tuple(export.describe(name) for name in export.targets())
+
+
+def parameters_from_environment(project: Project | Path | str | None) -> dict[str, str]:
+    """Return the parameters that an exported pipeline has put into this process's environment.
+
+    Raises
+    ------
+    ParameterError
+        A variable with the beginning of theirs belongs to none.
+    """
+    telemetry_off()
+    found = project if isinstance(project, Project) else find_project(project)
+    table = found.tables.get("export", {})
+    return export.given_parameters(load_pipeline(found), table, os.environ)
 
 
 def render_target(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlops_nb.export.facts import installed_packages, project_facts
+from mlops_nb.export.jobs import given_parameters
 from mlops_nb.export.write import compare, write
 from mlops_nb.model import ExportTarget
 from mlops_nb.plugins import find, names
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "compare",
     "describe",
+    "given_parameters",
     "installed_packages",
     "project_facts",
     "render",

@@ -123,7 +123,7 @@ def _template(work: Work, job: Job) -> dict[str, Any]:
             f"cp -R /app/. {pods.WORK}/",
             f"cd {pods.WORK}",
             *([work.unpack(ABOVE)] if job.ancestors else []),
-            work.run(job, "|| status=$?"),
+            f"{work.run(job)} || status=$?",
             work.pack(job),
             'exit "${status:-0}"',
         ]

@@ -134,7 +134,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
             "\n".join(
                 [
                     # What succeeded is packed and what failed is reported before the job ends.
-                    work.run(job, "|| status=$?"),
+                    f"{work.run(job)} || status=$?",
                     work.pack(job),
                     work.summary(job, *(f"{reports}/{name}" for name in _SUMMARY)),
                     f"if [ -d .mlops/runs ]; then mv .mlops/runs {reports}/runs; fi",

@@ -108,7 +108,7 @@ def _stage(work: Work, job: Job, indent: str) -> Iterable[str]:
         # What an earlier build left in the workspace is kept, its reports are not.
         "rm -rf .mlops/runs .mlops/reports",
         *([work.unpack(*work.bundles(job.ancestors))] if job.ancestors else []),
-        work.run(job, "|| status=$?"),
+        f"{work.run(job)} || status=$?",
         work.pack(job),
         work.summary(job, f"{reports}/summary.md", junit=f"{reports}/junit.xml"),
         'exit "${status:-0}"',

@@ -79,7 +79,7 @@ def _component(work: Work, job: Job) -> str:
             'cp -R "${MLOPS_NB_APP:-/app}/." "$work"',
             'cd "$work"',
             *([f'{work.unpack()} "$@"'] if above else []),
-            work.run(job, "|| status=$?"),
+            f"{work.run(job)} || status=$?",
             work.pack(job),
             f'cp {job.bundle} "$BUNDLE"',
             f"{work.summary(job, 'summary.md')}",

@@ -174,10 +174,8 @@ def test_kubernetes_hostile_names(tmp_path: Path) -> None:
         "containers"
     ][0]
     script = kubernetes_value(container["args"][0], {"touch PWNED": "X", "HOME": "X"})
-    commands = record_commands(
-        [script.split("\n", 2)[2]], tmp_path, env={"PARAM_P1": "$(touch PWNED)"}
-    )
-    assert commands == [["mlops-nb", "run", "-p", "p1=$(touch PWNED)"]]
+    commands = record_commands([script.split("\n", 2)[2]], tmp_path)
+    assert commands == [["mlops-nb", "run", "--params-from-env"]]
 
 
 def test_docker_is_locked_layered_and_not_root() -> None:
@@ -225,6 +223,8 @@ def test_docker_hostile_names(tmp_path: Path) -> None:
     assert "PWNED" not in files["Dockerfile"].replace("# ", "")
     command = load_yaml(files["compose.yaml"])["services"]["pipeline"]["command"][0]
     assert "$" not in command.replace("$$", "")
-    assert record_commands([command.replace("$$", "$")], tmp_path) == [["mlops-nb", "run"]]
+    assert record_commands([command.replace("$$", "$")], tmp_path) == [
+        ["mlops-nb", "run", "--params-from-env"]
+    ]
     with pytest.raises(Exception, match="cannot be used"):
         export.render("docker", small(), {"lock": "a; touch PWNED"})

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_nb import export
-from mlops_nb.errors import ConfigError, PipelineError, PluginError, ProjectError
+from mlops_nb.errors import ConfigError, ParameterError, PipelineError, PluginError, ProjectError
 from mlops_nb.export.grouping import ancestors, group_tasks
-from mlops_nb.export.jobs import plan_work
+from mlops_nb.export.jobs import given_parameters, plan_work
 from mlops_nb.export.naming import env_names, identifier, label, safe_names, title
 from mlops_nb.export.quoting import dump_yaml, groovy
 from mlops_nb.export.settings import looks_secret
@@ -77,7 +77,9 @@ JSON = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False)
     | st.text(max_size=30)
-    | st.sampled_from(["a\nb\n", "a\n  b", "x\n\ny", "yes", "1e3", "- a", "a: b", "\ud83d"[:0]]),
+    | st.sampled_from(
+        ["a\nb\n", "a\n  b", "x\n\ny", "yes", "1e3", "- a", "a: b", "a\u2028b\nc", "x\n\u2029"]
+    ),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
     ),
@@ -207,26 +209,35 @@ def test_groups_never_wait_in_a_circle(edges: list, seconds: list, how: str) -> 
 
 def test_commands_hand_over_every_name_unharmed(tmp_path: Path) -> None:
     work = plan_work(hostile(), {})
-    given_values = {one.env: "a 'b' $(touch PWNED)\n`x`" for one in work.inputs}
-    commands = record_commands([work.script(job) for job in work.jobs], tmp_path, env=given_values)
+    commands = record_commands([work.script(job) for job in work.jobs], tmp_path)
     assert tasks_run(commands) == list(HOSTILE)
-    runs = [words for words in commands if words[0] == "mlops-nb"]
-    expected = [
-        word for one in work.inputs for word in ("-p", f"{one.name}=a 'b' $(touch PWNED)\n`x`")
-    ]
-    assert runs[0][2 : 2 + len(expected)] == expected
     packed = [words for words in commands if "pack" in words]
     assert [words[-1] for words in packed] == list(HOSTILE)
 
 
-def test_an_empty_parameter_leaves_the_pipelines_own(tmp_path: Path) -> None:
+def test_parameters_of_any_name_and_value_come_from_the_environment() -> None:
+    inputs = plan_work(hostile(), {}).inputs
+    assert {one.name for one in inputs} >= {name for name in HOSTILE if not looks_secret(name)}
+    value = "a 'b' $(touch PWNED)\n`x`"
+    found = given_parameters(hostile(), {}, {one.env: value for one in inputs})
+    assert found == dict.fromkeys([one.name for one in inputs], value)
+
+
+def test_an_empty_parameter_leaves_the_pipelines_own() -> None:
     work = plan_work(small(), {})
     assert [one.name for one in work.inputs] == ["max_depth", "month", "source"]
     assert work.inputs[2].default == ""
-    script = work.run(work.jobs[0])
-    assert record_commands([script], tmp_path, env={"PARAM_MONTH": "4", "PARAM_MAX_DEPTH": ""}) == [
-        ["mlops-nb", "run", "-p", "month=4", "ingest"]
-    ]
+    assert work.run(work.jobs[0]) == "mlops-nb run --params-from-env ingest"
+    environment = {"PARAM_MONTH": "4", "PARAM_MAX_DEPTH": "", "HOME": "/x"}
+    assert given_parameters(small(), {}, environment) == {"month": "4"}
+    assert given_parameters(small(), {"parameters": ["month"]}, environment) == {"month": "4"}
+
+
+def test_a_parameter_that_would_be_ignored_is_told() -> None:
+    with pytest.raises(ParameterError, match='did you mean "PARAM_MONTH"'):
+        given_parameters(small(), {}, {"PARAM_MONTHS": "4"})
+    with pytest.raises(ParameterError, match="PARAM_MONTH is set"):
+        given_parameters(small(), {"parameters": ["max_depth"]}, {"PARAM_MONTH": "4"})
 
 
 def test_every_target_renders_the_same_twice_and_says_how_it_was_made() -> None:
