@@ -9,12 +9,13 @@ import msgspec
 
 from mlops_nb import export
 from mlops_nb.config import Project, find_project, telemetry_off
+from mlops_nb.model import ExportPreview
 from mlops_nb.pipeline.load import load_pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mlops_nb.model import ExportFile, ExportPreview, ExportTarget, Json
+    from mlops_nb.model import ExportTarget, Json
 
 __all__ = [
     "parameters_from_environment",
@@ -66,21 +67,25 @@ def render_target(
     ProjectError
         The project, its pipeline or a setting is wrong.
     """
+    telemetry_off()
+    found = project if isinstance(project, Project) else find_project(project)
+    pipeline = msgspec.structs.replace(load_pipeline(found), name=found.name)
+    return export.render(target, pipeline, _settings(found, group))
+
+
+def _settings(project: Project, group: str | None = None) -> dict[str, Json]:
     from mlops_nb.runs.profile import expected_seconds
     from mlops_nb.runs.store import RunStore
 
-    telemetry_off()
-    found = project if isinstance(project, Project) else find_project(project)
     settings: dict[str, Json] = {
-        **export.project_facts(found.root),
-        **found.tables.get("export", {}),
+        **export.project_facts(project.root),
+        **project.tables.get("export", {}),
     }
     if group is not None:
         settings["group"] = group
     if settings.get("group") == "auto":
-        settings["durations"] = expected_seconds(RunStore(found.state))
-    pipeline = msgspec.structs.replace(load_pipeline(found), name=found.name)
-    return export.render(target, pipeline, settings)
+        settings["durations"] = expected_seconds(RunStore(project.state))
+    return settings
 
 
 def preview_target(
@@ -101,7 +106,12 @@ def preview_target(
     """
     found = project if isinstance(project, Project) else find_project(project)
     files = render_target(found, target, group=group)
-    return export.compare(target, files, out or found.root)
+    preview = export.compare(target, files, out or found.root)
+    return msgspec.structs.replace(preview, notes=_notes(found))
+
+
+def _notes(project: Project) -> tuple[str, ...]:
+    return export.missing_facts(project.root, _settings(project))
 
 
 def write_target(
@@ -110,8 +120,8 @@ def write_target(
     *,
     out: Path | None = None,
     group: str | None = None,
-) -> tuple[ExportFile, ...]:
-    """Write a target's files where they differ and remove those left over; return these files.
+) -> ExportPreview:
+    """Write a target's files where they differ and remove those left over.
 
     Parameters
     ----------
@@ -119,6 +129,13 @@ def write_target(
         As `render_target` takes them.
     out
         The folder to write to; the project's by default.
+
+    Returns
+    -------
+    ExportPreview
+        The files written or removed, as they stood before.
     """
     found = project if isinstance(project, Project) else find_project(project)
-    return export.write(target, render_target(found, target, group=group), out or found.root)
+    files = render_target(found, target, group=group)
+    changed = export.write(target, files, out or found.root)
+    return ExportPreview(target=target, files=changed, notes=_notes(found))

@@ -65,13 +65,21 @@ def export(
     if check or show_diff:
         preview = api.preview_target(project, target, out=out, group=group)
         if as_json:
-            output.print_json({"target": target, "stale": preview.stale, "diff": preview.diff})
+            output.print_json(
+                {
+                    "target": target,
+                    "stale": preview.stale,
+                    "diff": preview.diff,
+                    "notes": preview.notes,
+                }
+            )
         elif preview.stale:
             click.echo(preview.diff, nl=False)
         else:
             click.echo(f"{target}: every file is as it would be written")
         return ExitCode.ERROR if check and preview.stale else ExitCode.OK
-    changed = api.write_target(project, target, out=out, group=group)
+    written = api.write_target(project, target, out=out, group=group)
+    changed = written.files
     if as_json:
         paths = {file.path: file.state is FileState.LEFT_OVER for file in changed}
         output.print_json(
@@ -79,6 +87,7 @@ def export(
                 "target": target,
                 "written": [path for path, gone in paths.items() if not gone],
                 "removed": [path for path, gone in paths.items() if gone],
+                "notes": written.notes,
             }
         )
     else:
@@ -87,4 +96,6 @@ def export(
         click.echo(
             f"{target}: {len(changed) or 'no'} file{'' if len(changed) == 1 else 's'} changed"
         )
+        for note in written.notes:
+            click.echo(f"  ! {note}", err=True)
     return ExitCode.OK

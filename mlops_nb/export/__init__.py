@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlops_nb.export.facts import installed_packages, project_facts
+from mlops_nb.export.facts import missing_facts, project_facts
 from mlops_nb.export.jobs import given_parameters
 from mlops_nb.export.write import compare, write
 from mlops_nb.model import ExportTarget
@@ -25,7 +25,7 @@ __all__ = [
     "compare",
     "describe",
     "given_parameters",
-    "installed_packages",
+    "missing_facts",
     "project_facts",
     "render",
     "targets",

@@ -48,6 +48,8 @@ class ExportPreview(Record, frozen=True, kw_only=True):
     target: str
     files: tuple[ExportFile, ...]
     """Sorted by path."""
+    notes: tuple[str, ...] = ()
+    """What the project lacks for the files to work, each with the way to mend it."""
 
     @property
     def stale(self) -> bool:
