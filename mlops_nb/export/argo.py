@@ -24,6 +24,9 @@ _LATE_SECONDS = 600
 class ArgoExporter:
     """Writes ``argo/``."""
 
+    title = "Argo Workflows"
+    description = "A Workflow and a CronWorkflow whose pods hand their products on as artifacts."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the Workflow, and the CronWorkflow where a schedule is set."""
         work = plan_work(pipeline, settings)
@@ -120,7 +123,7 @@ def _template(work: Work, job: Job) -> dict[str, Any]:
             f"cp -R /app/. {pods.WORK}/",
             f"cd {pods.WORK}",
             *([work.unpack(ABOVE)] if job.ancestors else []),
-            work.run(job, "|| status=$?"),
+            f"{work.run(job)} || status=$?",
             work.pack(job),
             'exit "${status:-0}"',
         ]

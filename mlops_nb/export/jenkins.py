@@ -22,6 +22,9 @@ _BUILDS_KEPT = 30
 class JenkinsExporter:
     """Writes ``Jenkinsfile``."""
 
+    title = "Jenkins"
+    description = "A declarative Jenkinsfile whose parallel stages are the levels of the DAG."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the one file."""
         work = plan_work(pipeline, settings)
@@ -105,7 +108,7 @@ def _stage(work: Work, job: Job, indent: str) -> Iterable[str]:
         # What an earlier build left in the workspace is kept, its reports are not.
         "rm -rf .mlops/runs .mlops/reports",
         *([work.unpack(*work.bundles(job.ancestors))] if job.ancestors else []),
-        work.run(job, "|| status=$?"),
+        f"{work.run(job)} || status=$?",
         work.pack(job),
         work.summary(job, f"{reports}/summary.md", junit=f"{reports}/junit.xml"),
         'exit "${status:-0}"',

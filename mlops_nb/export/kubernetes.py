@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.export import pods
+from mlops_nb.export.drift import plan_drift
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.quoting import comment, dump_yaml
 
@@ -28,6 +29,9 @@ _KEPT_SECONDS = 86_400
 class KubernetesExporter:
     """Writes ``kubernetes/``."""
 
+    title = "Kubernetes"
+    description = "A Job and CronJobs that keep their state on a volume, ready for kustomize."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return a kustomization and its resources."""
         work = plan_work(pipeline, settings)
@@ -40,12 +44,12 @@ class KubernetesExporter:
             parts["cronjob.yaml"] = _cron_job(
                 work, work.slug, work.settings.schedule, _pod(work, work.run())
             )
-        if work.settings.drift_schedule:
+        if drift := plan_drift(work):
             parts["drift.yaml"] = _cron_job(
                 work,
                 f"{work.slug}-drift",
                 work.settings.drift_schedule,
-                _pod(work, work.settings.drift_command),
+                _pod(work, drift.command),
             )
         files = {
             f"{_FOLDER}/{name}": work.header("kubernetes") + dump_yaml(part)

@@ -6,12 +6,23 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from export_samples import HOSTILE, hostile, load_yaml, record_commands, small, tasks_run, wide
+from export_samples import (
+    HOSTILE,
+    hostile,
+    load_yaml,
+    record_commands,
+    small,
+    task,
+    tasks_run,
+    wide,
+)
 
 from mlops_nb import export
+from mlops_nb.model import Pipeline, Product
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas/argo-workflows.schema.json").read_text())
 SETTINGS = {
+    "drift-command": "mlops-nb drift check old.csv new.csv",
     "schedule": "30 4 * * *",
     "timezone": "Europe/Berlin",
     "secrets": ["DB_PASSWORD"],
@@ -174,10 +185,8 @@ def test_kubernetes_hostile_names(tmp_path: Path) -> None:
         "containers"
     ][0]
     script = kubernetes_value(container["args"][0], {"touch PWNED": "X", "HOME": "X"})
-    commands = record_commands(
-        [script.split("\n", 2)[2]], tmp_path, env={"PARAM_P1": "$(touch PWNED)"}
-    )
-    assert commands == [["mlops-nb", "run", "-p", "p1=$(touch PWNED)"]]
+    commands = record_commands([script.split("\n", 2)[2]], tmp_path)
+    assert commands == [["mlops-nb", "run", "--params-from-env"]]
 
 
 def test_docker_is_locked_layered_and_not_root() -> None:
@@ -193,10 +202,52 @@ def test_docker_is_locked_layered_and_not_root() -> None:
     assert {".git", ".mlops", "**/.env*", "**/*.pem", "products/train_b.csv"} <= set(ignored)
 
 
+def test_docker_installs_a_package_after_its_lock() -> None:
+    def lines(**settings: object) -> list[str]:
+        text = export.render("docker", small(), settings)["Dockerfile"]
+        build = text.split("\nFROM ")[1]
+        kinds = ("COPY", "RUN --mount", "RUN cat")
+        return [
+            one.rpartition("version-check ")[2]
+            for one in build.splitlines()
+            if one.startswith(kinds)
+        ]
+
+    assert lines() == ["COPY requirements.txt requirements.txt", "-r requirements.txt"]
+    assert lines(package=True) == [
+        *(
+            "COPY requirements.txt requirements.txt",
+            "-r requirements.txt",
+            "COPY . .",
+            "--no-deps .",
+        )
+    ]
+    assert lines(package=True, lock="constraints.txt") == ["COPY . .", "-c constraints.txt ."]
+    assert lines(install=["cat x"]) == ["COPY . .", "RUN cat x"]
+
+
+def test_no_volume_hides_the_sources() -> None:
+    def targets(*products: str) -> list[str]:
+        made = task(
+            "a", source="notebooks/a.ipynb", products=tuple(Product(path=p) for p in products)
+        )
+        body = load("docker", Pipeline(name="x", root="/p", spec="s", tasks=(made,)))[
+            "compose.yaml"
+        ]
+        return [one["target"] for one in body["services"]["pipeline"]["volumes"]]
+
+    assert targets("products/a/x", "products/b") == ["/app/.mlops", "/app/products"]
+    assert targets("notebooks/out/deep/x") == ["/app/.mlops", "/app/notebooks/out"]
+    assert targets("x") == ["/app/.mlops"]
+
+
 def test_compose_runs_pipeline_server_and_monitor() -> None:
     body = load("docker", secrets=["DB_PASSWORD"], env={"A": "x$y"})["compose.yaml"]
     services = body["services"]
     assert set(services) == {"pipeline", "mlflow", "monitor"}
+    assert services["monitor"]["command"][:2] == ["monitor", "serve"]
+    assert "9187/metrics" in str(services["monitor"]["healthcheck"]["test"])
+    assert set(load("docker", **SETTINGS)["compose.yaml"]["services"]) == {*services, "drift"}
     assert services["pipeline"]["depends_on"] == {"mlflow": {"condition": "service_healthy"}}
     assert "healthcheck" in services["mlflow"]
     assert services["pipeline"]["environment"]["DB_PASSWORD"] is None
@@ -225,6 +276,8 @@ def test_docker_hostile_names(tmp_path: Path) -> None:
     assert "PWNED" not in files["Dockerfile"].replace("# ", "")
     command = load_yaml(files["compose.yaml"])["services"]["pipeline"]["command"][0]
     assert "$" not in command.replace("$$", "")
-    assert record_commands([command.replace("$$", "$")], tmp_path) == [["mlops-nb", "run"]]
+    assert record_commands([command.replace("$$", "$")], tmp_path) == [
+        ["mlops-nb", "run", "--params-from-env"]
+    ]
     with pytest.raises(Exception, match="cannot be used"):
         export.render("docker", small(), {"lock": "a; touch PWNED"})

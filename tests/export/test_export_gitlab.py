@@ -70,12 +70,14 @@ def test_parameters_rules_and_secrets() -> None:
     assert "DB_PASSWORD" not in str(found)
     assert len(found["workflow"]["rules"]) == 4
     assert body(small(), env={"A": "$HOME"})["variables"]["A"] == "$$HOME"
-    assert "mlops-nb-drift" not in body(small(), **{"drift-schedule": ""})
+    assert "mlops-nb-drift" not in body(small())
+    drift = body(small(), **{"drift-command": "make drift"})["mlops-nb-drift"]
+    assert drift["script"][-1] == "make drift"
+    assert drift["artifacts"]["when"] == "always"
 
 
 def test_hostile_names(tmp_path: Path) -> None:
     found = body(hostile(), group="none")
-    found.pop("mlops-nb-drift")
     chosen = jobs(found)
     assert not RESERVED & set(chosen)
     scripts = ["\n".join(job["script"]) for job in chosen.values()]
