@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import re
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -42,7 +45,7 @@ def curves_svg(found: Comparison) -> Markup:
     found
         The two models; their version numbers name the lines.
     """
-    with _drawing:
+    with _drawing, _text_as_text():
         sink = io.StringIO()
         _draw(found).savefig(
             sink, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
@@ -60,10 +63,8 @@ def curves_svg(found: Comparison) -> Markup:
     text = re.sub(r"url\(#", f"url(#{prefix}", text)
     text = re.sub(r'href="#', f'href="#{prefix}', text)
     name = f"curves of v{found.left.version} and v{found.right.version}"
-    # matplotlib escapes every text it writes.
-    return Markup(
-        text.replace("<svg", f'<svg class="mnb-curves" role="img" aria-label="{name}"', 1)
-    )  # noqa: S704
+    head = f'<svg class="mnb-curves" role="img" aria-label="{name}"'
+    return Markup(text.replace("<svg", head, 1))  # noqa: S704 - matplotlib escapes what it writes
 
 
 def curves_png(found: Comparison) -> bytes:
@@ -83,47 +84,32 @@ def _colour(name: str) -> str:
 
 
 def _draw(found: Comparison) -> Figure:
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style: dict[str, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "mlops-nb",
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "axes.edgecolor": _colour("line"),
-        "axes.labelcolor": _colour("dim"),
-        "axes.titlecolor": _colour("ink"),
-        "axes.titlesize": 9.5,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "grid.color": _colour("line"),
-        "grid.linewidth": 0.6,
-        "xtick.color": _colour("line"),
-        "ytick.color": _colour("line"),
-        "xtick.labelcolor": _colour("dim"),
-        "ytick.labelcolor": _colour("dim"),
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-        "legend.frameon": False,
-        "legend.labelcolor": _colour("ink"),
-        "figure.constrained_layout.use": True,
-    }
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(10.4, 2.75))
-        axes = figure.subplots(1, 4)
-        sides = (
-            ("left", f"v{found.left.version}", found.left_curves),
-            ("right", f"v{found.right.version}", found.right_curves),
-        )
-        for side, label, curves in sides:
-            _add(axes, _colour(side), label, curves)
-        _finish(axes)
+    # Everything is set on this figure: rcParams belong to whoever plots in the notebook.
+    figure = Figure(figsize=(10.4, 2.75), layout="constrained")
+    axes = figure.subplots(1, 4)
+    sides = (
+        ("left", f"v{found.left.version}", found.left_curves),
+        ("right", f"v{found.right.version}", found.right_curves),
+    )
+    for side, label, curves in sides:
+        _add(axes, _colour(side), label, curves)
+    _finish(axes)
     return figure
+
+
+@contextmanager
+def _text_as_text() -> Iterator[None]:
+    """Have SVG keep its letters as text; the renderer has no other way to be told."""
+    from matplotlib import rcParams
+
+    before = rcParams["svg.fonttype"], rcParams["svg.hashsalt"]
+    rcParams["svg.fonttype"], rcParams["svg.hashsalt"] = "none", "mlops-nb"
+    try:
+        yield
+    finally:
+        rcParams["svg.fonttype"], rcParams["svg.hashsalt"] = before
 
 
 def _add(axes: Any, colour: str, label: str, curves: Curves) -> None:
@@ -147,29 +133,33 @@ def _finish(axes: Any) -> None:
     roc, recall, calibration, scores = axes
     for panel in (roc, calibration):
         panel.axline((0, 0), slope=1, color=_colour("dim"), linewidth=0.8, linestyle=":")
-    _words(roc, "ROC", "false positive rate", "true positive rate")
-    _words(recall, "Precision and recall", "recall", "precision")
-    _words(calibration, "Calibration", "predicted", "observed")
-    _words(scores, "Scores", "score", "share of rows")
-    for panel in (roc, recall):
-        panel.set(xlim=(0, 1), ylim=(0, 1.02))
-    recall.set(ylim=(0, None))
+    _style(roc, "ROC", "false positive rate", "true positive rate")
+    _style(recall, "Precision and recall", "recall", "precision")
+    _style(calibration, "Calibration", "predicted", "observed")
+    _style(scores, "Scores", "score", "share of rows")
+    roc.set(xlim=(0, 1), ylim=(0, 1.02))
+    recall.set(xlim=(0, 1), ylim=(0, 1.02))
     calibration.set(xlim=(0, None), ylim=(0, None))
     scores.set(ylim=(0, None))
     for panel in axes:
-        panel.xaxis.set_major_locator(_few())
-        panel.yaxis.set_major_locator(_few())
-    for panel in axes:
         if panel.get_legend_handles_labels()[0]:
-            panel.legend(loc="best", handlelength=1.2)
+            panel.legend(
+                loc="best", handlelength=1.2, frameon=False, fontsize=9, labelcolor=_colour("ink")
+            )
             break
 
 
-def _few() -> Any:
+def _style(panel: Axes, title: str, x: str, y: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(4)
-
-
-def _words(panel: Axes, title: str, x: str, y: str) -> None:
-    panel.set(title=title, xlabel=x, ylabel=y)
+    panel.set_title(title, loc="left", fontsize=9.5, fontweight="bold", color=_colour("ink"))
+    panel.set_xlabel(x, fontsize=9, color=_colour("dim"))
+    panel.set_ylabel(y, fontsize=9, color=_colour("dim"))
+    panel.tick_params(length=0, labelsize=8.5, labelcolor=_colour("dim"))
+    panel.grid(visible=True, color=_colour("line"), linewidth=0.6)
+    panel.set_axisbelow(True)
+    for name, spine in panel.spines.items():
+        spine.set_visible(name in ("left", "bottom"))
+        spine.set_color(_colour("line"))
+    panel.xaxis.set_major_locator(MaxNLocator(4))
+    panel.yaxis.set_major_locator(MaxNLocator(4))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops_nb.model import ModelVersion, VersionStatus
 
@@ -77,10 +77,14 @@ def arranged(
         if keep(version) and all(word in _text(version) for word in words)
     ]
     found.sort(key=lambda version: (version.model, version.version), reverse=True)
-    key = _KEYS.get(by) or (lambda version: _metric(version, by.removeprefix("metric:")))
+
+    def key(version: ModelVersion) -> Any:
+        known = _KEYS.get(by)
+        return known(version) if known else _metric(version, by.removeprefix("metric:"))
+
     having = [version for version in found if key(version) is not None]
     lacking = [version for version in found if key(version) is None]
-    return (*sorted(having, key=lambda version: key(version), reverse=falling), *lacking)
+    return (*sorted(having, key=key, reverse=falling), *lacking)
 
 
 def _failed(version: ModelVersion) -> int:
@@ -97,7 +101,7 @@ def _share_passed(version: ModelVersion) -> float | None:
     return (total - _failed(version)) / total if total else None
 
 
-_KEYS: dict[str, Callable[[ModelVersion], object | None]] = {
+_KEYS: dict[str, Callable[[ModelVersion], Any]] = {
     "version": lambda version: (version.model, version.version),
     "aliases": lambda version: ", ".join(version.aliases) or None,
     "status": lambda version: version.status.value,
