@@ -104,6 +104,25 @@ def test_drift_alerts_once_and_is_delivered(tmp_path: Path) -> None:
         write_pages(str(root), window="2013-07")
 
 
+def test_rows_in_hand_are_measured_as_their_file_is(tmp_path: Path) -> None:
+    from mlops_nb.api.measure import measure, read_baseline
+    from mlops_nb.monitoring.reference import Reference
+
+    path = kit.window(tmp_path, "may")
+    baseline = read_baseline(
+        kit.artifact(), Reference.load(kit.reference()), model="trips", version="1"
+    )
+    assert {"auc", "brier"} <= baseline.expected.keys()
+    made = profiles.profile_files([path], score="score", predictions="said", label="late")
+    read, held = (
+        measure("w", made, data, SAID, baseline) for data in (path, pd.read_parquet(path))
+    )
+    assert [(p.kind, p.metric) for p in read] == [(p.kind, p.metric) for p in held]
+    for one, other in zip(read, held, strict=True):
+        assert one.value == pytest.approx(other.value, abs=0.003)
+    assert measure("w", made, path, Columns(), baseline) == ()
+
+
 def test_a_missing_column_alerts_at_once(tmp_path: Path) -> None:
     root = champion(tmp_path)
     path = kit.window(tmp_path, "may")
