@@ -101,8 +101,8 @@ def _pip_lines(settings: ExportSettings) -> list[str]:
 
 
 def _relative(pip: list[str]) -> list[str]:
-    # pip reads a nested file relative to the one that names it.
-    return [re.sub(r"^(-[rc]) (?!/)|^(?=\.(\[|$))", r"\1 ../", line).lstrip() for line in pip]
+    # pip reads a nested file relative to the one that names it, and a project to where it runs.
+    return [re.sub(r"^(-[rc]) (?!/)", r"\1 ../", line) for line in pip]
 
 
 def _specs(work: Work) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.export.drift import plan_drift
 from mlops_nb.export.jobs import plan_work
-from mlops_nb.export.quoting import dockerfile_json, dump_yaml, shell_words
+from mlops_nb.export.quoting import comment, dockerfile_json, dump_yaml, shell_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ class DockerExporter:
         """Return the three files."""
         work = plan_work(pipeline, settings)
         return {
-            "Dockerfile": work.header("docker") + _dockerfile(work),
+            "Dockerfile": work.header("docker") + _pinned(work) + _dockerfile(work),
             ".dockerignore": work.header("docker") + _IGNORED + _products(work),
             "compose.yaml": work.header("docker") + dump_yaml(_compose(work)),
         }
@@ -82,6 +82,14 @@ def folders(work: Work) -> list[str]:
 
 def _parents(path: str) -> list[PurePosixPath]:
     return list(PurePosixPath(path).parents)[-2::-1]
+
+
+def _pinned(work: Work) -> str:
+    if "@sha256:" in work.settings.python_image:
+        return ""
+    return comment(
+        'The base image is not pinned: set base-image = "name@sha256:..." in the settings.'
+    )
 
 
 def _dockerfile(work: Work) -> str:

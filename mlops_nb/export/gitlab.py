@@ -135,7 +135,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
     result: dict[str, Any] = {
         "extends": ".mlops-nb",
         # Every job above, not only the nearest: their products and sidecars are all needed.
-        "needs": [{"job": name, "artifacts": True} for name in job.ancestors],
+        "needs": list(job.ancestors),
         "timeout": f"{job.minutes} minutes",
         "cache": [_pip_cache(work), _own_cache(work, job)],
         "script": [

@@ -23,6 +23,9 @@ __all__ = ["KubernetesExporter"]
 
 _FOLDER = "kubernetes"
 _LATE_SECONDS = 600
+_CONTAINER = "pipeline"
+_KILLED = [137, 143]
+"""What a container ends with that was killed or told to stop: 128 and the signal."""
 _KEPT_SECONDS = 86_400
 
 
@@ -55,7 +58,11 @@ class KubernetesExporter:
             f"{_FOLDER}/{name}": work.header("kubernetes") + dump_yaml(part)
             for name, part in parts.items()
         }
-        note = comment("Apply with: kubectl apply -k kubernetes")
+        note = comment(
+            "Apply with: kubectl apply -k kubernetes\n"
+            "A Job cannot be changed; before applying again:"
+            f" kubectl delete job {work.slug} --ignore-not-found"
+        )
         if work.settings.secrets:
             note += comment(
                 f"Needs a Secret {pods.names(work)['secret']} with the keys "
@@ -120,7 +127,24 @@ def _job(work: Work) -> dict[str, Any]:
 
 def _job_spec(work: Work, pod: dict[str, Any]) -> dict[str, Any]:
     return {
+        # For lost pods; a task that fails has retries of its own.
         "backoffLimit": work.settings.infrastructure_retries,
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "Ignore",
+                    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                },
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {
+                        "containerName": _CONTAINER,
+                        "operator": "NotIn",
+                        "values": _KILLED,
+                    },
+                },
+            ]
+        },
         "activeDeadlineSeconds": 60 * sum(job.minutes for job in work.jobs),
         "ttlSecondsAfterFinished": _KEPT_SECONDS,
         "template": pod,
@@ -149,7 +173,7 @@ def _pod(work: Work, command: str) -> dict[str, Any]:
     tasks = [task.policy for task in work.pipeline.tasks]
     script = f"cp -R /app/. {pods.WORK}/\ncd {pods.WORK}\n{command}"
     container: dict[str, Any] = {
-        "name": "pipeline",
+        "name": _CONTAINER,
         "image": pods.image(work),
         "command": ["sh", "-ec"],
         "args": [pods.literal(script)],

@@ -121,7 +121,8 @@ def env_names(names: Iterable[str], prefix: str = ENV) -> Mapping[str, str]:
 def title(text: str, *, limit: int = 80) -> str:
     """Return a name for people, on one line and without anything that a target would interpret."""
     clean = "".join(
-        char if char.isprintable() and char not in "`$\\{}<>\"'" else " " for char in text
+        char if char.isprintable() and char not in '`$\\{}<>"' else " "
+        for char in text.replace("'", "’")
     )
     clean = " ".join(clean.split())
     if len(clean) > limit:

@@ -29,6 +29,7 @@ _FORMS = {
     "namespace": r"[a-z0-9-]*",
     "volume": r"[a-z0-9.-]*",
     "secret_name": r"[a-z0-9.-]*",
+    "executor_account": r"[a-z0-9.-]*",
     "volume_size": r"[0-9]+[KMGT]i?",
 }
 _PIP = "python -m pip install --disable-pip-version-check"
@@ -95,6 +96,8 @@ class ExportSettings(
     volume_size: str = "10Gi"
     secret_name: str = ""
     """Kubernetes Secret that holds `secrets`; made from the project's name by default."""
+    executor_account: str = ""
+    """Service account of Argo's executor; one that may only report results is written by default."""
     runner: str = "ubuntu-24.04"
     """Label of GitHub's runner."""
     agent: str = ""

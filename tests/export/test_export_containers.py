@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 from export_samples import (
     HOSTILE,
     hostile,
@@ -20,6 +21,7 @@ from export_samples import (
 from mlops_nb import export
 from mlops_nb.model import Pipeline, Product
 
+EXECUTOR = "argo/executor.yaml"
 SCHEMA = json.loads((Path(__file__).parent / "schemas/argo-workflows.schema.json").read_text())
 SETTINGS = {
     "drift-command": "mlops-nb drift check old.csv new.csv",
@@ -34,7 +36,9 @@ SETTINGS = {
 def load(target: str, pipeline=None, **settings: object) -> dict[str, dict]:
     files = export.render(target, pipeline or small(), settings)
     return {
-        path: load_yaml(text) for path, text in files.items() if path.endswith((".yaml", ".yml"))
+        path: load_yaml(text)
+        for path, text in files.items()
+        if path.endswith((".yaml", ".yml")) and path != EXECUTOR
     }
 
 
@@ -129,6 +133,32 @@ def test_argo_jobs_and_artifacts() -> None:
     assert cron["startingDeadlineSeconds"] == 600
 
 
+def test_argo_gives_a_token_to_its_executor_only() -> None:
+    files = export.render("argo", small(), {"namespace": "ml", "schedule": "30 4 * * *"})
+    account, token, role, binding = yaml.safe_load_all(files[EXECUTOR])
+    assert account["automountServiceAccountToken"] is False
+    assert token["metadata"]["name"] == "flights-demo-executor.service-account-token"
+    assert role["rules"] == [
+        {
+            "apiGroups": ["argoproj.io"],
+            "resources": ["workflowtaskresults"],
+            "verbs": ["create", "patch"],
+        }
+    ]
+    assert binding["subjects"][0]["namespace"] == "ml"
+    flow, cron = (
+        yaml.safe_load(files["argo/workflow.yaml"]),
+        yaml.safe_load(files["argo/cron.yaml"]),
+    )
+    for spec in (flow["spec"], cron["spec"]["workflowSpec"]):
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["executor"] == {"serviceAccountName": "flights-demo-executor"}
+    own = export.render("argo", small(), {"executor-account": "theirs"})
+    assert EXECUTOR not in own
+    spec = yaml.safe_load(own["argo/workflow.yaml"])["spec"]
+    assert spec["executor"] == {"serviceAccountName": "theirs"}
+
+
 ARGO_TAG = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 OURS = re.compile(
     r"\{\{(tasks\.[a-z0-9-]+\.outputs\.artifacts\.bundle|workflow\.parameters\.[a-z0-9_]+|='\{' \+ '\{')\}\}"
@@ -177,6 +207,15 @@ def test_kubernetes_does_as_little_as_it_may() -> None:
     assert cron["spec"]["timeZone"] == "Europe/Berlin"
     assert cron["spec"]["concurrencyPolicy"] == "Forbid"
     assert cron["spec"]["startingDeadlineSeconds"] == 600
+    ignore, fail = job["spec"]["podFailurePolicy"]["rules"]
+    assert ignore["action"] == "Ignore"
+    # A notebook that fails is not run again: only a killed container is.
+    assert fail["action"] == "FailJob"
+    assert fail["onExitCodes"] == {
+        "containerName": "pipeline",
+        "operator": "NotIn",
+        "values": [137, 143],
+    }
     assert found["kubernetes/parameters.yaml"]["data"]["PARAM_MONTH"] == ""
 
 
