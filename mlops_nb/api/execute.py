@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,11 +100,15 @@ def parse_parameters(pairs: Sequence[str], file: str | Path | None = None) -> di
         import yaml
 
         try:
-            loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+            text = Path(file).read_text(encoding="utf-8")
+            # YAML 1.1 is no superset of JSON: it takes 1e6 for a text.
+            loaded = json.loads(text) if str(file).endswith(".json") else yaml.safe_load(text)
         except (OSError, UnicodeDecodeError) as error:
             raise ParameterError(f"cannot be read: {error}", where=str(file)) from error
         except yaml.YAMLError as error:
             raise ParameterError(f"is not valid YAML: {error}", where=str(file)) from error
+        except json.JSONDecodeError as error:
+            raise ParameterError(f"is not valid JSON: {error}", where=str(file)) from error
         if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
             raise ParameterError(
                 "holds no parameters", where=str(file), fix="write one NAME: VALUE a line"
@@ -194,6 +199,7 @@ def run(
     executor: str | None = None,
     address: str = "",
     trigger: str = "manual",
+    run_id: str = "",
     cancel: threading.Event | None = None,
     kernels: Kernels = None,
 ) -> Outcome:
@@ -217,6 +223,8 @@ def run(
         Where tasks run (``local``, ``dask``), and the cluster's address.
     trigger
         What started the run: ``manual``, ``schedule``, ``drift`` ...
+    run_id
+        The run's id, where whoever starts it has to know it before; a new one by default.
     cancel
         Ends the run when it is set; Ctrl-C does the same in the main thread.
     kernels
@@ -253,7 +261,9 @@ def run(
         resumed_from=prepared.resumed_from,
         input_digests=input_digests(prepared.plan),
     )
-    facts = msgspec.structs.replace(facts, resolved=resolved_parameters(prepared.pipeline))
+    facts = msgspec.structs.replace(
+        facts, id=run_id or facts.id, resolved=resolved_parameters(prepared.pipeline)
+    )
     with project_lock(project, facts.id), ExitStack() as stack:
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.

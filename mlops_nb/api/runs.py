@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.execution.cache import CacheEntry, Collected
     from mlops_nb.execution.resident import ServerStatus
-    from mlops_nb.model import Event, Run
-    from mlops_nb.runs.profile import RunProfile
+    from mlops_nb.model import Event, Run, RunProfile
 
 __all__ = [
     "cache_entries",

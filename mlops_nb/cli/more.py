@@ -20,6 +20,7 @@ _RUN = click.argument("run_id", metavar="[RUN]", default="latest")
     "--keep-going", "-k", is_flag=True, help="Go on with what does not need a failed task."
 )
 @click.option("--cold", is_flag=True, help="Start every kernel afresh.")
+@click.option("--run-id", "new_id", default="", hidden=True, help="For whoever starts it detached.")
 @output.json_option
 @click.pass_obj
 def resume(
@@ -28,6 +29,7 @@ def resume(
     jobs: int | None,
     keep_going: bool,
     cold: bool,
+    new_id: str,
     as_json: bool,
 ) -> int:
     """Go on with a run that failed, was cancelled or got lost: only what is missing runs.
@@ -52,7 +54,13 @@ def resume(
         return ExitCode.OK
     with view_for(console, prepared.pipeline) as view:
         outcome = execute.run(
-            prepared, listener=view, jobs=jobs, keep_going=keep_going, cold=cold, trigger="resume"
+            prepared,
+            listener=view,
+            jobs=jobs,
+            keep_going=keep_going,
+            cold=cold,
+            trigger="resume",
+            run_id=new_id,
         )
     if as_json:
         output.print_json({"run": outcome.run, "plan": prepared.plan})

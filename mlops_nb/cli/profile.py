@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mlops_nb.api.profiles import ColumnFacts, ProfileFacts
-    from mlops_nb.runs.profile import RunProfile
+    from mlops_nb.model import RunProfile
 
 __all__ = ["profile", "progress_bar"]
 

@@ -30,6 +30,12 @@ from mlops_nb.model.demo import (
     Handover,
     MonthResult,
 )
+from mlops_nb.model.export import (
+    ExportFile,
+    ExportPreview,
+    ExportTarget,
+    FileState,
+)
 from mlops_nb.model.monitoring import (
     Alert,
     AlertState,
@@ -77,7 +83,9 @@ from mlops_nb.model.runs import (
     EventKind,
     Run,
     RunFacts,
+    RunProfile,
     RunStatus,
+    TaskProfile,
     TaskRun,
     TaskStatus,
 )
@@ -119,6 +127,10 @@ __all__ = [
     "ErrorInfo",
     "Event",
     "EventKind",
+    "ExportFile",
+    "ExportPreview",
+    "ExportTarget",
+    "FileState",
     "Finding",
     "Fingerprint",
     "Gap",
@@ -149,6 +161,7 @@ __all__ = [
     "Record",
     "Run",
     "RunFacts",
+    "RunProfile",
     "RunStatus",
     "SegmentDrift",
     "Severity",
@@ -160,6 +173,7 @@ __all__ = [
     "Task",
     "TaskKind",
     "TaskPolicy",
+    "TaskProfile",
     "TaskRun",
     "TaskStatus",
     "Transition",
