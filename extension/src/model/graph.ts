@@ -57,6 +57,9 @@ export interface IGraph {
   readonly shape: string;
 }
 
+/** Reasons that a node names. */
+const REASONS = 3;
+
 /** The prefix of the ids of folded grids. */
 const GROUP = 'group:';
 
@@ -106,7 +109,8 @@ export function standingOf(
   if (live) {
     return { ...base, state: 'outside', why: '' };
   }
-  const { action, why } = plan ?? task;
+  const { action, reasons } = plan ?? task;
+  const why = shortened(reasons.map(reason => reason.text));
   if (action === 'skip') {
     const left = plan?.reasons.some(reason => reason.kind === 'unselected');
     return { ...base, state: left ? 'outside' : 'fresh', why: '' };
@@ -125,6 +129,12 @@ export function standingOf(
     };
   }
   return { ...base, state: 'stale', why };
+}
+
+/** The first reasons: a picture has no room for a hundred. */
+function shortened(reasons: readonly string[]): string {
+  const first = reasons.slice(0, REASONS).join(', ');
+  return reasons.length > REASONS ? `${first} …` : first;
 }
 
 /** States from the one that needs most attention to the one that needs none. */

@@ -222,6 +222,7 @@ function Picture(props: {
               node={node}
               pipeline={pipeline}
               live={live}
+              plan={live ? null : plan}
               onChoose={reveal}
               onClose={() => choose('')}
               onFold={fold}
