@@ -1473,30 +1473,35 @@ export interface components {
              */
             last_seq: number;
         };
-        /** @description One file of an export. */
+        /** @description One file of a target. */
         ExportFile: {
-            /** @description Relative to the project. */
+            /** @description POSIX, relative to the folder that is written to. */
             path: string;
+            /** @description What would be written; empty for one that is left over. */
             text: string;
-            /** @description `new`, `changed` or `same` as what is on disk. */
-            state: string;
-            /**
-             * @description Unified; empty where it is the same.
-             * @default
-             */
+            state: components["schemas"]["FileState"];
+            /** @description What writing would change, as a unified diff; empty where nothing. */
             diff: string;
         };
-        /** @description What writing a target would do. */
+        /** @description Everything that an export to a target would write or remove. */
         ExportPreview: {
             target: string;
-            /** @default [] */
+            /** @description Sorted by path. */
             files: components["schemas"]["ExportFile"][];
+            /**
+             * @description What the project lacks for the files to work, each with the way to mend it.
+             * @default []
+             */
+            notes: string[];
         };
-        /** @description Something that the pipeline can be exported to. */
+        /** @description What a pipeline can be written for. */
         ExportTarget: {
+            /** @description As the command line takes it. */
             name: string;
-            /** @description One sentence for people. */
+            /** @description As the system calls itself. */
             title: string;
+            /** @description One line: what is written. */
+            description: string;
         };
         /** @description All targets. */
         ExportTargets: {
@@ -1508,6 +1513,13 @@ export interface components {
          * @enum {unknown}
          */
         Feature: "schedules";
+        /**
+         * @description How a file on the disk stands to the one that would be written.
+         *
+         *     `left-over`: An earlier export wrote it and this one would not: a schedule or a job that is gone.
+         * @enum {unknown}
+         */
+        FileState: "left-over" | "missing" | "same" | "stale";
         /** @description One test of one column: how large the change is, how large it may be, how likely by chance. */
         Finding: {
             /**
@@ -3082,15 +3094,6 @@ export interface components {
             /** @default  */
             group: string;
         };
-        /** @description Files that were written because they differed. */
-        Written: {
-            target: string;
-            /**
-             * @description Relative to the project.
-             * @default []
-             */
-            paths: string[];
-        };
     };
     responses: {
         /** @description The request is malformed. */
@@ -3226,6 +3229,7 @@ export type ExportPreview = components['schemas']['ExportPreview'];
 export type ExportTarget = components['schemas']['ExportTarget'];
 export type ExportTargets = components['schemas']['ExportTargets'];
 export type Feature = components['schemas']['Feature'];
+export type FileState = components['schemas']['FileState'];
 export type Finding = components['schemas']['Finding'];
 export type Gap = components['schemas']['Gap'];
 export type GateMark = components['schemas']['GateMark'];
@@ -3312,7 +3316,6 @@ export type VersionList = components['schemas']['VersionList'];
 export type VersionStatus = components['schemas']['VersionStatus'];
 export type WindowResult = components['schemas']['WindowResult'];
 export type WriteExport = components['schemas']['WriteExport'];
-export type Written = components['schemas']['Written'];
 export type ResponseTrouble400 = components['responses']['Trouble400'];
 export type ResponseTrouble401 = components['responses']['Trouble401'];
 export type ResponseTrouble403 = components['responses']['Trouble403'];
@@ -4814,7 +4817,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What writing a target would do. */
+            /** @description Everything that an export to a target would write or remove. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4849,13 +4852,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Files that were written because they differed. */
+            /** @description Everything that an export to a target would write or remove. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Written"];
+                    "application/json": components["schemas"]["ExportPreview"];
                 };
             };
             400: components["responses"]["Trouble400"];

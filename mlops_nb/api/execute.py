@@ -14,6 +14,7 @@ from mlops_nb.api.facts import (
     product_metrics,
     resolved_parameters,
 )
+from mlops_nb.api.kernels import warm_kernels
 from mlops_nb.config import Project, find_project, telemetry_off
 from mlops_nb.errors import ParameterError
 from mlops_nb.model import (
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
 
-    from mlops_nb.execution.kernels import Zygote
-    from mlops_nb.execution.resident import Resident
+    from mlops_nb.api.kernels import Kernels
     from mlops_nb.model import Event, TaskRun
     from mlops_nb.protocols import Executor
     from mlops_nb.runs.store import RunWriter
@@ -201,6 +201,7 @@ def run(
     trigger: str = "manual",
     run_id: str = "",
     cancel: threading.Event | None = None,
+    kernels: Kernels = None,
 ) -> Outcome:
     """Run what was prepared, and keep its record.
 
@@ -226,6 +227,8 @@ def run(
         The run's id, where whoever starts it has to know it before; a new one by default.
     cancel
         Ends the run when it is set; Ctrl-C does the same in the main thread.
+    kernels
+        Where warm kernels come from, for who has several runs; the run's own by default.
 
     Returns
     -------
@@ -283,7 +286,9 @@ def run(
                 cancel=cancel,
                 env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
                 cold=cold,
-                zygote=_zygote(prepared, stack, cold),
+                zygote=stack.enter_context(warm_kernels(project, _notebooks(prepared), cold=cold))
+                if kernels is None
+                else kernels,
                 executor=_executor(
                     executor or settings.executor, address, workers, prepared, stack
                 ),
@@ -323,26 +328,13 @@ def _reported(run: Run, wanted: str) -> tuple[str, ...]:
     return tuple(task.task for task in started if wanted == "all" or not task.status.is_good)
 
 
-def _zygote(prepared: Prepared, stack: ExitStack, cold: bool) -> Zygote | Resident | None:
-    """Connect to the project's server, else start a process that warm kernels are forked from."""
-    from mlops_nb.execution.kernels import Zygote, supported
-    from mlops_nb.execution.preload import preload_for
-    from mlops_nb.execution.resident import connect_server
-
-    project = prepared.project
-    notebooks = [
-        project.root / task.source
+def _notebooks(prepared: Prepared) -> list[Path]:
+    """Return the notebooks that are going to run."""
+    return [
+        prepared.project.root / task.source
         for task in prepared.pipeline.tasks
         if task.kind is TaskKind.NOTEBOOK and prepared.plan[task.name].action is Action.RUN
     ]
-    if cold or project.settings.cold or supported() or not notebooks:
-        return None
-    preload = preload_for(notebooks)
-    server = connect_server(project.state, preload)
-    if server is not None:
-        return stack.enter_context(server)
-    memory = project.state / "cache" / "preload.json"
-    return stack.enter_context(Zygote(preload, memory=memory))
 
 
 def _executor(

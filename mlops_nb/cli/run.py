@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlops_nb.api.execute import Outcome
-    from mlops_nb.model import Plan, Run
+    from mlops_nb.model import Json, Plan, Run
 
 __all__ = ["plan", "run", "status"]
 
@@ -46,11 +46,26 @@ def selection(command: Callable[..., object]) -> Callable[..., object]:
                 metavar="FILE",
                 help="Parameters from a YAML or JSON file; -p wins over it.",
             ),
+            click.option(
+                "--params-from-env",
+                is_flag=True,
+                help="Parameters from variables PARAM_*, as exported pipelines set them.",
+            ),
             click.option("--force", is_flag=True, help="Run also what is up to date."),
         )
     ):
         command = option(command)
     return command
+
+
+def _parameters(
+    project: str | None, pairs: tuple[str, ...], file: str | None, from_env: bool
+) -> dict[str, Json]:
+    """Read parameters: -p wins over the file, and the file over the environment."""
+    from mlops_nb.api import execute, export
+
+    given = export.parameters_from_environment(project) if from_env else {}
+    return {**given, **execute.parse_parameters(pairs, file)}
 
 
 @click.command()
@@ -75,6 +90,7 @@ def run(
     start_from: tuple[str, ...],
     parameters: tuple[str, ...],
     params_file: str | None,
+    params_from_env: bool,
     force: bool,
     jobs: int | None,
     keep_going: bool,
@@ -105,7 +121,7 @@ def run(
         project,
         targets=tasks,
         start_from=start_from,
-        parameters=execute.parse_parameters(parameters, params_file),
+        parameters=_parameters(project, parameters, params_file, params_from_env),
         force=force,
         cache=cache,
     )
@@ -190,6 +206,7 @@ def plan(
     start_from: tuple[str, ...],
     parameters: tuple[str, ...],
     params_file: str | None,
+    params_from_env: bool,
     force: bool,
     cache: str | None,
     as_json: bool,
@@ -207,7 +224,7 @@ def plan(
         project,
         targets=tasks,
         start_from=start_from,
-        parameters=execute.parse_parameters(parameters, params_file),
+        parameters=_parameters(project, parameters, params_file, params_from_env),
         force=force,
         cache=cache,
     )

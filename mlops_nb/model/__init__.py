@@ -30,6 +30,12 @@ from mlops_nb.model.demo import (
     Handover,
     MonthResult,
 )
+from mlops_nb.model.export import (
+    ExportFile,
+    ExportPreview,
+    ExportTarget,
+    FileState,
+)
 from mlops_nb.model.monitoring import (
     Alert,
     AlertState,
@@ -121,6 +127,10 @@ __all__ = [
     "ErrorInfo",
     "Event",
     "EventKind",
+    "ExportFile",
+    "ExportPreview",
+    "ExportTarget",
+    "FileState",
     "Finding",
     "Fingerprint",
     "Gap",

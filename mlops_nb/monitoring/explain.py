@@ -140,6 +140,9 @@ def describe(kind: str, old: ColumnSummary, new: ColumnSummary, found: Measured)
 def _moved_numbers(found: Measured, old: ColumnSummary, new: ColumnSummary) -> str:
     ps = (0.25, 0.5, 0.75)
     before, now = old.distribution.quantiles(ps), new.distribution.quantiles(ps)
+    if np.array_equal(before, now):
+        # Labels and flags as floats: their quantiles stand still while their shares move.
+        return f"mean {_number(_mean(old))} → {_number(_mean(new))}, its quartiles as before"
     text = (
         f"median {_number(before[1])} → {_number(now[1])}, middle half "
         f"{_number(before[0])}–{_number(before[2])} → {_number(now[0])}–{_number(now[2])}"

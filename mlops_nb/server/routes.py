@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from mlops_nb.model import boards, views
 from mlops_nb.model.comparison import Comparison
+from mlops_nb.model.export import ExportPreview
 from mlops_nb.model.monitoring import Alert, ColumnDrift, WindowResult
 from mlops_nb.model.registry import LedgerEntry, Promotion, VersionDetails
 from mlops_nb.model.runs import RunProfile
@@ -222,11 +223,11 @@ ROUTES: tuple[Route, ...] = (
     _get("/export", "export", "targets", "What the pipeline can be exported to.", boards.ExportTargets),
     _get(
         "/export/{target}", "export", "preview", "The files, and how they differ from those on disk.",
-        boards.ExportPreview, query=requests.ExportQuery,
+        ExportPreview, query=requests.ExportQuery,
     ),
     _post(
         "/export/{target}", "export", "write", "Write the files that differ.",
-        boards.Written, body=requests.WriteExport,
+        ExportPreview, body=requests.WriteExport,
     ),
     # Schedules.
     _get("/schedules", "schedules", "schedules", "All schedules.", timetable.ScheduleList),

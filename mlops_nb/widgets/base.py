@@ -120,6 +120,10 @@ class Panel(ipywidgets.VBox):
         """Show a line below the panel: ``done``, ``caution`` or ``dim``."""
         self._notice.html = self._notice_html(text=text, tone=tone)
 
+    def fail(self, error: BaseException, label: str = "") -> None:
+        """Show an error that no work in the background raised."""
+        self._show_failure(Failure.of(error), label)
+
     def progress(self, text: str, share: float | None = None) -> None:
         """Show how far the work is, from 0 to 1 where that is known."""
         self._notice.html = self._notice_html(busy=text, share=share)
