@@ -8,11 +8,12 @@ export MPLBACKEND := Agg
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint unit notebooks stress lab bench lock clean
+.PHONY: help install run test lint unit notebooks real stress lab bench lock clean
 
 help:
 	@echo "make run     train, gate, promote, monitor and retrain on real flights (about two minutes)"
 	@echo "make test    lint, types, layers, unit tests and notebooks"
+	@echo "make real    run exported pipelines by act, gitlab-ci-local, Groovy, kfp, Airflow ... (installs them)"
 	@echo "make lab     open JupyterLab on the project; SAMPLE=0.05 for notebooks on a small sample"
 	@echo "make bench   measure every goal; QUICK=1 for a short run"
 	@echo "make stress  kill runners, kernels and workers 100 times"
@@ -64,6 +65,11 @@ unit: $(VENV)/.dev
 
 notebooks: $(VENV)/.dev
 	MLOPS_NB_SAMPLE=0.05 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=120 notebooks
+
+# Two at a time: most of a test waits for kernels to start. Each makes what it needs.
+real: $(VENV)/.dev
+	PYTHON=$(BIN)/python .ci/tools-export.sh
+	$(BIN)/python -m pytest -m real -n $(JOBS) --dist worksteal tests/export/real
 
 stress: $(VENV)/.dev
 	MLOPS_NB_STRESS_ROUNDS=100 $(BIN)/python -m pytest -m stress --timeout=1800
