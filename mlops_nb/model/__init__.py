@@ -6,6 +6,8 @@ field. A stage knows the records it is handed and nothing of the stage they came
 
 from mlops_nb.model.attempts import (
     Attempt,
+    Keep,
+    Resume,
 )
 from mlops_nb.model.base import (
     Json,
@@ -72,9 +74,11 @@ from mlops_nb.model.registry import (
 )
 from mlops_nb.model.runs import (
     CellRun,
+    Checkpoint,
     ErrorInfo,
     Event,
     EventKind,
+    Resumed,
     Run,
     RunFacts,
     RunStatus,
@@ -106,6 +110,7 @@ __all__ = [
     "Card",
     "CellRun",
     "Change",
+    "Checkpoint",
     "Cleaning",
     "Column",
     "ColumnDrift",
@@ -127,6 +132,7 @@ __all__ = [
     "GateState",
     "Handover",
     "Json",
+    "Keep",
     "LedgerEntry",
     "Message",
     "Metric",
@@ -147,6 +153,8 @@ __all__ = [
     "QuantileShift",
     "Reason",
     "Record",
+    "Resume",
+    "Resumed",
     "Run",
     "RunFacts",
     "RunStatus",
