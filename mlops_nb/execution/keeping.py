@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_nb.execution.control import is_runnable
 from mlops_nb.execution.jobs import Kept
 from mlops_nb.execution.saving import outputs_folder
+from mlops_nb.model import TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,6 +122,7 @@ class Keeping:
         self._at: int | None = None
         """The cell that it was made before."""
         self._stamps: dict[str, tuple[int, ...]] = {}
+        self._early = True
         self._skip = 0
         self._widgets: dict[str, Any] = {}
         language = nb.metadata.get("kernelspec", {}).get("language") or control.job.language
@@ -178,7 +180,8 @@ class Keeping:
         """Return what to run before a cell; empty for nothing."""
         self._copy, self._at = None, index
         # Before the first cell of the author there is nothing worth keeping.
-        if not self._job.keep or not self._ready or not self._control.done:
+        self._early = not self._control.done
+        if not self._job.keep or not self._ready or self._early:
             return ""
         self._stamps = _stamps(self._job.stage)
         return f"{_KEEPER}.take()"
@@ -215,9 +218,11 @@ class Keeping:
         if not job.keep or control.status is None:
             return None
         cell = None if control.failed is None else control.author_index(control.failed)
+        if control.status is TaskStatus.CANCELLED:
+            return Kept(cell=cell, why="cancelled")
         if self._copy is None or cell is None:
             why = self._why or (
-                "it failed before its second cell" if not control.done else "the kernel was gone"
+                "it failed before its second cell" if self._early else "the kernel was gone"
             )
             return Kept(cell=cell, why=why)
         try:

@@ -101,11 +101,7 @@ class States:
         index = read_index(folder, checkpoint.digest)
         if isinstance(index, str):
             return index
-        # The source may differ, in the failed cell and below; whoever reads the cells looks there.
-        old, new = (
-            {key: value for key, value in parts.items() if key != "source"}
-            for parts in (index.parts, fingerprint.parts)
-        )
+        old, new = _comparable(index.parts, fingerprint.parts)
         changed = changes(task, old, new, with_upstream=True)
         if changed:
             return ", ".join(reason.text for reason in changed)
@@ -154,3 +150,23 @@ class States:
             run=self._run_id, run_dir=str(self._run_dir), checkpoint=checkpoint
         )
         return replace(run, checkpoint=checkpoint)
+
+
+def _comparable(
+    old: Mapping[str, str], new: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the parts that cells before the failed one may depend on.
+
+    The source is left to whoever compares the cells. Where those are the same, a module or package
+    that came or went is one that only the cells after them import.
+    """
+    both = old.keys() & new.keys()
+
+    def matters(key: str) -> bool:
+        kind = key.partition(":")[0]
+        return key != "source" and (key in both or kind not in ("module", "env"))
+
+    return (
+        {key: value for key, value in old.items() if matters(key)},
+        {key: value for key, value in new.items() if matters(key)},
+    )

@@ -41,7 +41,7 @@ ENDS = (
     "print(pd.get_option('display.max_rows'), plt.rcParams['lines.linewidth'], len(ax.lines))\n"
     "logging.info('told'); fig.savefig('fig.png'); plt.plot([1, 2])\n"
     "open(product['x'], 'w').write(str(frame.b.sum()) + ','.join(frame))",
-    "sorted(Out), len(In), [name for name in dir() if not name.startswith("_i")]",
+    "sorted(Out), len(In), [name for name in dir() if not name.startswith('_i')]",
 )
 FAILS = "frame.drop(columns='a', inplace=True); both.clear(); scale = 0\nraise ValueError('no')"
 FIXED = "fixed = 1"
@@ -49,6 +49,8 @@ FIXED = "fixed = 1"
 
 @pytest.fixture(scope="module")
 def zygote():
+    import ploomber  # noqa: F401 - what forks from here has it
+
     with Zygote(("pandas", "matplotlib.pyplot")) as warm:
         warm.ready()
         yield warm
@@ -163,7 +165,7 @@ def test_the_state_outlives_every_end_of_a_kernel(tmp_path, zygote, end, status,
 
 
 def change_cell(root: Path) -> None:
-    small(root, "data.append(3)", first="data = [1, 2, 0]")
+    small(root, "data.append(3); import helper", first="data = [1, 2, 0]")
 
 
 def change_parameter(root: Path) -> None:
@@ -232,24 +234,26 @@ def test_what_changed_since_runs_the_whole_notebook_and_is_said(tmp_path, zygote
 def test_what_cannot_be_kept_is_named_and_missed_only_where_it_is_used(tmp_path, zygote):
     first = (
         "import sqlite3, threading\nfrom concurrent.futures import ThreadPoolExecutor\n"
-        "data = [1]; db = sqlite3.connect(':memory:'); rows = (n for n in data)\n"
+        "data = [1]; db = sqlite3.connect(':memory:'); lines = (n for n in data)\n"
         "with ThreadPoolExecutor() as pool: pass\ndef query(): return db.total_changes"
     )
     where = small(tmp_path / "p", "raise ValueError('no')", first=first)
     checkpoint = go(where, zygote=zygote).tasks[0].checkpoint
-    assert checkpoint.missing == ("db", "pool", "rows")
-    assert checkpoint.text.startswith("its state before the cell was kept but for db, pool, rows")
-    small(tmp_path / "p", "rows = list(rows)", first=first)
+    assert checkpoint.missing == ("db", "lines", "pool")
+    assert checkpoint.text.startswith("its state before the cell was kept but for db, lines, pool")
+    small(tmp_path / "p", "lines = list(lines)", first=first)
     why = whole_because(resume(where, zygote=zygote))
-    assert why.startswith('"db" could not be kept (Connection: cannot pickle')
-    assert why.endswith("and query() uses it")
+    assert why == (
+        "\"db\" could not be kept (Connection: cannot pickle 'sqlite3.Connection' object), "
+        "and query() uses it"
+    )
 
     first = first.replace("def query(): return db.total_changes", "")
     where = small(tmp_path / "q", "raise ValueError('no')", first=first)
     go(where, zygote=zygote)
-    small(tmp_path / "q", "rows = list(rows)", first=first)
+    small(tmp_path / "q", "lines = list(lines)", first=first)
     why = whole_because(resume(where, zygote=zygote))
-    assert why == '"rows" could not be kept (generator: cannot pickle \'generator\' object), ' \
+    assert why == '"lines" could not be kept (generator: cannot pickle \'generator\' object), ' \
                   "and cell 4 may use it"  # fmt: skip
     where = small(tmp_path / "r", "raise ValueError('no')", first=first)
     go(where, zygote=zygote)
@@ -352,7 +356,7 @@ def test_magics_widgets_and_large_outputs_come_along(tmp_path, zygote):
     more = "max-output-mb = 1\n"
     last = "plt.plot([1, 2]); plt.show()"
     where = small(tmp_path / "p", "1 / 0", first=first, last=last, settings=more)
-    assert go(where, zygote=zygote).tasks[0].checkpoint.missing == ("_4", "_", "slider") or True
+    assert go(where, zygote=zygote).tasks[0].checkpoint.missing == ("_", "_4", "slider")
     small(tmp_path / "p", "data.append(2)", first=first, last=last, settings=more)
     run = resume(where, zygote=zygote)
     assert run.tasks[0].resumed is not None, run.tasks[0].why
@@ -363,5 +367,5 @@ def test_magics_widgets_and_large_outputs_come_along(tmp_path, zygote):
     ]
     assert "image/svg+xml" in kinds
     assert "IntSlider" in json.dumps(nb.metadata.widgets)
-    (large,) = (folder / "notebooks/fit.ipynb.outputs").iterdir()
-    assert large.stat().st_size >= 3_000_000
+    large = (folder / "notebooks/fit.ipynb.outputs").iterdir()
+    assert max(path.stat().st_size for path in large) >= 3_000_000
