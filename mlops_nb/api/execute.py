@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mlops_nb.api.kernels import Kernels
+    from mlops_nb.execution.states import EarlierState
     from mlops_nb.model import Event, TaskRun
     from mlops_nb.protocols import Executor
     from mlops_nb.runs.store import RunWriter
@@ -54,6 +55,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Json] = {}
     targets: tuple[str, ...] = ()
     resumed_from: str = ""
+    earlier: dict[str, EarlierState] = {}
+    """States of notebooks that failed in that run, by task."""
 
     @property
     def is_noop(self) -> bool:
@@ -294,6 +297,7 @@ def run(
                 ),
                 cache=ProductCache.of(project),
                 expected=expected,
+                earlier=prepared.earlier,
             )
             status = status_of(tasks)
             for name, value in product_metrics(prepared.pipeline, project.root).items():

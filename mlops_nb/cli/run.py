@@ -176,6 +176,8 @@ def show_outcome(outcome: Outcome) -> None:
         console.print(Text(f"  {error.name}: {error.message}".rstrip(": "), style="red"))
         if task.notebook:
             console.print(Text(f"  notebook: {outcome.folder / task.notebook}", style="dim"))
+        if task.checkpoint is not None:
+            console.print(Text(f"  {task.checkpoint.text}", style="dim"))
         if task.report:
             console.print(Text(f"  report:   {outcome.folder / task.report}", style="dim"))
     took = output.seconds((run.ended or run.facts.started) - run.facts.started)

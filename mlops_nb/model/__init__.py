@@ -6,6 +6,8 @@ field. A stage knows the records it is handed and nothing of the stage they came
 
 from mlops_nb.model.attempts import (
     Attempt,
+    Keep,
+    Resume,
 )
 from mlops_nb.model.base import (
     Json,
@@ -78,9 +80,11 @@ from mlops_nb.model.registry import (
 )
 from mlops_nb.model.runs import (
     CellRun,
+    Checkpoint,
     ErrorInfo,
     Event,
     EventKind,
+    Resumed,
     Run,
     RunFacts,
     RunProfile,
@@ -114,6 +118,7 @@ __all__ = [
     "Card",
     "CellRun",
     "Change",
+    "Checkpoint",
     "Cleaning",
     "Column",
     "ColumnDrift",
@@ -139,6 +144,7 @@ __all__ = [
     "GateState",
     "Handover",
     "Json",
+    "Keep",
     "LedgerEntry",
     "Message",
     "Metric",
@@ -159,6 +165,8 @@ __all__ = [
     "QuantileShift",
     "Reason",
     "Record",
+    "Resume",
+    "Resumed",
     "Run",
     "RunFacts",
     "RunProfile",
