@@ -195,6 +195,9 @@ def run(
     address: str = "",
     trigger: str = "manual",
     cancel: threading.Event | None = None,
+    run_id: str = "",
+    wait: float | None = 0.0,
+    commit: str = "",
 ) -> Outcome:
     """Run what was prepared, and keep its record.
 
@@ -218,6 +221,12 @@ def run(
         What started the run: ``manual``, ``schedule``, ``drift`` ...
     cancel
         Ends the run when it is set; Ctrl-C does the same in the main thread.
+    run_id
+        The run's id, where it was given out before; a new one by default.
+    wait
+        Seconds to wait for another run of this project to end; ``None`` for as long as it takes.
+    commit
+        The Git commit that is run, where it is not the one that the folder stands at.
 
     Returns
     -------
@@ -250,8 +259,12 @@ def run(
         resumed_from=prepared.resumed_from,
         input_digests=input_digests(prepared.plan),
     )
-    facts = msgspec.structs.replace(facts, resolved=resolved_parameters(prepared.pipeline))
-    with project_lock(project, facts.id), ExitStack() as stack:
+    facts = msgspec.structs.replace(
+        facts, id=run_id or facts.id, resolved=resolved_parameters(prepared.pipeline)
+    )
+    if commit:
+        facts = msgspec.structs.replace(facts, git_commit=commit, git_branch="", git_diff="")
+    with project_lock(project, facts.id, wait=wait), ExitStack() as stack:
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.
         expected = expected_seconds(store)

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlops_nb.processes import Owner
+    from mlops_nb.scheduling.store import Reader
     from mlops_nb.scheduling.writer import Writer
 
-__all__ = ["Claim", "claim"]
+__all__ = ["Claim", "claim", "held_claim"]
 
 past = schema.occurrences
 
@@ -91,6 +92,30 @@ def claim(
     """
     round_ = _Claiming(writer, encode(owner).decode(), now, lease, new_run, limit)
     return round_.go(only)
+
+
+def held_claim(reader: Reader, occurrence: int, run: str, fence: int) -> Claim | None:
+    """Return a claim that is still held; ``None`` where it was taken back or its run is over."""
+    row = reader.connection.execute(
+        sa.select(past).where(
+            past.c.id == occurrence,
+            past.c.run == run,
+            past.c.fence == fence,
+            past.c.state == "running",
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Claim(
+        id=row.id,
+        schedule=row.schedule,
+        at=seconds(row.at),
+        run=row.run,
+        fence=row.fence,
+        attempt=row.attempt,
+        order=schedule_of(row.order),
+        frozen=row.frozen,
+    )
 
 
 class _Claiming:

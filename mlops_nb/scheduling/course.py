@@ -23,7 +23,7 @@ __all__ = [
     "cancel",
     "extend",
     "finish",
-    "freeze",
+    "note_frozen",
     "open_ones",
     "renew",
     "take_back",
@@ -96,7 +96,7 @@ def begin(
     return done.rowcount == 1
 
 
-def freeze(writer: Writer, occurrence: int, run: str, frozen: str) -> bool:
+def note_frozen(writer: Writer, occurrence: int, run: str, frozen: str) -> bool:
     """Note which commit or snapshot an occurrence runs; further attempts run the same."""
     done = writer.connection.execute(
         past.update().where(_held(occurrence, run)).values(frozen=frozen)
