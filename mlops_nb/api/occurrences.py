@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mlops_nb.api.schedule_store import Where, opened
+from mlops_nb.errors import ScheduleError
 from mlops_nb.model import Schedule, When
 from mlops_nb.scheduling.when import iso, read_trigger
 
@@ -20,6 +21,7 @@ __all__ = [
     "describe",
     "history",
     "list_schedules",
+    "moment_of",
     "next_times",
     "show",
 ]
@@ -138,6 +140,28 @@ def daemons(project: Where = None) -> tuple[SchedulerStatus, ...]:
     """Return the daemons that work on the project's schedules or did lately, the newest first."""
     with opened(project) as (_, store), store.read() as reader:
         return reader.daemons()
+
+
+def moment_of(text: str) -> float:
+    """Return the seconds since the epoch of an ISO time with its offset.
+
+    Raises
+    ------
+    ScheduleError
+        The text is no time, or lacks its offset.
+    """
+    import datetime as dt
+
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ScheduleError(
+            f'"{text}" is no time',
+            fix="write it with its offset: 2026-03-01T06:00:00+01:00",
+        ) from error
+    if moment.tzinfo is None:
+        raise ScheduleError(f'"{text}" lacks its offset', fix=f"write {text}+00:00 for UTC")
+    return round(moment.timestamp(), 3)
 
 
 def _times(

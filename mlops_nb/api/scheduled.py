@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlops_nb.api.execute import Outcome
+from mlops_nb.api.occurrences import moment_of
 from mlops_nb.api.schedule_store import Where, opened
 from mlops_nb.config import find_project
 from mlops_nb.errors import MlopsNbError, RunError, ScheduleError
@@ -193,24 +194,9 @@ def _pick(store: ScheduleStore, name: str, occurrence: str, within: float | None
             if at is None or (within is not None and now - at > within):
                 return f'nothing of schedule "{name}" is due'
         else:
-            at = _time(occurrence)
+            at = moment_of(occurrence)
         writer.require(name, at)
     return at
-
-
-def _time(text: str) -> float:
-    import datetime as dt
-
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ScheduleError(
-            f'"{text}" is no time',
-            fix='write "due", "latest" or an ISO time with its offset: 2026-03-01T06:00:00+01:00',
-        ) from error
-    if moment.tzinfo is None:
-        raise ScheduleError(f'"{text}" lacks its offset', fix=f"write {text}+00:00 for UTC")
-    return round(moment.timestamp(), 3)
 
 
 def _why_not(state: Occurrence | None) -> str:

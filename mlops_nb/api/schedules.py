@@ -13,6 +13,7 @@ from mlops_nb.api.occurrences import (
     describe,
     history,
     list_schedules,
+    moment_of,
     next_times,
     show,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "edit",
     "history",
     "list_schedules",
+    "moment_of",
     "next_times",
     "opened",
     "pause",
@@ -50,6 +52,7 @@ __all__ = [
     "show",
     "sync",
     "tasks_of",
+    "with_changes",
 ]
 
 

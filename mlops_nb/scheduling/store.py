@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from mlops_nb.errors import ScheduleError, nearest
 from mlops_nb.model import (
     Attempted,
+    Notice,
     Occurrence,
     OccurrenceState,
     Record,
@@ -277,6 +278,24 @@ class Reader:
             sa.select(schema.daemons).order_by(schema.daemons.c.seen.desc())
         )
         return tuple(_daemon(row.record, seconds(row.seen)) for row in rows)
+
+    def untold(self, limit: int = 100) -> tuple[Notice, ...]:
+        """Return what people have not been told."""
+        table = schema.notices
+        rows = self._connection.execute(
+            sa.select(table.c.record).where(table.c.told.is_(None)).limit(limit)
+        ).scalars()
+        return tuple(msgspec.json.decode(text, type=Notice) for text in rows)
+
+    def ends(self, runs: Sequence[str]) -> tuple[tuple[str, OccurrenceState], ...]:
+        """Return schedule and end of the attempts that these runs were, where they have ended."""
+        tries, past = schema.attempts, schema.occurrences
+        rows = self._connection.execute(
+            sa.select(past.c.schedule, tries.c.state)
+            .join(past, past.c.id == tries.c.occurrence)
+            .where(tries.c.run.in_(list(runs)), tries.c.ended.is_not(None))
+        )
+        return tuple((row.schedule, OccurrenceState(row.state)) for row in rows)
 
     def _attempts(self, ids: Sequence[int]) -> dict[int, tuple[Attempted, ...]]:
         table = schema.attempts

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -26,6 +25,8 @@ __all__ = ["BATCH", "Writer", "blank"]
 
 BATCH = 1000
 """Occurrences that one schedule is given at a time; one that lies further behind is looked at again."""
+_LOOK_AGAIN = 1000
+"""Milliseconds between two looks at what is due and cannot start."""
 
 
 def blank(schedule: Schedule, at: float, *, manual: bool = False) -> dict[str, Json]:
@@ -228,6 +229,7 @@ class Writer(Reader):
 
     def _tell_missed(self, name: str, times: list[float], now: float, schedule: Schedule) -> None:
         first = iso(times[0], schedule.timezone)
+        it = "it" if len(times) == 1 else "them"
         what = (
             f"the occurrence of {first} was"
             if len(times) == 1
@@ -240,22 +242,38 @@ class Writer(Reader):
                 kind=NoticeKind.MISSED,
                 schedule=name,
                 at=times[-1],
-                text=f"{what} missed: nothing could start them within {schedule.grace:g} s",
+                text=f"{what} missed: nothing could start {it} within {schedule.grace:g} s",
                 time=now,
             )
         )
 
-    def next_due(self) -> float | None:
-        """Return when something comes due next; ``None`` where nothing will."""
+    def next_due(self, now: float) -> float | None:
+        """Return when there is something to do next; ``None`` where nothing will be."""
         plan, table = schema.schedules, schema.occurrences
+        waiting = table.c.state == "waiting"
         first = self._connection.execute(
             sa.select(sa.func.min(plan.c.next_at)).where(~plan.c.paused)
         ).scalar()
         then = self._connection.execute(
-            sa.select(sa.func.min(table.c.due)).where(table.c.state == "waiting")
+            sa.select(sa.func.min(table.c.due)).where(waiting, table.c.due > ms(now))
         ).scalar()
-        known = [one for one in (first, then) if one is not None]
+        sla = self._connection.execute(sa.select(sa.func.min(table.c.sla))).scalar()
+        held = self._connection.execute(
+            sa.select(sa.literal(1)).where(waiting, table.c.due <= ms(now)).limit(1)
+        ).scalar()
+        # What could not start may count as missed before anything else happens.
+        known = [one for one in (first, then, sla) if one is not None]
+        known += [ms(now) + _LOOK_AGAIN] if held else []
         return seconds(min(known)) if known else None
+
+    def counts(self, now: float) -> int:
+        """Return how many occurrences are due and wait."""
+        table = schema.occurrences
+        return int(
+            self._connection.execute(
+                sa.select(sa.func.count()).where(table.c.state == "waiting", table.c.due <= ms(now))
+            ).scalar_one()
+        )
 
     # What people are told
 
@@ -267,14 +285,6 @@ class Writer(Reader):
             .values(key=notice.key[:400], record=encode(notice).decode(), told=None)
             .on_conflict_do_nothing(index_elements=["key"])
         )
-
-    def untold(self, limit: int = 100) -> tuple[Notice, ...]:
-        """Return what people have not been told."""
-        table = schema.notices
-        rows = self._connection.execute(
-            sa.select(table.c.record).where(table.c.told.is_(None)).limit(limit)
-        ).scalars()
-        return tuple(msgspec.json.decode(text, type=Notice) for text in rows)
 
     def told(self, keys: Iterable[str], *, now: float) -> None:
         """Note that people were told."""
