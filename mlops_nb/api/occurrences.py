@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from mlops_nb.api.schedule_store import Where, opened
 from mlops_nb.errors import ScheduleError
 from mlops_nb.model import Schedule, When
-from mlops_nb.scheduling.when import iso, read_trigger
+from mlops_nb.scheduling.when import read_trigger
+from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

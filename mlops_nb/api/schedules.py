@@ -22,7 +22,7 @@ from mlops_nb.config import Project, find_project
 from mlops_nb.errors import ScheduleError, nearest
 from mlops_nb.model import Schedule, SyncReport
 from mlops_nb.scheduling.settings import check_schedule, read_schedules
-from mlops_nb.scheduling.when import iso
+from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from mlops_nb.errors import MlopsNbError
 from mlops_nb.model import Notice, NoticeKind
 from mlops_nb.scheduling.retention import expired, forget
-from mlops_nb.scheduling.when import iso
+from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from mlops_nb.model import OccurrenceState

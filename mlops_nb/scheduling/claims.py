@@ -24,7 +24,7 @@ from mlops_nb.scheduling import schema
 from mlops_nb.scheduling.course import cancel, tell_failure
 from mlops_nb.scheduling.rows import ms, schedule_of, seconds
 from mlops_nb.scheduling.template import render_parameters
-from mlops_nb.scheduling.when import iso
+from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable

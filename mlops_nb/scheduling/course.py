@@ -10,7 +10,7 @@ from mlops_nb.model import Notice, NoticeKind, OccurrenceState, Record, Schedule
 from mlops_nb.scheduling import schema
 from mlops_nb.scheduling.policy import retry_delay
 from mlops_nb.scheduling.rows import ms, owner_of, schedule_of, seconds
-from mlops_nb.scheduling.when import iso
+from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from mlops_nb.processes import Owner

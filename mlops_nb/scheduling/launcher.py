@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from mlops_nb.errors import ScheduleError
-from mlops_nb.scheduling.when import iso
+from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import msgspec
 from mlops_nb.errors import ScheduleError
 from mlops_nb.model import Attempted, Occurrence, OccurrenceState, Schedule, decode
 from mlops_nb.processes import Owner
-from mlops_nb.scheduling.when import iso
+from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,7 +30,8 @@ from mlops_nb.processes import Owner, is_alive
 from mlops_nb.scheduling import schema
 from mlops_nb.scheduling.engine import open_engine, translated
 from mlops_nb.scheduling.rows import attempted_of, ms, occurrence_of, schedule_of, seconds
-from mlops_nb.scheduling.when import iso, read_trigger
+from mlops_nb.scheduling.when import read_trigger
+from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

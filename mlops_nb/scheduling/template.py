@@ -23,7 +23,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mlops_nb.errors import ScheduleError
-from mlops_nb.scheduling.when import read_trigger, zone
+from mlops_nb.scheduling.when import read_trigger
+from mlops_nb.scheduling.zones import zone
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment

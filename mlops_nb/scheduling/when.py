@@ -20,20 +20,21 @@ import re
 from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 
 from mlops_nb.errors import ScheduleError, nearest
 from mlops_nb.model import Record
 from mlops_nb.scheduling.words import read_words
+from mlops_nb.scheduling.zones import next_change, offset_at, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
 
     from mlops_nb.model import Schedule
 
-__all__ = ["Trigger", "iso", "read_trigger", "read_when", "zone"]
+__all__ = ["Trigger", "read_trigger", "read_when"]
 
 _ALIASES = {
     "@yearly": "0 0 1 1 *",
@@ -104,34 +105,48 @@ class Trigger(Record, frozen=True, kw_only=True):
             count += 1
 
     def _cron(self, after: float) -> Iterator[float]:
-        tz = zone(self.timezone)
+        minute, hour = self.cron.split()[:2]
+        wall = minute.startswith("*") or hour.startswith("*")
         last = after
-        # cronsim walks along the clock on the wall: where that is set back it begins with times
-        # that are over, and where it is set forward several times fall onto one moment.
-        for found in CronSim(self.cron, dt.datetime.fromtimestamp(math.floor(after), tz)):
-            moment = found.timestamp()
+        # A fixed time is looked for along the clock on the wall: where that is set back it begins
+        # with times that are over, and where it is set forward several fall onto one moment.
+        for moment in self._on_the_wall(after) if wall else self._fixed(after):
             if moment > last:
                 last = moment
                 yield moment
 
+    def _fixed(self, after: float) -> Iterator[float]:
+        tz = zone(self.timezone)
+        for found in CronSim(self.cron, dt.datetime.fromtimestamp(math.floor(after), tz)):
+            yield found.timestamp()
 
-@lru_cache(maxsize=1024)
-def zone(name: str) -> ZoneInfo:
-    """Return a time zone.
+    def _on_the_wall(self, after: float) -> Iterator[float]:
+        # cronsim walks in whole hours and so steps over times where a zone's change is half an
+        # hour. Between two changes the wall is a plain calendar, on which it is exact.
+        tz = zone(self.timezone)
+        start = math.floor(after)
+        while True:
+            change = next_change(tz, start)
+            offset = offset_at(tz, start)
+            for found in CronSim(self.cron, _EPOCH + dt.timedelta(seconds=start + offset)):
+                moment = (found - _EPOCH).total_seconds() - offset
+                if moment >= change:
+                    break
+                yield moment
+            else:
+                return
+            # The moment of the change belongs to what follows, so the walk begins before it.
+            yield from self._at(change, tz)
+            start = change
 
-    Raises
-    ------
-    ScheduleError
-        No zone is called so.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        known = available_timezones()
-        by_city = [one for one in known if one.rpartition("/")[2].lower() == name.lower()]
-        fix = f'did you mean "{by_city[0]}"?' if by_city else nearest(name, known)
-        fix = fix if len(fix) < 200 else 'write an IANA name such as "Europe/Berlin"'
-        raise ScheduleError(f'no time zone is called "{name}"', fix=fix) from error
+    def _at(self, moment: int, tz: ZoneInfo) -> Iterator[float]:
+        """Yield a moment if the wall shows a due time then."""
+        wall = _EPOCH + dt.timedelta(seconds=moment + offset_at(tz, moment))
+        if next(CronSim(self.cron, wall - dt.timedelta(seconds=1))) == wall:
+            yield float(moment)
+
+
+_EPOCH = dt.datetime(1970, 1, 1)
 
 
 def read_when(text: str) -> tuple[str, float]:
@@ -194,12 +209,6 @@ def read_trigger(schedule: Schedule) -> Trigger:
         raise ScheduleError(
             error.message, where=f'schedule "{schedule.name}"', fix=error.fix
         ) from error
-
-
-def iso(moment: float, timezone: str = "UTC") -> str:
-    """Return a moment as ISO text in a zone."""
-    made = dt.datetime.fromtimestamp(moment, zone(timezone))
-    return made.isoformat(timespec="milliseconds" if made.microsecond else "seconds")
 
 
 def _moment(text: str, tz: ZoneInfo, what: str) -> float | None:

@@ -14,7 +14,8 @@ from mlops_nb.scheduling import schema
 from mlops_nb.scheduling.policy import jitter, left_out
 from mlops_nb.scheduling.rows import ms, schedule_of, seconds
 from mlops_nb.scheduling.store import DaemonRow, Reader
-from mlops_nb.scheduling.when import iso, read_trigger
+from mlops_nb.scheduling.when import read_trigger
+from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
