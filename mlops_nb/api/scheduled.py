@@ -345,7 +345,7 @@ def _record(
         return
     for tries in range(_RECORD_TRIES):
         try:
-            with store.write() as writer:
+            with store.write(durable=False) as writer:
                 finish(
                     writer,
                     held.id,

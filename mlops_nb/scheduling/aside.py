@@ -122,7 +122,7 @@ class Aside:
                 )
         finally:
             if done:
-                with self._store.write() as writer:
+                with self._store.write(durable=False) as writer:
                     writer.told(done, now=self._store.clock())
 
     def _clean(self) -> None:
@@ -135,7 +135,7 @@ class Aside:
             except MlopsNbError as error:
                 self._log("run not removed", level="warning", run=run, error=str(error))
         if old.occurrences or old.runs:
-            with self._store.write() as writer:
+            with self._store.write(durable=False) as writer:
                 forget(writer, old)
             self._log("cleaned", runs=len(old.runs), occurrences=len(old.occurrences))
 

@@ -116,7 +116,7 @@ class Daemon:
                 self._wake.clear()
         finally:
             self._aside.stop()
-            with contextlib.suppress(ScheduleError), self._store.write() as writer:
+            with contextlib.suppress(ScheduleError), self._store.write(durable=False) as writer:
                 writer.gone(self.id)
                 writer.touch()
             self._log("daemon stopped", id=self.id, left_running=len(self._mine))
@@ -168,7 +168,7 @@ class Daemon:
 
     def _work(self, now: float) -> None:
         exits = dict(self._exits)
-        with self._store.write() as writer:
+        with self._store.write(durable=False) as writer:
             if now - self._seen >= _SIGN:
                 self._state = self._stand(writer.daemons())
                 writer.seen(DaemonRow(status=self._status(), owner=self._me), now=now)
@@ -245,13 +245,13 @@ class Daemon:
             )
             if found is None:
                 if one.runner is None and one.lease - now < self._settings.lease / 2:
-                    with self._store.write() as writer:
+                    with self._store.write(durable=False) as writer:
                         extend(writer, one, now=now, lease=self._settings.lease)
                 continue
             if found.kill:
                 kill_session(found.kill)
             if found.state is None:
-                with self._store.write() as writer:
+                with self._store.write(durable=False) as writer:
                     if take_back(writer, one, now=now):
                         self._log("claim taken back", level="warning", schedule=one.schedule)
                 self._due = 0.0
@@ -274,7 +274,7 @@ class Daemon:
         exit_code: int | None = None,
     ) -> None:
         now = self._store.clock()
-        with self._store.write() as writer:
+        with self._store.write(durable=False) as writer:
             done = finish(writer, occurrence, run, state, now=now, why=why, exit_code=exit_code)
         if done:
             self._due = 0.0

@@ -81,7 +81,7 @@ class Pulse:
             if self._kill_at is not None and now >= self._kill_at:
                 self._kill()
             try:
-                with self._store.write() as writer:
+                with self._store.write(durable=False) as writer:
                     said = renew(
                         writer, self._occurrence, self._run, now=self._now(), lease=self._lease
                     )
@@ -108,7 +108,7 @@ class Pulse:
             state = OccurrenceState.CANCELLED if self.cancelled else OccurrenceState.TIMED_OUT
             why = (self.cancelled or self.timed_out) + ", and was killed"
             try:
-                with self._store.write() as writer:
+                with self._store.write(durable=False) as writer:
                     finish(writer, self._occurrence, self._run, state, now=self._now(), why=why)
             except ScheduleError:
                 # Whoever looks after the store finds this process gone and records that.

@@ -82,14 +82,25 @@ class ScheduleStore:
             yield Reader(connection)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Writer]:
-        """Change something in one transaction, alone: every other writer waits its turn."""
+    def write(self, *, durable: bool = True) -> Iterator[Writer]:
+        """Change something in one transaction, alone: every other writer waits its turn.
+
+        Parameters
+        ----------
+        durable
+            Wait for the disk. Without, a loss of power may take back the last moments, as a whole:
+            for what would then be done or found out again. Nothing else can take it back.
+        """
         from mlops_nb.scheduling.writer import Writer
 
         with translated(self.url), self._engine.connect() as connection:
             if connection.dialect.name == "sqlite":
+                level = "FULL" if durable else "NORMAL"
+                connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
+                if not durable:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 connection.execute(sa.select(schema.head.c.id).with_for_update())
             yield Writer(connection)
             connection.commit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 import sqlalchemy as sa
@@ -158,10 +158,14 @@ class Writer(Reader):
         moved: list[dict[str, Json]] = []
         for row in self._connection.execute(query).all():
             schedule = schedule_of(row.record)
-            trigger = read_trigger(schedule)
-            times = list(islice(trigger.times(seconds(row.cursor), now), BATCH))
+            times: list[float] = []
+            following = None
+            for at in read_trigger(schedule).times(seconds(row.cursor)):
+                if at > now or len(times) == BATCH:
+                    following = at
+                    break
+                times.append(at)
             cursor = times[-1] if times else now
-            following = trigger.after(cursor)
             made += [blank(schedule, at) for at in times]
             moved.append(
                 {
