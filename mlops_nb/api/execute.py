@@ -205,6 +205,8 @@ def run(
     run_id: str = "",
     cancel: threading.Event | None = None,
     kernels: Kernels = None,
+    wait: float | None = 0.0,
+    commit: str = "",
 ) -> Outcome:
     """Run what was prepared, and keep its record.
 
@@ -232,6 +234,10 @@ def run(
         Ends the run when it is set; Ctrl-C does the same in the main thread.
     kernels
         Where warm kernels come from, for who has several runs; the run's own by default.
+    wait
+        Seconds to wait for another run of this project to end; ``None`` for as long as it takes.
+    commit
+        The Git commit that is run, where it is not the one that the folder stands at.
 
     Returns
     -------
@@ -267,7 +273,9 @@ def run(
     facts = msgspec.structs.replace(
         facts, id=run_id or facts.id, resolved=resolved_parameters(prepared.pipeline)
     )
-    with project_lock(project, facts.id), ExitStack() as stack:
+    if commit:
+        facts = msgspec.structs.replace(facts, git_commit=commit, git_branch="", git_diff="")
+    with project_lock(project, facts.id, wait=wait), ExitStack() as stack:
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.
         expected = expected_seconds(store)
