@@ -126,7 +126,7 @@ def make_daemon(store: ScheduleStore, launcher: Any, hooks: Any = None, **settin
         SchedulerSettings(**settings),
         new_run=new_run_id,
         hooks=hooks or Hooks(),
-        log=Log("json", stream=open(os.devnull, "w")),  # noqa: SIM115 - as long as the daemon
+        log=Log("json", stream=Path(os.devnull).open("w")),
     )
 
 
