@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -73,7 +75,7 @@ class ApiHandler(APIHandler):
             route, path = self._route()
             call = self._call(route, path)
             if route.lane == "here" and route.name == "file":
-                self._send_file(call)
+                await self._send_file(call)
             elif route.lane == "here":
                 self._send(route.status, msgspec.json.encode(await self.panel.here(route, call)))
             elif route.lane == "job":
@@ -170,16 +172,15 @@ class ApiHandler(APIHandler):
         else:
             self.finish(data)
 
-    def _send_file(self, call: Call) -> None:
+    async def _send_file(self, call: Call) -> None:
         """Send a file as it is, away from the server's origin."""
         from mimetypes import guess_type
-        from pathlib import Path
 
         from mlops_nb.server.places import servable
 
         path = servable(Path(call.project), call.path["path"])
         try:
-            data = path.read_bytes()
+            data = await asyncio.to_thread(path.read_bytes)
         except OSError as error:
             raise not_found(f"cannot be read: {error.strerror}", where=call.path["path"]) from error
         kind = {".ipynb": "application/json", ".log": "text/plain"}.get(path.suffix)

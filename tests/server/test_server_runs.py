@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -249,10 +250,10 @@ def test_killed_worker_is_renewed(server: Server, project: str) -> None:
     (second,) = workers()
     assert second.pid != first.pid
     # What changes something is not done twice: the answer says that it may not have been done.
-    second.suspend()
-    import threading
-
-    threading.Timer(0.5, second.kill).start()
+    server.get("/export", project=project)
+    (planner,) = [worker for worker in workers() if worker.pid != second.pid]
+    planner.suspend()
+    threading.Timer(0.5, planner.kill).start()
     refused = server.post("/export/github", {}, status=503, project=project)["error"]
     assert refused["kind"] == "Unavailable"
     assert server.post("/export/github", {}, project=project)["files"]
