@@ -8,66 +8,14 @@ from pathlib import Path
 import faces_kit as kit
 import pytest
 from pytest_jupyter.jupyter_server import *  # noqa: F403
-from server_kit import Server
+from server_kit import Server, small_project
 
-PIPELINE = """\
-# Two tasks, and a comment that has to stay.
-meta:
-  extract_upstream: false
-
-tasks:
-  - source: notebooks/make.ipynb
-    name: make
-    product: {nb: products/make.ipynb, data: products/data.json}
-
-  # The second one.
-  - source: notebooks/use.ipynb
-    name: use
-    upstream: [make]
-    product:
-      nb: products/use.ipynb
-      metrics: products/metrics.json
-"""
 SETTINGS = """
 [tool.mlops-nb.gates.checks.good-enough]
 kind = "metric"
 metric = "roc_auc"
 min = 0.6
 """
-
-
-def small_project(place: Path) -> Path:
-    """A project of two quick notebooks."""
-    place.mkdir(parents=True)
-    (place / "pipeline.yaml").write_text(PIPELINE)
-    (place / "pyproject.toml").write_text('[tool.mlops-nb]\ntracking = "none"\njobs = 1\n')
-    kit.write_notebook(
-        place / "notebooks" / "make.ipynb",
-        "upstream = None\nproduct = None\nsize: int = 3  # how many\nmode: str = 'good'",
-        "if mode == 'bad':\n    raise ValueError('as asked')",
-        "import time\nwhile mode == 'slow':\n    time.sleep(0.1)",
-        "import json, pathlib\n"
-        "pathlib.Path(product['data']).write_text(json.dumps(list(range(size))))",
-    )
-    kit.write_notebook(
-        place / "notebooks" / "use.ipynb",
-        "upstream = None\nproduct = None",
-        "import json, pathlib\n"
-        "found = json.loads(pathlib.Path(upstream['make']['data']).read_text())\n"
-        "pathlib.Path(product['metrics']).write_text(json.dumps({'total': sum(found)}))",
-    )
-    return place
-
-
-@pytest.fixture(scope="session")
-def loaded_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small project with its pipeline loaded once, which takes Ploomber seconds; copy it."""
-    from mlops_nb.config import find_project
-    from mlops_nb.pipeline.load import load_pipeline
-
-    place = small_project(tmp_path_factory.mktemp("template") / "small")
-    load_pipeline(find_project(place))
-    return place
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import faces_kit as kit
 import httpx
 import jsonschema
 import websocket
@@ -24,6 +25,24 @@ from mlops_nb.server import openapi
 from mlops_nb.server.routes import PREFIX
 
 TOKEN = "secret"
+PIPELINE = """\
+# Two tasks, and a comment that has to stay.
+meta:
+  extract_upstream: false
+
+tasks:
+  - source: notebooks/make.ipynb
+    name: make
+    product: {nb: products/make.ipynb, data: products/data.json}
+
+  # The second one.
+  - source: notebooks/use.ipynb
+    name: use
+    upstream: [make]
+    product:
+      nb: products/use.ipynb
+      metrics: products/metrics.json
+"""
 
 
 @cache
@@ -185,3 +204,26 @@ class Listener:
             self.seen.append(plain)
             if plain["kind"] in kinds:
                 return plain
+
+
+def small_project(place: Path) -> Path:
+    """A project of two quick notebooks."""
+    place.mkdir(parents=True)
+    (place / "pipeline.yaml").write_text(PIPELINE)
+    (place / "pyproject.toml").write_text('[tool.mlops-nb]\ntracking = "none"\njobs = 1\n')
+    kit.write_notebook(
+        place / "notebooks" / "make.ipynb",
+        "upstream = None\nproduct = None\nsize: int = 3  # how many\nmode: str = 'good'",
+        "if mode == 'bad':\n    raise ValueError('as asked')",
+        "import time\nwhile mode == 'slow':\n    time.sleep(0.1)",
+        "import json, pathlib\n"
+        "pathlib.Path(product['data']).write_text(json.dumps(list(range(size))))",
+    )
+    kit.write_notebook(
+        place / "notebooks" / "use.ipynb",
+        "upstream = None\nproduct = None",
+        "import json, pathlib\n"
+        "found = json.loads(pathlib.Path(upstream['make']['data']).read_text())\n"
+        "pathlib.Path(product['metrics']).write_text(json.dumps({'total': sum(found)}))",
+    )
+    return place
