@@ -106,7 +106,9 @@ def test_browser_widgets_promote_and_roll_back_by_clicking(page, project):
     page.find('.mnb-surface .mnb-gates:has-text("not asked")').wait_for()
 
     press(page, "Promote")
-    page.find(".mnb-surface .mnb-caution").get_by_text("It will be refused: good-enough, seen").wait_for()
+    page.find(".mnb-surface .mnb-caution").get_by_text(
+        "It will be refused: good-enough, seen"
+    ).wait_for()
     press(page, "Confirm")
     page.find('.mnb-surface .mnb-failure:has-text("how to mend it")').wait_for()
     assert champion(project) == 1
@@ -119,10 +121,14 @@ def test_browser_widgets_promote_and_roll_back_by_clicking(page, project):
     page.find('.mnb-surface .mnb-done:has-text("is approved")').wait_for()
     press(page, "Ask the gates")
     page.find(".mnb-surface .mnb-gates tr .mnb-good").nth(1).wait_for()
-    assert page.find(".mnb-surface .mnb-timeline").get_by_text("slices look <b>right</b>").count() == 1
+    assert (
+        page.find(".mnb-surface .mnb-timeline").get_by_text("slices look <b>right</b>").count() == 1
+    )
 
     press(page, "Promote")
-    page.find(".mnb-surface .mnb-caution").get_by_text("Give champion to trips v2? v1 holds it now").wait_for()
+    page.find(".mnb-surface .mnb-caution").get_by_text(
+        "Give champion to trips v2? v1 holds it now"
+    ).wait_for()
     shots(page, "promotion-asked")
     press(page, "Cancel")
     assert champion(project) == 1
@@ -169,7 +175,10 @@ def test_browser_widgets_board_works_by_keyboard_and_compares(page):
     page.find('.mnb-panel button:has-text("Compare")').focus()
     keyboard.press("Enter")
     page.find(".mnb-surface .mnb-curves").wait_for()
-    assert page.find(".mnb-surface .mnb-curves text").get_by_text("Calibration", exact=True).count() == 1
+    assert (
+        page.find(".mnb-surface .mnb-curves text").get_by_text("Calibration", exact=True).count()
+        == 1
+    )
     assert page.find(".jp-Notebook.jp-mod-commandMode").count() == 1
     shots(page, "board")
 
@@ -207,7 +216,7 @@ def test_browser_widgets_a_live_run_is_followed(page, project):
 
 def test_browser_widgets_form_runs_a_notebook(page):
     show(page, "form.ipynb", 'ParameterForm("report.ipynb")')
-    field = page.find(".mnb-surface .mnb-form input").first
+    field = page.find(".mnb-panel .mnb-form input").first
     field.fill("4")
     press(page, "Run")
     page.find('.mnb-surface .mnb-failure:has-text("no figures for <March>")').wait_for()
