@@ -9,14 +9,17 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { ILauncher } from '@jupyterlab/launcher';
 import { IMainMenu } from '@jupyterlab/mainmenu';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Menu } from '@lumino/widgets';
 import { addCommands } from './app/commands';
 import { RunDrive } from './app/drive';
+import { extendNotebooks } from './app/notebook';
 import { Opener } from './app/opening';
 import { Shell } from './app/shell';
+import { tellOfRuns } from './app/telling';
 import type { IPanel } from './components/context';
 import { pipelineIcon } from './components/icons';
 import { PanelModel } from './model/panel';
@@ -37,6 +40,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     ILauncher,
     ILayoutRestorer,
     IMainMenu,
+    INotebookTracker,
     ISettingRegistry,
     IStatusBar,
     ITranslator
@@ -53,6 +57,7 @@ function activate(
   launcher: ILauncher | null,
   restorer: ILayoutRestorer | null,
   menu: IMainMenu | null,
+  notebooks: INotebookTracker | null,
   settings: ISettingRegistry | null,
   statusBar: IStatusBar | null,
   translator: ITranslator | null
@@ -70,7 +75,10 @@ function activate(
   serviceManager.contents.addDrive(new RunDrive(model));
   const shell = new Shell(app, panel);
   addCommands(commands, panel, shell, documents && new Opener(app, panel, documents));
-  watchRuns(panel);
+  tellOfRuns(panel);
+  if (notebooks) {
+    extendNotebooks(app, panel, notebooks);
+  }
 
   const sidebar = new ViewWidget(panel, sidebarView);
   sidebar.id = `${EXTENSION}-sidebar`;
@@ -88,7 +96,14 @@ function activate(
     palette?.addItem({ command, category, args: { isPalette: true } });
     launcher?.add({ command, category, rank: VIEWS.indexOf(view) });
   }
-  for (const command of [CommandIDs.runAll, CommandIDs.cancel, CommandIDs.initProject]) {
+  for (const command of [
+    CommandIDs.runAll,
+    CommandIDs.cancel,
+    CommandIDs.initProject,
+    CommandIDs.addToPipeline,
+    CommandIDs.runAsTask,
+    CommandIDs.markParameters
+  ]) {
     palette?.addItem({ command, category });
   }
   menu?.addMenu(makeMenu(panel), true, { rank: 65 });
@@ -120,16 +135,4 @@ function makeMenu(panel: IPanel): Menu {
   menu.addItem({ type: 'separator' });
   menu.addItem({ command: CommandIDs.initProject });
   return menu;
-}
-
-/** Commands depend on whether a run goes on. */
-function watchRuns(panel: IPanel): void {
-  const { model, commands } = panel;
-  const watch = () => {
-    const { feed } = model.project;
-    feed.turned.connect(() => commands.notifyCommandChanged());
-    commands.notifyCommandChanged();
-  };
-  watch();
-  model.changed.connect(watch);
 }

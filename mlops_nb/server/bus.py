@@ -55,7 +55,7 @@ class Bus:
             PanelEvent(
                 project=project,
                 run=run,
-                seq=next(self._seq),
+                seq=0 if run else next(self._seq),
                 time=time.time(),
                 kind=kind,
                 data=data,

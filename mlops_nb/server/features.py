@@ -6,7 +6,12 @@ from importlib.util import find_spec
 
 from mlops_nb.server.records import Feature
 
-__all__ = ["features"]
+__all__ = ["features", "is_lacking"]
+
+
+def is_lacking(area: str) -> bool:
+    """Whether the routes of an area cannot be answered here."""
+    return area in {feature.value for feature in Feature} - {one.value for one in features()}
 
 
 def features() -> tuple[Feature, ...]:

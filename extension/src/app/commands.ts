@@ -98,6 +98,13 @@ function addRunCommands(add: Add, panel: IPanel, shell: Shell): void {
     enabled: () => !model.project.feed.isBusy,
     does: args => start(panel, (args.request ?? {}) as Partial<RunRequest>)
   });
+  add(CommandIDs.runWith, {
+    label: trans.__('Run with Parameters'),
+    icon: runIcon,
+    caption: trans.__('Run with the values of the parameter form'),
+    enabled: () => !model.project.feed.isBusy,
+    does: () => start(panel, { parameters: { ...model.project.form.snapshot.typed } })
+  });
   add(CommandIDs.runTo, {
     label: trans.__('Run to Here'),
     icon: runToIcon,

@@ -60,7 +60,7 @@ function ProjectPicker(): JSX.Element | null {
   }
   return (
     <select
-      className="mn-Select jp-mod-styled"
+      className="mn-Select"
       aria-label={trans.__('Project')}
       value={project.path}
       onChange={event => model.select(event.target.value)}

@@ -1,5 +1,6 @@
 /** States as icon and text, never by colour alone. */
 
+import type { NodeState } from '../model/graph';
 import type { RunStatus, TaskStatus, Trans } from '../tokens';
 import { useTrans } from './context';
 import { Glyph, type GlyphName } from './icons';
@@ -12,11 +13,14 @@ interface ILook {
   readonly tone: Tone;
 }
 
-const LOOKS: Record<TaskStatus, ILook> = {
+/** Any state that has an icon and words. */
+export type AnyState = TaskStatus | RunStatus | NodeState;
+
+const LOOKS: Record<AnyState, ILook> = {
   pending: { glyph: 'waiting', tone: 'calm' },
   running: { glyph: 'running', tone: 'busy' },
   succeeded: { glyph: 'done', tone: 'good' },
-  skipped: { glyph: 'skipped', tone: 'good' },
+  skipped: { glyph: 'done', tone: 'good' },
   restored: { glyph: 'restored', tone: 'good' },
   failed: { glyph: 'failed', tone: 'bad' },
   'timed-out': { glyph: 'waiting', tone: 'bad' },
@@ -24,15 +28,19 @@ const LOOKS: Record<TaskStatus, ILook> = {
   exited: { glyph: 'stopped', tone: 'bad' },
   cancelled: { glyph: 'stopped', tone: 'warn' },
   blocked: { glyph: 'blocked', tone: 'warn' },
-  lost: { glyph: 'unknown', tone: 'warn' }
+  lost: { glyph: 'unknown', tone: 'warn' },
+  fresh: { glyph: 'done', tone: 'good' },
+  stale: { glyph: 'stale', tone: 'warn' },
+  restore: { glyph: 'restored', tone: 'busy' },
+  outside: { glyph: 'skipped', tone: 'calm' }
 };
 
-export function lookOf(status: TaskStatus | RunStatus): ILook {
+export function lookOf(status: AnyState): ILook {
   return LOOKS[status] ?? { glyph: 'unknown', tone: 'calm' };
 }
 
 /** The state in words. */
-export function statusText(status: TaskStatus | RunStatus, trans: Trans): string {
+export function statusText(status: AnyState, trans: Trans): string {
   switch (status) {
     case 'pending':
       return trans.__('waiting');
@@ -58,16 +66,21 @@ export function statusText(status: TaskStatus | RunStatus, trans: Trans): string
       return trans.__('blocked');
     case 'lost':
       return trans.__('lost');
+    case 'fresh':
+      return trans.__('up to date');
+    case 'stale':
+      return trans.__('would run');
+    case 'restore':
+      return trans.__('would be restored');
+    case 'outside':
+      return trans.__('not in this run');
     default:
       return status;
   }
 }
 
 /** A state with its icon and words. */
-export function Status(props: {
-  status: TaskStatus | RunStatus;
-  text?: string;
-}): JSX.Element {
+export function Status(props: { status: AnyState; text?: string }): JSX.Element {
   const trans = useTrans();
   const look = lookOf(props.status);
   return (

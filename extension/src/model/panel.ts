@@ -15,6 +15,7 @@ import type {
 } from '../api';
 import { body, got, type Api } from '../request';
 import { RunFeed } from './feed';
+import { FormModel } from './form';
 import { Resource, type IReadable } from './resource';
 
 export type PanelEvents = IStream<unknown, Event.Emission>;
@@ -48,10 +49,13 @@ export class ProjectModel implements IDisposable {
         })
       )
     );
+    this.form = new FormModel(this);
     this.feed.turned.connect(this._onTurned, this);
   }
 
   readonly feed: RunFeed;
+  /** Parameters for the next run. */
+  readonly form: FormModel;
   readonly pipeline: Resource<PipelineView>;
   readonly runs: Resource<RunList>;
 
@@ -118,6 +122,7 @@ export class ProjectModel implements IDisposable {
     }
     if (event.kind === 'pipeline.changed') {
       void this.pipeline.refresh();
+      this.form.refresh();
     }
     this._told.emit(event);
   }
@@ -125,6 +130,7 @@ export class ProjectModel implements IDisposable {
   dispose(): void {
     if (!this.isDisposed) {
       this.feed.dispose();
+      this.form.dispose();
       this.pipeline.dispose();
       this.runs.dispose();
       Signal.clearData(this);
