@@ -74,6 +74,16 @@ export class RunFeed implements IReadable<LiveRuns>, IDisposable {
     return this._runs.get(id) ?? null;
   }
 
+  /** Wait for a run that was started and may not have begun; its events may pass us by. */
+  async expect(id: string): Promise<void> {
+    for (const seconds of [1, 3, 10, 30]) {
+      await new Promise(resolve => setTimeout(resolve, seconds * 1000));
+      if (this.isDisposed || (await this.follow(id))) {
+        return;
+      }
+    }
+  }
+
   /** Fetch a run's record anew: something beside its events changed. */
   async reload(id: string): Promise<void> {
     await this._fetch(id);
@@ -85,8 +95,8 @@ export class RunFeed implements IReadable<LiveRuns>, IDisposable {
       return;
     }
     const run = this._runs.get(event.run);
-    if (!run || event.kind === 'run.lost') {
-      void this._fetch(event.run); // nobody was there to log an event of a loss
+    if (!run || event.kind === 'run.lost' || event.kind === 'run.settled') {
+      void this._fetch(event.run); // neither a loss nor a page that was written is in the log
     } else if (event.seq === run.summary.last_seq + 1) {
       this._put(applyEvent(run, event));
     } else if (event.seq > run.summary.last_seq) {

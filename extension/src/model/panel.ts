@@ -118,6 +118,9 @@ export class ProjectModel implements IDisposable {
   handle(event: PanelEvent): void {
     if (event.run && event.kind !== 'run.refused') {
       this.feed.handle(event);
+      if (event.kind === 'run.settled') {
+        void this.pipeline.refresh(); // it names the pages that were written
+      }
       return;
     }
     if (event.kind === 'pipeline.changed') {
@@ -144,7 +147,7 @@ export class ProjectModel implements IDisposable {
   private async _started(answer: Promise<{ data?: Started }>): Promise<Started> {
     const started = await got(answer);
     if (started.started) {
-      void this.runs.refresh();
+      void this.feed.expect(started.run);
     }
     return started;
   }
