@@ -74,16 +74,6 @@ export class RunFeed implements IReadable<LiveRuns>, IDisposable {
     return this._runs.get(id) ?? null;
   }
 
-  /** Wait for a run that was started and may not have begun; its events may pass us by. */
-  async expect(id: string): Promise<void> {
-    for (const seconds of [1, 3, 10, 30]) {
-      await new Promise(resolve => setTimeout(resolve, seconds * 1000));
-      if (this.isDisposed || (await this.follow(id))) {
-        return;
-      }
-    }
-  }
-
   /** Fetch a run's record anew: something beside its events changed. */
   async reload(id: string): Promise<void> {
     await this._fetch(id);
