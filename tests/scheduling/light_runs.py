@@ -7,6 +7,7 @@ records its end, as ``mlops-nb run`` does; it outlives the daemon.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -84,7 +85,9 @@ def spawner(url: str, place: str, file: str) -> None:
                     code = 0
                 finally:
                     os._exit(code)
-            connection.sendall(f"{pid}\n".encode())
+            # The daemon that asked may have been killed meanwhile.
+            with contextlib.suppress(OSError):
+                connection.sendall(f"{pid}\n".encode())
 
 
 class Remote:
@@ -126,7 +129,7 @@ def make_daemon(store: ScheduleStore, launcher: Any, hooks: Any = None, **settin
         SchedulerSettings(**settings),
         new_run=new_run_id,
         hooks=hooks or Hooks(),
-        log=Log("json", stream=open(os.devnull, "w")),  # noqa: SIM115 - as long as the daemon
+        log=Log("json", stream=open(os.devnull, "w")),
     )
 
 
