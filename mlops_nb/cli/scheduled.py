@@ -31,7 +31,7 @@ def run_scheduled(
 
     console = output.console(stderr=as_json)
     if claim is None:
-        turn = api.run_due(
+        turns = api.run_due(
             project,
             name,
             occurrence=occurrence,
@@ -40,10 +40,12 @@ def run_scheduled(
         )
     else:
         number, run, fence = _claim(claim)
-        turn = api.run_claimed(
-            project, number, run, fence, view=lambda pipeline: view_for(console, pipeline)
+        turns = (
+            api.run_claimed(
+                project, number, run, fence, view=lambda pipeline: view_for(console, pipeline)
+            ),
         )
-    return _show(turn, as_json)
+    return max(_show(turn, as_json) for turn in turns)
 
 
 def _show(turn: Turn, as_json: bool) -> int:

@@ -8,6 +8,7 @@ records its end, as ``mlops-nb run`` does; it outlives the daemon.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -129,7 +130,7 @@ def make_daemon(store: ScheduleStore, launcher: Any, hooks: Any = None, **settin
         SchedulerSettings(**settings),
         new_run=new_run_id,
         hooks=hooks or Hooks(),
-        log=Log("json", stream=open(os.devnull, "w")),
+        log=Log("json", stream=io.StringIO()),
     )
 
 

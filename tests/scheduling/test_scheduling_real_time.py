@@ -122,11 +122,13 @@ def test_daemons_that_are_killed_forget_nothing_and_double_nothing(tmp_path: Pat
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not os.environ.get("MLOPS_NB_STRESS_ROUNDS"), reason="stress only")
 @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
-def test_three_daemons_300_schedules_a_minute(request, where: str, tmp_path: Path) -> None:
+def test_three_daemons_300_schedules_a_minute(
+    request, record_property, where: str, tmp_path: Path
+) -> None:
     url = f"sqlite:///{tmp_path / 's.db'}"
     if where == "postgresql":
         url = request.getfixturevalue("postgresql")()
     counts = chase(url, tmp_path, schedules=300, seconds=60, pause=(3, 5))
-    print(where, counts)
+    record_property("counts", str(counts))
     assert counts["succeeded"] > 0
     assert counts["kills"] >= 10
