@@ -11,6 +11,7 @@
     ├── ExecutionError           4   a task failed, timed out, died or exited
     │   └── KernelError              a kernel could not be started
     ├── RunError                 5   an unknown run, a store that cannot be read or written
+    │   └── BusyError                a run is in the way, or has ended already
     ├── RegistryError            6   models, versions, artifacts
     │   ├── ArtifactError            a tampered, unknown or missing artifact
     │   ├── GateError                a gate that fails or cannot be evaluated
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtifactError",
+    "BusyError",
     "ConfigError",
     "ConflictError",
     "ExecutionError",
@@ -143,6 +145,10 @@ class RunError(MlopsNbError):
     """A run is unknown, or its record cannot be read or written."""
 
     exit_code = ExitCode.RUN
+
+
+class BusyError(RunError):
+    """A run that goes on is in the way, or one that was to be stopped has ended already."""
 
 
 class RegistryError(MlopsNbError):

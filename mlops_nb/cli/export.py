@@ -8,8 +8,11 @@ import click
 
 from mlops_nb.cli import output
 from mlops_nb.errors import ExitCode
+from mlops_nb.model import FileState
 
 __all__ = ["export"]
+
+_SIGNS = {FileState.MISSING: "+", FileState.STALE: "~", FileState.LEFT_OVER: "-"}
 
 
 @click.command()
@@ -50,28 +53,49 @@ def export(
     from mlops_nb.api import export as api
 
     if target is None:
-        names = api.targets()
+        found = api.targets()
         if as_json:
-            output.print_json(names)
+            output.print_json(found)
         else:
-            click.echo("\n".join(names))
+            rows = output.table("target", "for", "what is written")
+            for one in found:
+                rows.add_row(one.name, one.title, one.description)
+            output.console().print(rows)
         return ExitCode.OK
     if check or show_diff:
-        changes = api.diff_target(project, target, out=out, group=group)
+        preview = api.preview_target(project, target, out=out, group=group)
         if as_json:
-            output.print_json({"target": target, "stale": bool(changes), "diff": changes})
-        elif changes:
-            click.echo(changes, nl=False)
+            output.print_json(
+                {
+                    "target": target,
+                    "stale": preview.stale,
+                    "diff": preview.diff,
+                    "notes": preview.notes,
+                }
+            )
+        elif preview.stale:
+            click.echo(preview.diff, nl=False)
         else:
             click.echo(f"{target}: every file is as it would be written")
-        return ExitCode.ERROR if check and changes else ExitCode.OK
+        return ExitCode.ERROR if check and preview.stale else ExitCode.OK
     written = api.write_target(project, target, out=out, group=group)
+    changed = written.files
     if as_json:
-        output.print_json({"target": target, "written": written})
-    else:
-        for path in written:
-            click.echo(f"  + {path}")
-        click.echo(
-            f"{target}: {len(written)} files written" if written else f"{target}: nothing changed"
+        paths = {file.path: file.state is FileState.LEFT_OVER for file in changed}
+        output.print_json(
+            {
+                "target": target,
+                "written": [path for path, gone in paths.items() if not gone],
+                "removed": [path for path, gone in paths.items() if gone],
+                "notes": written.notes,
+            }
         )
+    else:
+        for file in changed:
+            click.echo(f"  {_SIGNS[file.state]} {file.path}")
+        click.echo(
+            f"{target}: {len(changed) or 'no'} file{'' if len(changed) == 1 else 's'} changed"
+        )
+        for note in written.notes:
+            click.echo(f"  ! {note}", err=True)
     return ExitCode.OK

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mlops_nb.export.drift import PAGE, plan_drift
 from mlops_nb.export.jobs import ABOVE, plan_work
 from mlops_nb.export.naming import title
 from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell
@@ -12,6 +14,7 @@ from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlops_nb.export.drift import Drift
     from mlops_nb.export.jobs import Job, Work
     from mlops_nb.model import Json, Pipeline
 
@@ -34,12 +37,15 @@ Step = dict[str, Any]
 class GithubExporter:
     """Writes ``.github/workflows/``."""
 
+    title = "GitHub Actions"
+    description = "A workflow with a job for each task or group, and one that checks for drift."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the workflow, and the drift check where one is scheduled."""
         work = plan_work(pipeline, settings)
         files = {f".github/workflows/{work.slug}.yml": _workflow(work)}
-        if work.settings.drift_schedule:
-            files[f".github/workflows/{work.slug}-drift.yml"] = _drift(work)
+        if drift := plan_drift(work):
+            files[f".github/workflows/{work.slug}-drift.yml"] = _drift(work, drift)
         return files
 
 
@@ -94,6 +100,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
     }
     if settings.secrets:
         run["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
+<<<<<<< HEAD
     key = f"mlops-nb-{work.slug}-{job.id}-"
     steps: list[Step] = [
         *checkout_steps(work),
@@ -104,6 +111,9 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
         },
         {"name": "Unpack it", "run": work.unpack(job.bundle, optional=True)},
     ]
+=======
+    steps: list[Step] = [*_prepared(work), *_restored(work, job)]
+>>>>>>> main
     if names:
         which = {"name": names[0]} if len(names) == 1 else {"pattern": "{" + ",".join(names) + "}"}
         steps.append(
@@ -127,7 +137,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
             "uses": _uses("actions/cache", "/save"),
             "with": {
                 "path": job.bundle,
-                "key": f"{key}${{{{ hashFiles('{job.bundle}') }}}}",
+                "key": f"{_key(work, job)}${{{{ hashFiles('{job.bundle}') }}}}",
             },
         },
         {
@@ -199,6 +209,23 @@ def checkout_steps(work: Work) -> list[Step]:
     ]
 
 
+def _key(work: Work, job: Job) -> str:
+    return f"mlops-nb-{work.slug}-{job.id}-"
+
+
+def _restored(work: Work, job: Job, *, needed: bool = False) -> list[Step]:
+    """Return the steps that put back what a job made last time."""
+    key = _key(work, job)
+    return [
+        {
+            "name": f"Restore what {title(job.title) if needed else 'this job'} made last time",
+            "uses": _uses("actions/cache", "/restore"),
+            "with": {"path": job.bundle, "key": key, "restore-keys": key},
+        },
+        {"name": "Unpack it", "run": work.unpack(job.bundle, optional=not needed)},
+    ]
+
+
 def _comment(work: Work) -> dict[str, Any]:
     """Return the job that keeps one comment on a pull request up to date.
 
@@ -254,9 +281,9 @@ def _comment(work: Work) -> dict[str, Any]:
     }
 
 
-def _drift(work: Work) -> str:
+def _drift(work: Work, drift: Drift) -> str:
     settings = work.settings
-    check: Step = {"name": "Check for drift", "run": github_text(settings.drift_command)}
+    check: Step = {"name": "Check for drift", "run": github_text(drift.command)}
     if settings.secrets:
         check["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
     body: dict[str, Any] = {
@@ -274,7 +301,12 @@ def _drift(work: Work) -> str:
             "runs-on": settings.runner,
             "timeout-minutes": settings.timeout_minutes,
             "steps": [
+<<<<<<< HEAD
                 *checkout_steps(work),
+=======
+                *_prepared(work),
+                *(_restored(work, drift.job, needed=True) if drift.job else []),
+>>>>>>> main
                 check,
                 {
                     "name": "Keep the reports",
@@ -282,7 +314,7 @@ def _drift(work: Work) -> str:
                     "uses": _uses("actions/upload-artifact"),
                     "with": {
                         "name": "drift-reports",
-                        "path": ".mlops/profiles\n.mlops/runs",
+                        "path": f"{PurePosixPath(PAGE).parent}\n.mlops/profiles\n.mlops/runs",
                         "include-hidden-files": True,
                         "if-no-files-found": "ignore",
                         "overwrite": True,

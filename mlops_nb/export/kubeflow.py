@@ -30,6 +30,9 @@ _FOLDER = "kubeflow"
 class KubeflowExporter:
     """Writes ``kubeflow/pipeline.py`` and ``kubeflow/pipeline.yaml``."""
 
+    title = "Kubeflow Pipelines"
+    description = "The source of a KFP v2 pipeline, and its compiled form."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return source and compiled form."""
         work = plan_work(pipeline, settings)
@@ -76,7 +79,7 @@ def _component(work: Work, job: Job) -> str:
             'cp -R "${MLOPS_NB_APP:-/app}/." "$work"',
             'cd "$work"',
             *([f'{work.unpack()} "$@"'] if above else []),
-            work.run(job, "|| status=$?"),
+            f"{work.run(job)} || status=$?",
             work.pack(job),
             f'cp {job.bundle} "$BUNDLE"',
             f"{work.summary(job, 'summary.md')}",

@@ -6,6 +6,8 @@ field. A stage knows the records it is handed and nothing of the stage they came
 
 from mlops_nb.model.attempts import (
     Attempt,
+    Keep,
+    Resume,
 )
 from mlops_nb.model.base import (
     Json,
@@ -29,6 +31,12 @@ from mlops_nb.model.demo import (
     DemoReport,
     Handover,
     MonthResult,
+)
+from mlops_nb.model.export import (
+    ExportFile,
+    ExportPreview,
+    ExportTarget,
+    FileState,
 )
 from mlops_nb.model.monitoring import (
     Alert,
@@ -72,12 +80,16 @@ from mlops_nb.model.registry import (
 )
 from mlops_nb.model.runs import (
     CellRun,
+    Checkpoint,
     ErrorInfo,
     Event,
     EventKind,
+    Resumed,
     Run,
     RunFacts,
+    RunProfile,
     RunStatus,
+    TaskProfile,
     TaskRun,
     TaskStatus,
 )
@@ -124,6 +136,7 @@ __all__ = [
     "Card",
     "CellRun",
     "Change",
+    "Checkpoint",
     "Cleaning",
     "Column",
     "ColumnDrift",
@@ -138,6 +151,10 @@ __all__ = [
     "ErrorInfo",
     "Event",
     "EventKind",
+    "ExportFile",
+    "ExportPreview",
+    "ExportTarget",
+    "FileState",
     "Finding",
     "Fingerprint",
     "Gap",
@@ -146,6 +163,7 @@ __all__ = [
     "GateState",
     "Handover",
     "Json",
+    "Keep",
     "LedgerEntry",
     "Message",
     "Metric",
@@ -171,8 +189,11 @@ __all__ = [
     "QuantileShift",
     "Reason",
     "Record",
+    "Resume",
+    "Resumed",
     "Run",
     "RunFacts",
+    "RunProfile",
     "RunStatus",
     "Schedule",
     "ScheduleEntry",
@@ -191,6 +212,7 @@ __all__ = [
     "Task",
     "TaskKind",
     "TaskPolicy",
+    "TaskProfile",
     "TaskRun",
     "TaskStatus",
     "Transition",

@@ -14,7 +14,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_targets_are_listed(folder: Path) -> None:
-    assert {"github", "gitlab", "jenkins", "argo", "kubeflow"} <= set(cli_json(folder, "export"))
+    found = {one["name"]: one for one in cli_json(folder, "export")}
+    assert {"github", "gitlab", "jenkins", "argo", "kubeflow"} <= set(found)
+    assert found["github"]["title"] == "GitHub Actions"
+    assert "Argo Workflows" in cli(folder, "export").stdout
 
 
 def test_written_then_checked_then_stale(folder: Path) -> None:
@@ -28,6 +31,18 @@ def test_written_then_checked_then_stale(folder: Path) -> None:
     stale = cli(folder, "export", "gitlab", "--check")
     assert stale.returncode == ExitCode.ERROR
     assert "-# edited" in stale.stdout
+
+
+def test_what_an_earlier_export_left_is_removed(folder: Path) -> None:
+    settings = folder / "pyproject.toml"
+    before = settings.read_text()
+    settings.write_text(before + '[tool.mlops-nb.export]\nschedule = "30 4 * * *"\n')
+    assert "argo/cron.yaml" in cli_json(folder, "export", "argo")["written"]
+    settings.write_text(before)
+    assert cli(folder, "export", "argo", "--check").returncode == ExitCode.ERROR
+    assert "  - argo/cron.yaml" in cli(folder, "export", "argo").stdout
+    assert not (folder / "argo/cron.yaml").exists()
+    assert cli(folder, "export", "argo", "--check").returncode == ExitCode.OK
 
 
 def test_unknown_target_names_the_nearest(folder: Path) -> None:

@@ -86,7 +86,7 @@ def make_project(root: Path, target: str = "", **settings: object) -> dict[str, 
     files = {}
     if target:
         files = export.render(target, load_pipeline(find_project(root)), SETTINGS | settings)
-        export.write(files, root)
+        export.write(target, files, root)
     commit(root)
     return files
 

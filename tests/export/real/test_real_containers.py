@@ -20,7 +20,7 @@ PIPELINES = [small, hostile, lambda: wide(40)]
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_kubernetes_validate_is_content(pipeline, tmp_path: Path, find_tool) -> None:
     files = export.render("kubernetes", pipeline(), SETTINGS)
-    export.write(files, tmp_path)
+    export.write("kubernetes", files, tmp_path)
     paths = [str(tmp_path / path) for path in files if "kustomization" not in path]
     done = subprocess.run(
         [find_tool("kubernetes-validate", "py/bin/kubernetes-validate"), "--strict", *paths],
@@ -32,7 +32,7 @@ def test_kubernetes_validate_is_content(pipeline, tmp_path: Path, find_tool) -> 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_hadolint_finds_nothing(pipeline, tmp_path: Path, find_tool) -> None:
-    export.write(export.render("docker", pipeline(), {"hashes": True}), tmp_path)
+    export.write("docker", export.render("docker", pipeline(), {"hashes": True}), tmp_path)
     done = subprocess.run(
         [find_tool("hadolint", "py/bin/hadolint"), "--no-color", str(tmp_path / "Dockerfile")],
         capture_output=True,

@@ -46,7 +46,7 @@ def test_act_runs_the_flights(tmp_path: Path, find_tool) -> None:
     root = copy(tmp_path / "project")
     settings = {"install": ["python -c pass"], "group": "by-level", "env": SAMPLE}
     files = export.render("github", load_pipeline(find_project(root)), settings)
-    export.write(files, root)
+    export.write("github", files, root)
     commit(root)
     workflow = next(Path(path).name for path in files if "drift" not in path)
     code, text = act(root, tmp_path, find_tool, workflow)

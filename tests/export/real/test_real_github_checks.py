@@ -40,7 +40,7 @@ def test_the_language_server_would_find_something(find_tool) -> None:
 @pytest.mark.parametrize("name", PIPELINES)
 def test_zizmor_and_the_schema_find_nothing(name: str, tmp_path: Path, find_tool) -> None:
     files = export.render("github", PIPELINES[name](), SETTINGS)
-    export.write(files, tmp_path)
+    export.write("github", files, tmp_path)
     paths = [str(tmp_path / path) for path in files]
     zizmor = [
         find_tool("zizmor", "py/bin/zizmor"),

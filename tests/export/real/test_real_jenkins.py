@@ -60,7 +60,7 @@ def test_hostile_names_arrive_unharmed(tmp_path: Path, find_tool) -> None:
 
     root, folder = tmp_path / "project", tmp_path / "jenkins"
     root.mkdir()
-    export.write(export.render("jenkins", hostile(), {"install": ["true"]}), root)
+    export.write("jenkins", export.render("jenkins", hostile(), {"install": ["true"]}), root)
     commit(root)
     record_commands([], tmp_path / "recorder")
     # The recorders stand in for python and mlops-nb; a bundle is an empty file.
@@ -82,7 +82,7 @@ def test_hostile_names_arrive_unharmed(tmp_path: Path, find_tool) -> None:
 
 @pytest.mark.parametrize("pipeline", [small, hostile, lambda: wide(40)])
 def test_npm_groovy_lint_parses_it(pipeline, tmp_path: Path, find_tool) -> None:
-    export.write(export.render("jenkins", pipeline(), {"secrets": ["A"]}), tmp_path)
+    export.write("jenkins", export.render("jenkins", pipeline(), {"secrets": ["A"]}), tmp_path)
     script = find_tool("npm-groovy-lint", "npm/node_modules/npm-groovy-lint/lib/index.js")
     done = subprocess.run(
         [

@@ -48,7 +48,7 @@ PINNED = {"image": "demo@sha256:" + "0" * 64, "env": {"A": "b"}, "secrets": ["DB
 )
 def test_kfp_compiles_the_same(pipeline, settings: dict, tmp_path: Path, find_tool) -> None:
     files = export.render("kubeflow", pipeline(), settings)
-    export.write(files, tmp_path)
+    export.write("kubeflow", files, tmp_path)
     compiled = tmp_path / "compiled.yaml"
     done = kfp(find_tool, tmp_path, "-c", COMPILE, str(tmp_path / "kubeflow"), str(compiled))
     assert done.returncode == 0, done.stderr[-3000:]

@@ -64,7 +64,7 @@ def test_airflow_runs_the_dag(tmp_path: Path, find_tool) -> None:
     assert "4 skipped, 1 succeeded" in text
 
     hostile_dags = tmp_path / "hostile"
-    export.write(export.render("airflow", hostile(), {}), hostile_dags)
+    export.write("airflow", export.render("airflow", hostile(), {}), hostile_dags)
     done = subprocess.run(
         [python, str(hostile_dags / "airflow/touch_pwned.py")],
         env=bare,
