@@ -73,7 +73,7 @@ class ApiHandler(APIHandler):
     async def _answer(self) -> None:
         try:
             route, path = self._route()
-            call = self._call(route, path)
+            call = await self._call(route, path)
             if route.lane == "here" and route.name == "file":
                 await self._send_file(call)
             elif route.lane == "here":
@@ -107,7 +107,7 @@ class ApiHandler(APIHandler):
             raise bad_request(f"{self.request.method} is not for {path}", status=405)
         raise not_found(f"there is no endpoint {path}", fix="see mlops_nb/server/openapi.yaml")
 
-    def _call(self, route: Route, path: dict[str, str]) -> Call:
+    async def _call(self, route: Route, path: dict[str, str]) -> Call:
         from mlops_nb.server.places import project_folder
         from mlops_nb.server.requests import ProjectQuery
         from mlops_nb.server.wire import Call
@@ -116,7 +116,7 @@ class ApiHandler(APIHandler):
         body = None if route.body is None else self._body(route.body)
         project = label = ""
         if isinstance(query, ProjectQuery):
-            folder = project_folder(self.panel.root, query.project)
+            folder = await asyncio.to_thread(project_folder, self.panel.root, query.project)
             project = str(folder)
             label = "" if folder == self.panel.root else (
                 folder.relative_to(self.panel.root).as_posix()
