@@ -28,6 +28,7 @@ def fuzzed(root: Path, models: str):
     made = Server(root, root.parent / "fuzzed")
     made.get("/pipeline", project=models)  # Ploomber's first load takes seconds
     yield made
+    made.client.close()
     made.stop()
 
 
