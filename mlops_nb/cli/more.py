@@ -20,6 +20,10 @@ _RUN = click.argument("run_id", metavar="[RUN]", default="latest")
     "--keep-going", "-k", is_flag=True, help="Go on with what does not need a failed task."
 )
 @click.option("--cold", is_flag=True, help="Start every kernel afresh.")
+@click.option("--run-id", "new_id", default="", hidden=True, help="For whoever starts it detached.")
+@click.option(
+    "--whole", is_flag=True, help="Run failed notebooks from their first cell, kept state or not."
+)
 @output.json_option
 @click.pass_obj
 def resume(
@@ -28,21 +32,27 @@ def resume(
     jobs: int | None,
     keep_going: bool,
     cold: bool,
+    new_id: str,
+    whole: bool,
     as_json: bool,
 ) -> int:
     """Go on with a run that failed, was cancelled or got lost: only what is missing runs.
+
+    A notebook whose task has "checkpoint = true" goes on at the cell that failed, if nothing that
+    the cells before it depend on has changed; where it cannot, the run says why.
 
     \b
     Examples:
       mlops-nb resume
       mlops-nb resume 20260301-0600 --keep-going
+      mlops-nb resume latest --whole
     """
     from mlops_nb.api import execute
     from mlops_nb.api.runs import prepare_resume
     from mlops_nb.cli.live import view_for
     from mlops_nb.cli.run import exit_code, show_outcome
 
-    prepared = prepare_resume(project, run_id)
+    prepared = prepare_resume(project, run_id, whole=whole)
     console = output.console(stderr=as_json)
     if prepared.is_noop:
         if as_json:
@@ -52,7 +62,13 @@ def resume(
         return ExitCode.OK
     with view_for(console, prepared.pipeline) as view:
         outcome = execute.run(
-            prepared, listener=view, jobs=jobs, keep_going=keep_going, cold=cold, trigger="resume"
+            prepared,
+            listener=view,
+            jobs=jobs,
+            keep_going=keep_going,
+            cold=cold,
+            trigger="resume",
+            run_id=new_id,
         )
     if as_json:
         output.print_json({"run": outcome.run, "plan": prepared.plan})

@@ -20,6 +20,9 @@ __all__ = ["AirflowExporter"]
 class AirflowExporter:
     """Writes ``airflow/<project>.py``."""
 
+    title = "Apache Airflow"
+    description = "A DAG file for Airflow 3."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the DAG file."""
         work = plan_work(pipeline, settings)

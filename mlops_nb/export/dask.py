@@ -20,6 +20,9 @@ __all__ = ["DaskExporter"]
 class DaskExporter:
     """Writes ``dask/run.py``."""
 
+    title = "Dask"
+    description = "A script that runs the jobs on a cluster whose workers share nothing."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the script."""
         work = plan_work(pipeline, settings)

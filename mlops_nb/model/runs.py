@@ -8,12 +8,16 @@ from mlops_nb.model.base import Json, Record
 
 __all__ = [
     "CellRun",
+    "Checkpoint",
     "ErrorInfo",
     "Event",
     "EventKind",
+    "Resumed",
     "Run",
     "RunFacts",
+    "RunProfile",
     "RunStatus",
+    "TaskProfile",
     "TaskRun",
     "TaskStatus",
 ]
@@ -115,6 +119,45 @@ class CellRun(Record, frozen=True, kw_only=True):
     """Resident set of the kernel after the cell, MiB."""
 
 
+class Checkpoint(Record, frozen=True, kw_only=True):
+    """What was kept of a notebook's state when a cell failed, or why nothing was."""
+
+    cell: int | None = None
+    """Index of the failing cell in the notebook as its author sees it, from 0."""
+    folder: str = ""
+    """Where it is, relative to the run's folder; empty where nothing was kept."""
+    digest: str = ""
+    """SHA-256 of its index, which holds the digests of the other files."""
+    size_mb: float = 0.0
+    missing: tuple[str, ...] = ()
+    """Names that could not be kept."""
+    why: str = ""
+    """Why nothing was kept."""
+
+    @property
+    def text(self) -> str:
+        """What was kept, or why nothing was, as a line for people."""
+        if self.why:
+            return f"its state could not be kept: {self.why}"
+        but = f" but for {', '.join(self.missing)}" if self.missing else ""
+        return f"its state before the cell was kept{but} ({self.size_mb:,.1f} MiB)"
+
+
+class Resumed(Record, frozen=True, kw_only=True):
+    """Where a task went on with what an earlier run, or an earlier attempt, had computed."""
+
+    run: str
+    cell: int
+    """Index of the first cell that was run, from 0, in the notebook as its author sees it."""
+    skipped: int
+    """Code cells that were not run again."""
+
+    @property
+    def text(self) -> str:
+        """Where it went on, as a line for people."""
+        return f"resumed at cell {self.cell + 1} from run {self.run}"
+
+
 class TaskRun(Record, frozen=True, kw_only=True):
     """One task of a run."""
 
@@ -138,6 +181,9 @@ class TaskRun(Record, frozen=True, kw_only=True):
     cells_total: int = 0
     cells_done: int = 0
     fingerprint: str = ""
+    checkpoint: Checkpoint | None = None
+    """Of a failed notebook whose task asks for one."""
+    resumed: Resumed | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -193,3 +239,40 @@ class Run(Record, frozen=True, kw_only=True):
     def id(self) -> str:
         """The run's id; ids sort by time."""
         return self.facts.id
+
+
+class TaskProfile(Record, frozen=True, kw_only=True):
+    """What one task cost."""
+
+    task: str
+    status: TaskStatus
+    seconds: float
+    share: float
+    """Of the seconds of all tasks together, 0 to 1."""
+    waited: float
+    """Seconds between the moment its upstream was done and its own start."""
+    overhead: float
+    """Seconds that were not spent in cells: the kernel's start, reading, writing; 0 without cells."""
+    peak_mb: float | None = None
+    critical: bool = False
+    """Whether it stands on the critical path."""
+    cells: tuple[CellRun, ...] = ()
+    """The slowest first."""
+
+
+class RunProfile(Record, frozen=True, kw_only=True):
+    """Where a run's time and memory went."""
+
+    run: str
+    seconds: float
+    """From the run's start to its end."""
+    work: float
+    """Seconds of all tasks together."""
+    critical_path: tuple[str, ...]
+    """The chain of dependent tasks that took longest, from its first to its last."""
+    critical_seconds: float
+    """Seconds of that chain: no number of cores makes the run shorter."""
+    peak_mb: float | None = None
+    """Of the task that used the most, MiB."""
+    tasks: tuple[TaskProfile, ...] = ()
+    """The longest first."""

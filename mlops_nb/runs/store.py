@@ -294,6 +294,7 @@ class RunStore:
         status: RunStatus | None = None,
         pipeline: str = "",
         task: str = "",
+        before: str = "",
     ) -> tuple[Run, ...]:
         """Return runs, the newest first; one whose record is damaged is left out.
 
@@ -303,9 +304,13 @@ class RunStore:
             At most so many; all by default.
         status, pipeline, task
             Only runs of that status, of that pipeline, with that task.
+        before
+            Only runs older than this id.
         """
         runs: list[Run] = []
         for name in self.ids():
+            if before and name >= before:
+                continue
             if limit is not None and len(runs) >= limit:
                 break
             try:

@@ -1,0 +1,1 @@
+"""Schedules: not part of this installation."""
