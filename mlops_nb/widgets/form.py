@@ -115,7 +115,7 @@ class ParameterForm(Panel):
         try:
             values = self.values()
         except ParameterError as error:
-            self.fail(error, "the notebook was not run")
+            self.fail(error, f"running {self.notebook.name}")
             return
         self._cancel = cancel = threading.Event()
         self._result = None

@@ -89,7 +89,7 @@ class PromotionPanel(Panel):
             self._row(self._promote, self._force, self._rollback),
             self._asked,
             self._confirmation,
-            self._timeline,
+            below=(self._timeline,),
         )
         self._draw()
         self.refresh()

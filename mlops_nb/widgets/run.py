@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mlops_nb.api import runs as api
+from mlops_nb.api.history import get_run
 from mlops_nb.model import RunStatus, TaskStatus
 from mlops_nb.widgets.base import Panel
 from mlops_nb.widgets.layout import HEIGHT, WIDTH, place
@@ -70,15 +71,21 @@ class RunView(Panel):
         self._stop = stop = threading.Event()
 
         def watch() -> None:
+            # Shown at once; which task needs which may take seconds to find out.
+            found = get_run(self.project, run)
+            self._see(found)
             self._upstream = api.task_graph(self.project)
-            for state in api.watch_run(self.project, run, stop=stop):
+            for state in api.watch_run(self.project, found.id, stop=stop):
                 if stop.is_set():
                     return
-                self._run = state
-                self.name = f"run {state.id}"
-                self._draw()
+                self._see(state)
 
         self.start("following the run", watch)
+
+    def _see(self, run: Run) -> None:
+        self._run = run
+        self.name = f"run {run.id}"
+        self._draw()
 
     def choose(self, task: str) -> None:
         """Show a task's details, or no longer."""

@@ -115,7 +115,7 @@ def test_browser_widgets_promote_and_roll_back_by_clicking(page, project):
     shots(page, "promotion-refused")
 
     press(page, "Ask the gates")
-    page.find('.mnb-surface .mnb-gates:has-text("nobody approved it")').wait_for()
+    page.find('.mnb-surface .mnb-gates:has-text("0 of 1 approvals")').wait_for()
     page.find('.mnb-panel input[placeholder^="comment"]').fill("slices look <b>right</b>")
     press(page, "Approve")
     page.find('.mnb-surface .mnb-done:has-text("is approved")').wait_for()

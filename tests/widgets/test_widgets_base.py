@@ -28,7 +28,7 @@ class Small(Panel):
 
 def test_the_public_names():
     assert mlops_nb.widgets.__all__ == [
-        "ComparePanel", "ModelBoard", "ParameterForm", "PromotionPanel", "RunView",
+        "ComparePanel", "DriftView", "ModelBoard", "ParameterForm", "PromotionPanel", "RunView",
     ]  # fmt: skip
 
 
