@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlops_nb.export.jobs import Job, Work
     from mlops_nb.model import Json, Pipeline
 
-__all__ = ["GithubExporter"]
+__all__ = ["GithubExporter", "checkout_steps", "with_versions"]
 
 ACTIONS = {
     "actions/checkout": ("8e8c483db84b4bee98b60c0593521ed34d9990e8", "v6.0.1"),
@@ -86,7 +86,7 @@ def _workflow(work: Work) -> str:
         note = comment(f"GitHub takes {_MOST_INPUTS} inputs; left out: {left}")
     if work.settings.schedule and work.settings.timezone != "UTC":
         note += comment(f"GitHub reads schedules in UTC, not in {title(work.settings.timezone)}.")
-    return work.header("github") + note + _with_versions(dump_yaml(body))
+    return work.header("github") + note + with_versions(dump_yaml(body))
 
 
 def _job(work: Work, job: Job) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
     }
     if settings.secrets:
         run["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
-    steps: list[Step] = [*_prepared(work), *_restored(work, job)]
+    steps: list[Step] = [*checkout_steps(work), *_restored(work, job)]
     if names:
         which = {"name": names[0]} if len(names) == 1 else {"pattern": "{" + ",".join(names) + "}"}
         steps.append(
@@ -183,7 +183,8 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
     }
 
 
-def _prepared(work: Work) -> list[Step]:
+def checkout_steps(work: Work) -> list[Step]:
+    """Return the steps that check the project out and install what it needs."""
     settings = work.settings
     python: dict[str, Any] = {"python-version": settings.python}
     if not settings.install:
@@ -287,7 +288,7 @@ def _drift(work: Work, drift: Drift) -> str:
             "runs-on": settings.runner,
             "timeout-minutes": settings.timeout_minutes,
             "steps": [
-                *_prepared(work),
+                *checkout_steps(work),
                 *(_restored(work, drift.job, needed=True) if drift.job else []),
                 check,
                 {
@@ -307,14 +308,14 @@ def _drift(work: Work, drift: Drift) -> str:
         }
     }
     note = comment("The job fails where drift is found: exit code 10.")
-    return work.header("github") + note + _with_versions(dump_yaml(body))
+    return work.header("github") + note + with_versions(dump_yaml(body))
 
 
 def _uses(action: str, part: str = "") -> str:
     return f"{action}{part}@{ACTIONS[action][0]}"
 
 
-def _with_versions(text: str) -> str:
+def with_versions(text: str) -> str:
     """Say behind each pinned commit which release it is; scripts are indented further."""
     release = dict(ACTIONS.values())
     text = text.replace(

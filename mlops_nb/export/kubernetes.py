@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlops_nb.export.jobs import Work
     from mlops_nb.model import Json, Pipeline
 
-__all__ = ["KubernetesExporter"]
+__all__ = ["KubernetesExporter", "cron_job", "pipeline_pod"]
 
 _FOLDER = "kubernetes"
 _LATE_SECONDS = 600
@@ -44,15 +44,15 @@ class KubernetesExporter:
             "job.yaml": _job(work),
         }
         if work.settings.schedule:
-            parts["cronjob.yaml"] = _cron_job(
-                work, work.slug, work.settings.schedule, _pod(work, work.run())
+            parts["cronjob.yaml"] = cron_job(
+                work, work.slug, work.settings.schedule, pipeline_pod(work, work.run())
             )
         if drift := plan_drift(work):
-            parts["drift.yaml"] = _cron_job(
+            parts["drift.yaml"] = cron_job(
                 work,
                 f"{work.slug}-drift",
                 work.settings.drift_schedule,
-                _pod(work, drift.command),
+                pipeline_pod(work, drift.command),
             )
         files = {
             f"{_FOLDER}/{name}": work.header("kubernetes") + dump_yaml(part)
@@ -121,7 +121,7 @@ def _job(work: Work) -> dict[str, Any]:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": _meta(work, work.slug),
-        "spec": _job_spec(work, _pod(work, work.run())),
+        "spec": _job_spec(work, pipeline_pod(work, work.run())),
     }
 
 
@@ -151,7 +151,8 @@ def _job_spec(work: Work, pod: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict[str, Any]:
+def cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict[str, Any]:
+    """Return a CronJob that runs a pod."""
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -168,7 +169,8 @@ def _cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict
     }
 
 
-def _pod(work: Work, command: str) -> dict[str, Any]:
+def pipeline_pod(work: Work, command: str) -> dict[str, Any]:
+    """Return a pod that runs a command on the pipeline's volume."""
     names = pods.names(work)
     tasks = [task.policy for task in work.pipeline.tasks]
     script = f"cp -R /app/. {pods.WORK}/\ncd {pods.WORK}\n{command}"
