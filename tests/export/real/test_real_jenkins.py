@@ -23,7 +23,7 @@ def groovy(root: Path, folder: Path, find_tool, **extra: str) -> tuple[int, str]
         env=environment(root.parent) | {"JAVA_HOME": str(java)} | extra,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
     )
     return done.returncode, done.stdout + done.stderr
 

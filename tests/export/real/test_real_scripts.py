@@ -65,7 +65,7 @@ def test_airflow_runs_the_dag(tmp_path: Path, find_tool) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
     )
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-4000:]
