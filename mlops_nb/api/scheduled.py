@@ -93,7 +93,7 @@ def run_due(
     occurrence: str = "due",
     within: float | None = None,
     view: View | None = None,
-) -> Turn:
+) -> tuple[Turn, ...]:
     """Run what is due of a schedule, once, whoever else tries: for cron, CI and orchestrators.
 
     The schedule's policies hold as they do for the daemon. Further attempts are made here, after
@@ -122,23 +122,33 @@ def run_due(
     with opened(project) as (found, store):
         _know(found, store, name)
         settings = found.section("scheduler", SchedulerSettings)
-        at = _pick(store, name, occurrence, within)
-        if isinstance(at, str):
-            return Turn(nothing=at)
-        while True:
-            held = _claim(store, settings, name, at)
-            with store.read() as reader:
-                state = reader.occurrence(name, at)
-            if held is not None:
-                turn = _run(found, store, held, settings, view)
-                state = turn.occurrence
-                if state is None or state.state is not OccurrenceState.WAITING:
-                    return turn
-            elif state is None or state.state is not OccurrenceState.WAITING:
-                return Turn(occurrence=state, nothing=_why_not(state))
-            assert state is not None  # noqa: S101
-            # It waits for its next attempt, or for another occurrence to be over.
-            time.sleep(min(max(state.due - store.clock(), 1.0), 5.0))
+        times = _pick(store, name, occurrence, within)
+        if isinstance(times, str):
+            return (Turn(nothing=times),)
+        return tuple(_take_turn(found, store, settings, name, at, view) for at in times)
+
+
+def _take_turn(
+    project: Project,
+    store: ScheduleStore,
+    settings: SchedulerSettings,
+    name: str,
+    at: float,
+    view: View | None,
+) -> Turn:
+    while True:
+        held = _claim(store, settings, name, at)
+        with store.read() as reader:
+            state = reader.occurrence(name, at)
+        if held is not None:
+            turn = _run(project, store, held, settings, view)
+            state = turn.occurrence
+            if state is None or state.state is not OccurrenceState.WAITING:
+                return turn
+        elif state is None or state.state is not OccurrenceState.WAITING:
+            return Turn(occurrence=state, nothing=_why_not(state))
+        # It waits for its next attempt, or for another occurrence to be over.
+        time.sleep(min(max(state.due - store.clock(), 1.0), 5.0))
 
 
 def _claim(store: ScheduleStore, settings: SchedulerSettings, name: str, at: float) -> Claim | None:
@@ -172,12 +182,16 @@ def _know(project: Project, store: ScheduleStore, name: str) -> None:
     )
     with store.write() as writer:
         if name in wanted and name not in writer.names():
-            writer.put(wanted[name], now=store.clock(), origin="project")
+            # Whoever fires is a moment late: what it fired for is not over yet.
+            known = wanted[name]
+            writer.put(known, now=store.clock() - known.grace, origin="project")
         writer.schedule(name)
 
 
-def _pick(store: ScheduleStore, name: str, occurrence: str, within: float | None) -> float | str:
-    """Return the logical time that is meant, or why there is none."""
+def _pick(
+    store: ScheduleStore, name: str, occurrence: str, within: float | None
+) -> list[float] | str:
+    """Return the logical times that are meant, or why there is none."""
     now = store.clock()
     with store.write() as writer:
         schedule = writer.schedule(name)
@@ -187,8 +201,8 @@ def _pick(store: ScheduleStore, name: str, occurrence: str, within: float | None
             writer.catch_up(now, name)
             writer.leave_out(now)
             waiting = writer.history(name, limit=1000, states=[OccurrenceState.WAITING])
-            due = [one.at for one in waiting if one.due <= now]
-            return min(due) if due else f'nothing of schedule "{name}" is due'
+            due = sorted(one.at for one in waiting if one.due <= now)
+            return due or f'nothing of schedule "{name}" is due'
         if occurrence == "latest":
             at = read_trigger(schedule).latest(now)
             if at is None or (within is not None and now - at > within):
@@ -196,7 +210,7 @@ def _pick(store: ScheduleStore, name: str, occurrence: str, within: float | None
         else:
             at = moment_of(occurrence)
         writer.require(name, at)
-    return at
+    return [at]
 
 
 def _why_not(state: Occurrence | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from mlops_nb.cli.schedule_views import (
     schedules_table,
     show_schedule,
 )
+from mlops_nb.errors import ExitCode
 from mlops_nb.model import OccurrenceState
 
 if TYPE_CHECKING:
@@ -338,6 +340,72 @@ def sync(project: str | None, dry_run: bool, as_json: bool) -> None:
             console.print(Text(f"{sign} {one}", style=style))
     if not (report.added or report.changed or report.removed):
         console.print("[green]✓[/green] nothing to change")
+
+
+@schedule.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    type=click.Choice(
+        ["cron", "systemd", "windows-task", "github", "gitlab", "kubernetes", "argo"]
+    ),
+    help="Whose definition to write.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder to write to; the project's by default."
+)
+@click.option(
+    "--machine-tz", default=None, help="With cron: the machine's zone, if not this one's."
+)
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 1 and a diff if files are stale."
+)
+@click.option("--print", "show", is_flag=True, help="Write nothing; print the files.")
+@output.json_option
+@click.pass_obj
+def export(
+    project: str | None,
+    names: tuple[str, ...],
+    target: str,
+    out: Path | None,
+    machine_tz: str | None,
+    check: bool,
+    show: bool,
+    as_json: bool,
+) -> int:
+    """Write schedules for a scheduler that is there already; no daemon is needed then.
+
+    Each entry calls "mlops-nb run --schedule NAME", which claims the occurrence: it runs once,
+    whoever else tries.
+
+    \b
+    Examples:
+      mlops-nb schedule export --to cron --print | crontab -
+      mlops-nb schedule export nightly --to systemd --out ~/.config/systemd/user
+      mlops-nb schedule export --to kubernetes --check
+    """
+    from mlops_nb.api import schedule_export as api
+
+    files = api.render(project, target, names, machine_zone=machine_tz)
+    if show:
+        for text in files.values():
+            click.echo(text, nl=False)
+        return ExitCode.OK
+    if check:
+        found = api.diff(project, files, out=out)
+        click.echo(found, nl=False)
+        return ExitCode.ERROR if found else ExitCode.OK
+    changed = api.write(project, files, out=out)
+    if as_json:
+        output.print_json({"files": sorted(files), "changed": changed})
+        return ExitCode.OK
+    console = output.console()
+    for name in sorted(files):
+        sign = "+" if name in changed else "="
+        console.print(Text(f"{sign} {name}", style="green" if name in changed else "dim"))
+    return ExitCode.OK
 
 
 def _mention_daemon(project: str | None, fix: str = "mlops-nb scheduler") -> None:

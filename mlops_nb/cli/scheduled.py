@@ -31,7 +31,7 @@ def run_scheduled(
 
     console = output.console(stderr=as_json)
     if claim is None:
-        turn = api.run_due(
+        turns = api.run_due(
             project,
             name,
             occurrence=occurrence,
@@ -40,21 +40,33 @@ def run_scheduled(
         )
     else:
         number, run, fence = _claim(claim)
-        turn = api.run_claimed(
-            project, number, run, fence, view=lambda pipeline: view_for(console, pipeline)
+        turns = (
+            api.run_claimed(
+                project, number, run, fence, view=lambda pipeline: view_for(console, pipeline)
+            ),
         )
-    return _show(turn, as_json)
-
-
-def _show(turn: Turn, as_json: bool) -> int:
     if as_json:
-        run = turn.outcome.run if turn.outcome else None
-        output.print_json({"occurrence": turn.occurrence, "run": run, "nothing": turn.nothing})
-    elif turn.outcome is None:
-        output.console().print(Text(f"= nothing to do: {turn.nothing}", style="dim"))
-    else:
+        output.print_json(
+            [
+                {
+                    "occurrence": turn.occurrence,
+                    "run": turn.outcome.run if turn.outcome else None,
+                    "nothing": turn.nothing,
+                }
+                for turn in turns
+            ]
+        )
+    return max(_code(turn, show=not as_json) for turn in turns)
+
+
+def _code(turn: Turn, *, show: bool) -> int:
+    if turn.outcome is None:
+        if show:
+            output.console().print(Text(f"= nothing to do: {turn.nothing}", style="dim"))
+        return ExitCode.OK
+    if show:
         show_outcome(turn.outcome)
-    return ExitCode.OK if turn.outcome is None else exit_code(turn.outcome.run)
+    return exit_code(turn.outcome.run)
 
 
 def _claim(text: str) -> tuple[int, str, int]:

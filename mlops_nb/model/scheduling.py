@@ -9,12 +9,14 @@ from mlops_nb.model.base import Json, Record
 
 __all__ = [
     "Attempted",
+    "CronFields",
     "Notice",
     "NoticeKind",
     "Occurrence",
     "OccurrenceState",
     "Overlap",
     "Schedule",
+    "ScheduleEntry",
     "ScheduleState",
     "SchedulerState",
     "SchedulerStatus",
@@ -260,3 +262,42 @@ class Notice(Record, frozen=True, kw_only=True):
     text: str
     run: str = ""
     time: float = 0.0
+
+
+class CronFields(Record, frozen=True, kw_only=True):
+    """Five fields of plain numbers, empty for every value, that cover every time of a schedule."""
+
+    minutes: tuple[int, ...] = ()
+    hours: tuple[int, ...] = ()
+    days: tuple[int, ...] = ()
+    months: tuple[int, ...] = ()
+    weekdays: tuple[int, ...] = ()
+    """0 is Sunday."""
+    timezone: str = "UTC"
+    own: str = ""
+    """The schedule's own expression, where it says the same in this zone."""
+    exact: bool = True
+    """False where they name times at which the schedule is not due."""
+
+    @property
+    def text(self) -> str:
+        """The fields as a cron expression."""
+        if self.own:
+            return self.own
+        parts = (self.minutes, self.hours, self.days, self.months, self.weekdays)
+        return " ".join(",".join(str(one) for one in part) or "*" for part in parts)
+
+
+class ScheduleEntry(Record, frozen=True, kw_only=True):
+    """A schedule as an exporter needs it."""
+
+    name: str
+    words: str
+    fields: CronFields
+    """In the schedule's own zone."""
+    utc: CronFields
+    machine: CronFields
+    """In the zone of the machine that it is exported for."""
+    timeout: float | None = None
+    in_project: bool = False
+    """Whether ``[tool.mlops-nb.schedules]`` holds it, so that a fresh checkout knows it."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from mlops_nb.errors import ScheduleError, nearest
 
-__all__ = ["iso", "next_change", "offset_at", "zone"]
+__all__ = ["changes_between", "iso", "next_change", "offset_at", "zone"]
 
 _HORIZON = 2 * 366 * 86_400
 """Seconds after which a zone without a change so far is looked at again."""
@@ -72,3 +72,9 @@ def _changes(tz: ZoneInfo, year: int) -> tuple[int, ...]:
     """Return the changes within 366 days; `year` counts such spans from 1970."""
     days = range(year * 366, (year + 1) * 366)
     return tuple(change for day in days if (change := _day_of_change(tz, day)) is not None)
+
+
+def changes_between(tz: ZoneInfo, start: float, end: float) -> tuple[int, ...]:
+    """Return the moments between two others at which a zone's clocks are changed."""
+    years = range(int(start // 86_400) // 366, int(end // 86_400) // 366 + 1)
+    return tuple(one for year in years for one in _changes(tz, year) if start < one <= end)

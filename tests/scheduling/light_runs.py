@@ -7,6 +7,8 @@ records its end, as ``mlops-nb run`` does; it outlives the daemon.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -84,7 +86,9 @@ def spawner(url: str, place: str, file: str) -> None:
                     code = 0
                 finally:
                     os._exit(code)
-            connection.sendall(f"{pid}\n".encode())
+            # The daemon that asked may have been killed meanwhile.
+            with contextlib.suppress(OSError):
+                connection.sendall(f"{pid}\n".encode())
 
 
 class Remote:
@@ -126,7 +130,7 @@ def make_daemon(store: ScheduleStore, launcher: Any, hooks: Any = None, **settin
         SchedulerSettings(**settings),
         new_run=new_run_id,
         hooks=hooks or Hooks(),
-        log=Log("json", stream=Path(os.devnull).open("w")),
+        log=Log("json", stream=io.StringIO()),
     )
 
 
