@@ -69,7 +69,7 @@ def run_container(
         env=env | variables,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1500,
     )
 
 

@@ -42,7 +42,8 @@ def figures(root: Path) -> dict[str, object]:
     for path in sorted((root / "products").glob("*/*.json")):
         if not path.name.startswith("."):
             values = json.loads(path.read_text())
-            values.pop("digest", None)
+            if isinstance(values, dict):
+                values.pop("digest", None)
             found[path.relative_to(root).as_posix()] = values
     return found
 

@@ -89,7 +89,7 @@ def test_npm_groovy_lint_parses_it(tmp_path: Path, find_tool) -> None:
     words = ["--parse", "--noserver", "--failon", "error", "--output", "json"]
     words += ["--path", str(tmp_path), "--files", "**/Jenkinsfile"]
     done = subprocess.run(
-        [find_tool("node"), script, *words], capture_output=True, text=True, timeout=300
+        [find_tool("node"), script, *words], capture_output=True, text=True, timeout=1500
     )
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout[done.stdout.index("{") :])

@@ -90,7 +90,7 @@ def test_dask_runs_the_script_and_again_only_what_changed(tmp_path: Path) -> Non
 
     def run() -> tuple[int, str]:
         done = subprocess.run(
-            command, cwd=root, env=env, capture_output=True, text=True, timeout=300
+            command, cwd=root, env=env, capture_output=True, text=True, timeout=1500
         )
         return done.returncode, done.stdout + done.stderr
 
