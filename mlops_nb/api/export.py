@@ -32,6 +32,24 @@ def targets() -> tuple[ExportTarget, ...]:
     return tuple(export.describe(name) for name in export.targets())
 
 
+def _schedule(project: Project) -> dict[str, Json]:
+    """Return when the whole pipeline is run, where exactly one of the project's schedules does that.
+
+    An interval, or a time that cron has no plain fields for, stays with the project's own daemon.
+    """
+    from mlops_nb.scheduling.settings import read_schedules
+    from mlops_nb.scheduling.when import read_when
+
+    schedules = read_schedules(project.tables.get("schedules", {})).values()
+    whole = [one for one in schedules if not one.tasks and not one.parameters]
+    if len(whole) != 1:
+        return {}
+    cron, _ = read_when(whole[0].when)
+    if not export.is_plain_cron(cron):
+        return {}
+    return {"schedule": cron, "timezone": whole[0].timezone}
+
+
 def parameters_from_environment(project: Project | Path | str | None) -> dict[str, str]:
     """Return the parameters that an exported pipeline has put into this process's environment.
 
@@ -82,6 +100,8 @@ def _settings(project: Project, group: str | None = None) -> dict[str, Json]:
         **export.project_facts(project.root),
         **project.tables.get("export", {}),
     }
+    if "schedule" not in settings:
+        settings |= _schedule(project)
     if group is not None:
         settings["group"] = group
     if settings.get("group") == "auto":

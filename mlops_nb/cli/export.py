@@ -76,6 +76,9 @@ def export(
             _show(found, written=not (check or show_diff))
     if as_json:
         output.print_json(told[0] if len(told) == 1 else told)
+    else:
+        for note in dict.fromkeys(note for one in told for note in one["notes"]):
+            click.echo(f"  ! {note}", err=True)
     return ExitCode.ERROR if check and stale else ExitCode.OK
 
 
@@ -93,7 +96,7 @@ def _list(as_json: bool) -> None:
 
 
 def _show(found: ExportPreview, *, written: bool) -> None:
-    """Print what was written, or would be; notes go to the other stream."""
+    """Print what was written, or would be."""
     if written:
         for file in found.files:
             click.echo(f"  {_SIGNS[file.state]} {file.path}")
@@ -103,5 +106,3 @@ def _show(found: ExportPreview, *, written: bool) -> None:
         click.echo(found.diff, nl=False)
     else:
         click.echo(f"{found.target}: every file is as it would be written")
-    for note in found.notes:
-        click.echo(f"  ! {note}", err=True)

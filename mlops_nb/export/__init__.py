@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mlops_nb.export.facts import missing_facts, project_facts
 from mlops_nb.export.jobs import given_parameters
+from mlops_nb.export.settings import is_plain_cron
 from mlops_nb.export.write import compare, write
 from mlops_nb.model import ExportTarget
 from mlops_nb.plugins import find, names
@@ -25,6 +26,7 @@ __all__ = [
     "compare",
     "describe",
     "given_parameters",
+    "is_plain_cron",
     "missing_facts",
     "project_facts",
     "render",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Json
 
-__all__ = ["ExportSettings", "looks_secret", "read_settings"]
+__all__ = ["ExportSettings", "is_plain_cron", "looks_secret", "read_settings"]
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_END = re.compile(
@@ -33,7 +34,10 @@ _FORMS = {
     "volume_size": r"[0-9]+[KMGT]i?",
 }
 _PIP = "python -m pip install --disable-pip-version-check"
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?L-]+")
+_CRON_FIELD = re.compile(r"[0-9*/,-]+")
+_NAME = re.compile(
+    r"(?i)jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun"
+)
 
 
 class ExportSettings(
@@ -62,7 +66,8 @@ class ExportSettings(
     parameters: tuple[str, ...] | None = None
     """Parameters that can be given when a run is started; every one by default."""
     schedule: str = ""
-    """Cron expression of five fields; empty for none."""
+    """Cron expression of five fields; empty for none. The API takes it, with its time zone, from
+    ``[tool.mlops-nb.schedules]`` where one schedule there runs the whole pipeline."""
     timezone: str = "UTC"
     """IANA name; targets that know only UTC ignore it and say so."""
     branch: str = "main"
@@ -205,11 +210,24 @@ def looks_secret(name: str) -> bool:
     return _SECRET_END.search(snake) is not None
 
 
-def _check_cron(text: str, where: str) -> None:
+def is_plain_cron(text: str) -> bool:
+    """Whether every target reads a cron expression alike: five fields, none of the extensions."""
+    from cronsim import CronSim, CronSimError
+
     fields = text.split()
-    if text and (len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields)):
+    if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(_NAME.sub("1", one)) for one in fields):
+        return False
+    try:
+        next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration):
+        return False
+    return True
+
+
+def _check_cron(text: str, where: str) -> None:
+    if text and not is_plain_cron(text):
         raise ConfigError(
-            f'"{text}" is not a cron expression',
+            f'"{text}" is not a cron expression that every system reads',
             where=where,
             fix='write five fields: minute hour day month weekday, such as "30 4 * * *"',
         )

@@ -48,6 +48,20 @@ def test_what_an_earlier_export_left_is_removed(folder: Path) -> None:
     assert cli(folder, "export", "argo", "--check").returncode == ExitCode.OK
 
 
+def test_the_projects_own_schedule_is_used(folder: Path) -> None:
+    settings = folder / "pyproject.toml"
+    before = settings.read_text()
+    when = '[tool.mlops-nb.schedules.nightly]\nwhen = "every weekday at 6"\ntimezone = "Europe/Berlin"\n'
+    part = '[tool.mlops-nb.schedules.part]\nwhen = "every hour"\ntasks = ["a"]\n'
+    settings.write_text(before + when + part)
+    cli(folder, "export", "argo")
+    spec = yaml.safe_load((folder / "argo/cron.yaml").read_text())["spec"]
+    assert (spec["schedules"], spec["timezone"]) == (["0 6 * * 1-5"], "Europe/Berlin")
+    settings.write_text(before + when + '[tool.mlops-nb.export]\nschedule = ""\n')
+    assert cli_json(folder, "export", "argo")["removed"] == ["argo/cron.yaml"]
+    settings.write_text(before)
+
+
 def test_unknown_target_names_the_nearest(folder: Path) -> None:
     done = cli(folder, "export", "gitlub")
     assert done.returncode == ExitCode.PLUGIN

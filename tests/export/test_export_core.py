@@ -16,7 +16,7 @@ from mlops_nb.export.grouping import ancestors, group_tasks
 from mlops_nb.export.jobs import given_parameters, plan_work
 from mlops_nb.export.naming import env_names, identifier, label, safe_names, title
 from mlops_nb.export.quoting import dump_yaml, groovy
-from mlops_nb.export.settings import looks_secret
+from mlops_nb.export.settings import is_plain_cron, looks_secret
 from mlops_nb.model import ExportFile, FileState, Pipeline, Product
 
 
@@ -123,6 +123,9 @@ def test_a_secret_never_reaches_a_file() -> None:
         ({"group": "some"}, "Invalid enum value"),
         ({"schedule": "every day"}, "not a cron expression"),
         ({"schedule": "0 4 * * *; rm"}, "not a cron expression"),
+        ({"schedule": "99 4 * * *"}, "not a cron expression"),
+        ({"schedule": "0 4 L * *"}, "not a cron expression that every system reads"),
+        ({"schedule": "0 4 * * MON#2"}, "not a cron expression"),
         ({"env": {"API_TOKEN": "x"}}, "looks like a secret"),
         ({"secrets": ["a b"]}, "cannot name an environment variable"),
         ({"python": "3.12; x"}, "not a version of Python"),
@@ -132,6 +135,12 @@ def test_a_secret_never_reaches_a_file() -> None:
 def test_wrong_settings_are_told(table: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan_work(small(), table).inputs  # noqa: B018
+
+
+def test_names_of_days_and_months_are_plain_cron() -> None:
+    assert is_plain_cron("30 4 1,15 JAN-mar MON-fri")
+    assert is_plain_cron("*/15 0-6 * * 1")
+    assert not is_plain_cron("")
 
 
 def test_what_cannot_travel_is_told() -> None:

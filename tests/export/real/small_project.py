@@ -137,7 +137,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def run_locally(root: Path, env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["mlops-nb", "run", *words], cwd=root, env=env, capture_output=True, text=True, timeout=300
+        ["mlops-nb", "run", *words], cwd=root, env=env, capture_output=True, text=True, timeout=1500
     )
 
 

@@ -39,7 +39,7 @@ def act(root: Path, folder: Path, find_tool, workflow: str, **inputs: str) -> tu
         ("TTY_COMPATIBLE", "0"),  # act runs steps on a terminal, GitHub does not
     ):
         command += ["--env", f"{name}={value}"]
-    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=1500)
     return done.returncode, done.stdout + done.stderr
 
 

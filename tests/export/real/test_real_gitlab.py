@@ -21,7 +21,7 @@ def gitlab(root: Path, folder: Path, find_tool, *words: str) -> tuple[int, str]:
         env=environment(folder),
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -23,7 +23,7 @@ def groovy(root: Path, folder: Path, find_tool, **extra: str) -> tuple[int, str]
         env=environment(root.parent) | {"JAVA_HOME": str(java)} | extra,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -89,7 +89,7 @@ def test_npm_groovy_lint_parses_it(tmp_path: Path, find_tool) -> None:
     words = ["--parse", "--noserver", "--failon", "error", "--output", "json"]
     words += ["--path", str(tmp_path), "--files", "**/Jenkinsfile"]
     done = subprocess.run(
-        [find_tool("node"), script, *words], capture_output=True, text=True, timeout=300
+        [find_tool("node"), script, *words], capture_output=True, text=True, timeout=1500
     )
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout[done.stdout.index("{") :])

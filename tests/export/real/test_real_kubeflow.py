@@ -30,7 +30,7 @@ def kfp(find_tool, folder: Path, *words: str, **extra: str) -> subprocess.Comple
     env = {"PATH": os.environ["PATH"], "HOME": str(folder)} | extra
     python = find_tool("kfp", "kfp/bin/python")
     return subprocess.run(
-        [python, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=500
+        [python, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=1500
     )
 
 

@@ -65,7 +65,7 @@ def test_airflow_runs_the_dag(tmp_path: Path, find_tool) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
     )
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-4000:]
@@ -77,6 +77,7 @@ def test_airflow_runs_the_dag(tmp_path: Path, find_tool) -> None:
         unpack(to, archive)
     assert data(to / "products") == expected(max_depth=2)
     assert "4 skipped, 1 succeeded" in text
+    assert len(list((tmp_path / "store").glob("flights-demo/reports/*/*.tar.gz"))) == 5
 
     assert not list(tmp_path.rglob("PWNED*"))
 
@@ -89,7 +90,7 @@ def test_dask_runs_the_script_and_again_only_what_changed(tmp_path: Path) -> Non
 
     def run() -> tuple[int, str]:
         done = subprocess.run(
-            command, cwd=root, env=env, capture_output=True, text=True, timeout=300
+            command, cwd=root, env=env, capture_output=True, text=True, timeout=1500
         )
         return done.returncode, done.stdout + done.stderr
 
@@ -102,3 +103,5 @@ def test_dask_runs_the_script_and_again_only_what_changed(tmp_path: Path) -> Non
     assert code == 4
     assert "succeeded" not in text
     assert "failed train b" in text and "blocked evaluate" in text
+    runs = root / ".mlops/runs"
+    assert any("broken on purpose" in path.read_text() for path in runs.rglob("*.ipynb"))
