@@ -100,20 +100,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
     }
     if settings.secrets:
         run["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
-<<<<<<< HEAD
-    key = f"mlops-nb-{work.slug}-{job.id}-"
-    steps: list[Step] = [
-        *checkout_steps(work),
-        {
-            "name": "Restore what this job made last time",
-            "uses": _uses("actions/cache", "/restore"),
-            "with": {"path": job.bundle, "key": key, "restore-keys": key},
-        },
-        {"name": "Unpack it", "run": work.unpack(job.bundle, optional=True)},
-    ]
-=======
-    steps: list[Step] = [*_prepared(work), *_restored(work, job)]
->>>>>>> main
+    steps: list[Step] = [*checkout_steps(work), *_restored(work, job)]
     if names:
         which = {"name": names[0]} if len(names) == 1 else {"pattern": "{" + ",".join(names) + "}"}
         steps.append(
@@ -301,12 +288,8 @@ def _drift(work: Work, drift: Drift) -> str:
             "runs-on": settings.runner,
             "timeout-minutes": settings.timeout_minutes,
             "steps": [
-<<<<<<< HEAD
                 *checkout_steps(work),
-=======
-                *_prepared(work),
                 *(_restored(work, drift.job, needed=True) if drift.job else []),
->>>>>>> main
                 check,
                 {
                     "name": "Keep the reports",

@@ -47,21 +47,12 @@ class KubernetesExporter:
             parts["cronjob.yaml"] = cron_job(
                 work, work.slug, work.settings.schedule, pipeline_pod(work, work.run())
             )
-<<<<<<< HEAD
-        if work.settings.drift_schedule:
+        if drift := plan_drift(work):
             parts["drift.yaml"] = cron_job(
                 work,
                 f"{work.slug}-drift",
                 work.settings.drift_schedule,
-                pipeline_pod(work, work.settings.drift_command),
-=======
-        if drift := plan_drift(work):
-            parts["drift.yaml"] = _cron_job(
-                work,
-                f"{work.slug}-drift",
-                work.settings.drift_schedule,
-                _pod(work, drift.command),
->>>>>>> main
+                pipeline_pod(work, drift.command),
             )
         files = {
             f"{_FOLDER}/{name}": work.header("kubernetes") + dump_yaml(part)
@@ -179,7 +170,7 @@ def cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict[
 
 
 def pipeline_pod(work: Work, command: str) -> dict[str, Any]:
-    """Return a pod that runs a command on the pipeline's volume."""
+    """Return a pod that runs a command on the pipeline\'s volume."""
     names = pods.names(work)
     tasks = [task.policy for task in work.pipeline.tasks]
     script = f"cp -R /app/. {pods.WORK}/\ncd {pods.WORK}\n{command}"
