@@ -66,10 +66,12 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shared(_shared: Path, monkeypatch) -> Path:
-    """The project of those tests that change none of its sources."""
+def shared(_shared: Path, monkeypatch):
+    """The project of those tests that change none of its sources; each begins without schedules."""
     monkeypatch.chdir(_shared)
-    return _shared
+    yield _shared
+    for one in api.list_schedules(_shared):
+        api.remove(_shared, one.schedule.name)
 
 
 def make(root: Path) -> Path:
