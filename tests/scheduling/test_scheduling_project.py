@@ -231,6 +231,7 @@ def test_a_daemon_killed_leaves_its_run_and_the_next_one_runs_it_not_again(share
             second.terminate()
             assert second.wait(60) == 0
     finally:
+        (shared / "go").touch()  # whatever went wrong, what waits for it ends
         first.kill()
         first.wait()
         log.close()
