@@ -21,6 +21,8 @@ from mlops_nb.config import find_project
 from mlops_nb.errors import MlopsNbError, ScheduleError
 from mlops_nb.model import Notice, NoticeKind, OccurrenceState, Schedule, Source
 
+pytestmark = pytest.mark.timeout(600)
+
 TASKS = """
 import os, time
 from pathlib import Path
@@ -213,7 +215,7 @@ def test_a_daemon_killed_leaves_its_run_and_the_next_one_runs_it_not_again(share
         return subprocess.Popen(command, cwd=shared, stderr=log, start_new_session=True)
 
     def wait(done: Any) -> None:
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 300
         while not done():
             assert time.monotonic() < deadline, (shared / "log").read_text()
             time.sleep(0.1)
@@ -281,7 +283,6 @@ def test_sync_follows_the_file_and_leaves_the_rest_alone(project: Path) -> None:
 def test_a_fresh_store_takes_the_schedule_from_the_file(project: Path, monkeypatch) -> None:
     monkeypatch.chdir(project)
     with (project / "pyproject.toml").open("a") as file:
-        file.write('\n[tool.mlops-nb.schedules.s]\nwhen = "every second"\ntasks = ["make"]\n')
-    turns = run_due(project, "s")
-    assert turns[-1].occurrence is not None
-    assert turns[-1].occurrence.state is OccurrenceState.SUCCEEDED
+        file.write('\n[tool.mlops-nb.schedules.s]\nwhen = "every minute"\ntasks = ["make"]\n')
+    ended = [turn.occurrence.state for turn in run_due(project, "s") if turn.occurrence]
+    assert OccurrenceState.SUCCEEDED in ended
