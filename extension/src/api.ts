@@ -774,6 +774,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/mlops-nb/v1/schedules/{schedule}/edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change some of it. */
+        post: operations["schedules_edit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlops-nb/v1/schedules/{schedule}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop an occurrence that runs, or end one that waits. */
+        post: operations["schedules_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlops-nb/v1/schedules-calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The times of all between two moments. */
+        get: operations["schedules_calendar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/mlops-nb/v1/schedules/{schedule}/pause": {
         parameters: {
             query?: never;
@@ -884,39 +935,46 @@ export interface components {
          * @enum {unknown}
          */
         Action: "restore" | "run" | "skip";
-        /** @description A new schedule. */
+        /** @description A new schedule; what is left out has the default. */
         AddSchedule: {
-            name: string;
-            /** @description A cron expression, an interval, or words such as `every weekday at 6`. */
+            /** @description A cron expression, `every 15 minutes`, or words such as `every weekday at 6`. */
             when: string;
-            /** @default  */
-            timezone: string;
-            /** @default [] */
-            tasks: string[];
-            /** @default  */
-            notebook: string;
-            /** @default {} */
-            parameters: Record<string, unknown>;
+            /** @description An IANA name. */
+            timezone?: string;
+            /** @description The whole pipeline where empty. */
+            tasks?: string[];
+            /** @description Texts may hold `{{ scheduled_at | date }}`. */
+            parameters?: Record<string, unknown>;
+            force?: boolean;
             /**
-             * @description What becomes of times that nobody was there for; the default where empty.
-             * @default
+             * @description Which sources it runs: the latest, a snapshot made at its start, or a commit.
              * @enum {unknown}
              */
-            missed: "" | "all" | "once" | "skip";
+            source?: "commit" | "latest" | "snapshot";
+            ref?: string;
+            /** @description What becomes of times that nobody was there for. */
+            missed?: ("all" | "once" | "skip") | number;
+            grace?: number;
             /**
-             * @description What happens when the run before goes on still; the default where empty.
-             * @default
+             * @description What happens when the one before is not over.
              * @enum {unknown}
              */
-            overlap: "" | "allow" | "cancel" | "queue" | "skip";
-            /** @default 0 */
-            retries: number;
-            /** @default null */
-            timeout: number | null;
-            /** @default null */
-            start: number | null;
-            /** @default null */
-            end: number | null;
+            overlap?: "allow" | "cancel" | "queue" | "skip";
+            max_running?: number;
+            retries?: number;
+            backoff?: number;
+            timeout?: number | null;
+            jitter?: number;
+            start?: string;
+            end?: string;
+            sla?: number | null;
+            description?: string;
+            name: string;
+            /**
+             * @description Notebooks whose tasks it runs, relative to the project; instead of `tasks`.
+             * @default []
+             */
+            notebooks: string[];
         };
         /** @description Which notebook becomes a task. */
         AddTask: {
@@ -1116,11 +1174,36 @@ export interface components {
              */
             card: components["schemas"]["Card"];
         };
+        /** @description One attempt at an occurrence: one run. */
+        AttemptedView: {
+            number: number;
+            run: string;
+            state: string;
+            started: number;
+            /** @default null */
+            ended: number | null;
+            /** @default null */
+            exit_code: number | null;
+            /** @default  */
+            error: string;
+        };
         /** @description One bin of a calibration curve. */
         Bin: {
             predicted: number;
             observed: number;
             n: number;
+        };
+        /** @description The times of all schedules that are not paused, by name. */
+        CalendarView: {
+            /** @default {} */
+            times: {
+                [key: string]: components["schemas"]["WhenView"][];
+            };
+        };
+        /** @description Which occurrence to end. */
+        CancelOccurrence: {
+            /** @description Its logical time. */
+            at: number;
         };
         /** @description What people say of a model; figures, data and slices are added by the artifact. */
         Card: {
@@ -1396,6 +1479,41 @@ export interface components {
          * @enum {unknown}
          */
         DriftState: "drift" | "insufficient data" | "ok" | "schema";
+        /** @description What changes of a schedule; what is left out stays. */
+        EditSchedule: {
+            /** @description A cron expression, `every 15 minutes`, or words such as `every weekday at 6`. */
+            when?: string;
+            /** @description An IANA name. */
+            timezone?: string;
+            /** @description The whole pipeline where empty. */
+            tasks?: string[];
+            /** @description Texts may hold `{{ scheduled_at | date }}`. */
+            parameters?: Record<string, unknown>;
+            force?: boolean;
+            /**
+             * @description Which sources it runs: the latest, a snapshot made at its start, or a commit.
+             * @enum {unknown}
+             */
+            source?: "commit" | "latest" | "snapshot";
+            ref?: string;
+            /** @description What becomes of times that nobody was there for. */
+            missed?: ("all" | "once" | "skip") | number;
+            grace?: number;
+            /**
+             * @description What happens when the one before is not over.
+             * @enum {unknown}
+             */
+            overlap?: "allow" | "cancel" | "queue" | "skip";
+            max_running?: number;
+            retries?: number;
+            backoff?: number;
+            timeout?: number | null;
+            jitter?: number;
+            start?: string;
+            end?: string;
+            sla?: number | null;
+            description?: string;
+        };
         /**
          * @description What a row of the ledger says.
          *
@@ -2036,34 +2154,64 @@ export interface components {
         };
         /** @description A body without any field; it may be left out. */
         Nothing: Record<string, unknown>;
-        /** @description What became of a schedule's times, the latest first. */
+        /** @description What became of times, the latest first. */
         OccurrenceList: {
             /** @default [] */
             occurrences: components["schemas"]["OccurrenceView"][];
         };
-        /** @description One time at which a schedule was, or is, due. */
+        /** @description One time at which a schedule was due, and what became of it. */
         OccurrenceView: {
             schedule: string;
-            /** @description Seconds since the epoch; the same for every retry. */
-            scheduled_at: number;
-            /** @description `due`, `running`, `succeeded`, `failed`, `missed`, `skipped` or `cancelled`. */
+            /** @description The logical time, seconds since the epoch; the same for every attempt. */
+            at: number;
+            /**
+             * @description The same, ISO, in the schedule's time zone.
+             * @default
+             */
+            local: string;
+            /**
+             * @description `waiting`, `running`, `succeeded`, `failed`, `timed-out`, `cancelled`, `lost`,
+             *     `missed` (nobody was there in time) or `skipped` (an earlier one was not over).
+             */
             state: string;
             /**
-             * @description The run's id; empty where none was started.
+             * @description Asked for by `run-now`.
+             * @default false
+             */
+            manual: boolean;
+            /**
+             * @description When it may start: with jitter, or the time of the next attempt.
+             * @default 0
+             */
+            due: number;
+            /**
+             * @description Attempts begun so far.
+             * @default 0
+             */
+            attempt: number;
+            /**
+             * @description The latest attempt's run.
              * @default
              */
             run: string;
-            /** @default 0 */
-            attempt: number;
             /** @default null */
             started: number | null;
             /** @default null */
             ended: number | null;
             /**
-             * @description Why it stands so.
+             * @description Why it was left out, or what the last attempt failed with.
              * @default
              */
-            text: string;
+            why: string;
+            /** @default {} */
+            parameters: Record<string, unknown>;
+            /**
+             * @description The commit, or the snapshot's digest, that it runs; empty for the latest sources.
+             * @default
+             */
+            frozen: string;
+            /** @default [] */
+            attempts: components["schemas"]["AttemptedView"][];
         };
         /** @description Reference and current share of values between the same edges, for drawing. */
         Overlay: {
@@ -2085,7 +2233,10 @@ export interface components {
              * @default
              */
             run: string;
-            /** @description Counts from 1 without gaps within a run; without a run, within the server's life. */
+            /**
+             * @description Counts from 1 without gaps within a run, and within the server's life for what belongs to no
+             *     run; 0 for what is said of a run and not by it (`run.lost`, `run.settled`, `run.refused`).
+             */
             seq: number;
             time: number;
             kind: components["schemas"]["PanelEventKind"];
@@ -2108,6 +2259,7 @@ export interface components {
          *     `note`: `text`, `level`.
          *     `run.finished`: `status`, `seconds`.
          *     `run.lost`: The run's process is gone without a last word.
+         *     `run.settled`: A run that has finished has also written its pages; another may start.
          *     `run.refused`: A run that was started came to nothing before its first event; `message`, `where`, `fix`.
          *     `pipeline.changed`: The specification, the settings or a source was saved; `paths`. Get the pipeline again.
          *     `models.changed`: A version was judged, approved, promoted ...; `model`, `version`.
@@ -2116,7 +2268,7 @@ export interface components {
          *     `job.finished`: `job`, `state`.
          * @enum {unknown}
          */
-        PanelEventKind: "alerts.changed" | "job.finished" | "metric" | "models.changed" | "note" | "pipeline.changed" | "plan" | "run.finished" | "run.lost" | "run.refused" | "run.started" | "schedules.changed" | "task.cell" | "task.finished" | "task.log" | "task.retry" | "task.started";
+        PanelEventKind: "alerts.changed" | "job.finished" | "metric" | "models.changed" | "note" | "pipeline.changed" | "plan" | "run.finished" | "run.lost" | "run.refused" | "run.settled" | "run.started" | "schedules.changed" | "task.cell" | "task.finished" | "task.log" | "task.retry" | "task.started";
         /** @description One field of the parameter form. */
         ParameterView: {
             /**
@@ -2335,10 +2487,14 @@ export interface components {
         PreviewSchedule: {
             when: string;
             /**
-             * @description An IANA name; the machine's where empty.
-             * @default
+             * @description An IANA name.
+             * @default UTC
              */
             timezone: string;
+            /** @default  */
+            start: string;
+            /** @default  */
+            end: string;
             /** @default 10 */
             count: number;
         };
@@ -2772,13 +2928,15 @@ export interface components {
         ScheduleList: {
             /** @default [] */
             schedules: components["schemas"]["ScheduleView"][];
+            /** @default [] */
+            schedulers: components["schemas"]["SchedulerView"][];
             /**
-             * @description Whether a scheduler is running that obeys them.
+             * @description Whether one of them is active: otherwise nothing starts by itself.
              * @default false
              */
             served: boolean;
             /**
-             * @description How to start one, where none is running.
+             * @description How to start one, where none is active.
              * @default
              */
             fix: string;
@@ -2789,13 +2947,10 @@ export interface components {
             words: string;
             /** @default  */
             timezone: string;
-            /**
-             * @description Seconds since the epoch.
-             * @default []
-             */
-            times: number[];
+            /** @default [] */
+            times: components["schemas"]["WhenView"][];
         };
-        /** @description One schedule. */
+        /** @description One schedule and how it stands. */
         ScheduleView: {
             name: string;
             /** @description As it was written: a cron expression, an interval or words. */
@@ -2808,39 +2963,85 @@ export interface components {
              * @default []
              */
             tasks: string[];
-            /**
-             * @description A notebook on its own, relative to the project.
-             * @default
-             */
-            notebook: string;
             /** @default {} */
             parameters: Record<string, unknown>;
             /** @default false */
-            paused: boolean;
-            /** @default  */
-            missed: string;
-            /** @default  */
+            force: boolean;
+            /** @default latest */
+            source: string;
+            /** @default HEAD */
+            ref: string;
+            /**
+             * @description `skip`, `once`, `all` or how many.
+             * @default once
+             */
+            missed: string | number;
+            /**
+             * @description Seconds that an occurrence may start late before it counts as missed.
+             * @default 60
+             */
+            grace: number;
+            /** @default skip */
             overlap: string;
+            /** @default 1 */
+            max_running: number;
             /** @default 0 */
             retries: number;
+            /** @default 60 */
+            backoff: number;
             /** @default null */
             timeout: number | null;
-            /** @default null */
-            start: number | null;
-            /** @default null */
-            end: number | null;
+            /** @default 0 */
+            jitter: number;
             /**
-             * @description Whether it comes from the project's settings, so that it is edited there.
+             * @description ISO; empty for no bound.
+             * @default
+             */
+            start: string;
+            /** @default  */
+            end: string;
+            /** @default null */
+            sla: number | null;
+            /** @default  */
+            description: string;
+            /** @default false */
+            paused: boolean;
+            /** @default  */
+            paused_by: string;
+            /**
+             * @description Whether it stands in the project's settings, so that it is changed and removed there.
              * @default false
              */
             versioned: boolean;
             /**
-             * @description The coming times, seconds since the epoch; empty while it is paused.
+             * @description The coming times, as if it were not paused.
              * @default []
              */
-            next: number[];
-            /** @default null */
+            next: components["schemas"]["WhenView"][];
+            /**
+             * @description The latest occurrence that came to its turn.
+             * @default null
+             */
             last: components["schemas"]["OccurrenceView"] | null;
+            /** @default 0 */
+            running: number;
+            /** @default 0 */
+            waiting: number;
+        };
+        /** @description One scheduler that obeys, or lately obeyed, the schedules. */
+        SchedulerView: {
+            id: string;
+            host: string;
+            pid: number;
+            /** @description `active`, `standby`, `stopping` or `gone`. */
+            state: string;
+            /** @default false */
+            embedded: boolean;
+            started: number;
+            /** @description Its last sign of life. */
+            seen: number;
+            /** @default  */
+            address: string;
         };
         /** @description One segment of one window against the same segment of the reference. */
         SegmentDrift: {
@@ -3066,6 +3267,13 @@ export interface components {
          * @enum {unknown}
          */
         VersionStatus: "approved" | "deleted" | "registered" | "rejected" | "rolled-back";
+        /** @description One time to come. */
+        WhenView: {
+            /** @description Seconds since the epoch. */
+            at: number;
+            /** @description ISO, in the schedule's time zone. */
+            local: string;
+        };
         /** @description Everything known of one monitored window. */
         WindowResult: {
             model: string;
@@ -3205,7 +3413,10 @@ export type AlertState = components['schemas']['AlertState'];
 export type Approve = components['schemas']['Approve'];
 export type ArtifactFile = components['schemas']['ArtifactFile'];
 export type ArtifactInfo = components['schemas']['ArtifactInfo'];
+export type AttemptedView = components['schemas']['AttemptedView'];
 export type Bin = components['schemas']['Bin'];
+export type CalendarView = components['schemas']['CalendarView'];
+export type CancelOccurrence = components['schemas']['CancelOccurrence'];
 export type Card = components['schemas']['Card'];
 export type CellRun = components['schemas']['CellRun'];
 export type Change = components['schemas']['Change'];
@@ -3217,6 +3428,7 @@ export type Curves = components['schemas']['Curves'];
 export type Difference = components['schemas']['Difference'];
 export type DriftReport = components['schemas']['DriftReport'];
 export type DriftState = components['schemas']['DriftState'];
+export type EditSchedule = components['schemas']['EditSchedule'];
 export type EntryKind = components['schemas']['EntryKind'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 export type ErrorInfo = components['schemas']['ErrorInfo'];
@@ -3298,6 +3510,7 @@ export type RunView = components['schemas']['RunView'];
 export type ScheduleList = components['schemas']['ScheduleList'];
 export type ScheduleTimes = components['schemas']['ScheduleTimes'];
 export type ScheduleView = components['schemas']['ScheduleView'];
+export type SchedulerView = components['schemas']['SchedulerView'];
 export type SegmentDrift = components['schemas']['SegmentDrift'];
 export type Severity = components['schemas']['Severity'];
 export type ShareShift = components['schemas']['ShareShift'];
@@ -3314,6 +3527,7 @@ export type VerifyReport = components['schemas']['VerifyReport'];
 export type VersionDetails = components['schemas']['VersionDetails'];
 export type VersionList = components['schemas']['VersionList'];
 export type VersionStatus = components['schemas']['VersionStatus'];
+export type WhenView = components['schemas']['WhenView'];
 export type WindowResult = components['schemas']['WindowResult'];
 export type WriteExport = components['schemas']['WriteExport'];
 export type ResponseTrouble400 = components['responses']['Trouble400'];
@@ -4918,7 +5132,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One schedule. */
+            /** @description One schedule and how it stands. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -5006,6 +5220,116 @@ export interface operations {
             503: components["responses"]["Trouble503"];
         };
     };
+    schedules_edit: {
+        parameters: {
+            query?: {
+                /** @description The project's path relative to the server's root; empty for the root itself. */
+                project?: string;
+            };
+            header?: never;
+            path: {
+                schedule: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EditSchedule"];
+            };
+        };
+        responses: {
+            /** @description One schedule and how it stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            400: components["responses"]["Trouble400"];
+            401: components["responses"]["Trouble401"];
+            403: components["responses"]["Trouble403"];
+            404: components["responses"]["Trouble404"];
+            409: components["responses"]["Trouble409"];
+            413: components["responses"]["Trouble413"];
+            415: components["responses"]["Trouble415"];
+            422: components["responses"]["Trouble422"];
+            501: components["responses"]["Trouble501"];
+            503: components["responses"]["Trouble503"];
+        };
+    };
+    schedules_cancel: {
+        parameters: {
+            query?: {
+                /** @description The project's path relative to the server's root; empty for the root itself. */
+                project?: string;
+            };
+            header?: never;
+            path: {
+                schedule: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CancelOccurrence"];
+            };
+        };
+        responses: {
+            /** @description One time at which a schedule was due, and what became of it. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OccurrenceView"];
+                };
+            };
+            400: components["responses"]["Trouble400"];
+            401: components["responses"]["Trouble401"];
+            403: components["responses"]["Trouble403"];
+            404: components["responses"]["Trouble404"];
+            409: components["responses"]["Trouble409"];
+            413: components["responses"]["Trouble413"];
+            415: components["responses"]["Trouble415"];
+            422: components["responses"]["Trouble422"];
+            501: components["responses"]["Trouble501"];
+            503: components["responses"]["Trouble503"];
+        };
+    };
+    schedules_calendar: {
+        parameters: {
+            query: {
+                /** @description The project's path relative to the server's root; empty for the root itself. */
+                project?: string;
+                since: number;
+                until: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The times of all schedules that are not paused, by name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalendarView"];
+                };
+            };
+            400: components["responses"]["Trouble400"];
+            401: components["responses"]["Trouble401"];
+            403: components["responses"]["Trouble403"];
+            404: components["responses"]["Trouble404"];
+            422: components["responses"]["Trouble422"];
+            501: components["responses"]["Trouble501"];
+            503: components["responses"]["Trouble503"];
+        };
+    };
     schedules_pause: {
         parameters: {
             query?: {
@@ -5024,7 +5348,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One schedule. */
+            /** @description One schedule and how it stands. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5063,7 +5387,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One schedule. */
+            /** @description One schedule and how it stands. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5102,7 +5426,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One time at which a schedule was, or is, due. */
+            /** @description One time at which a schedule was due, and what became of it. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -5161,7 +5485,10 @@ export interface operations {
             query?: {
                 /** @description The project's path relative to the server's root; empty for the root itself. */
                 project?: string;
-                count?: number;
+                limit?: number;
+                /** @description Only those with an earlier logical time. */
+                before?: number | null;
+                since?: number | null;
             };
             header?: never;
             path: {
@@ -5171,7 +5498,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What became of a schedule's times, the latest first. */
+            /** @description What became of times, the latest first. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -50,6 +50,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
 
 export default plugin;
 
+/** What a right click on a task of the graph offers. */
+const TASK_MENU = [
+  CommandIDs.runTo,
+  CommandIDs.runFrom,
+  CommandIDs.runThis,
+  CommandIDs.openSource,
+  CommandIDs.openExecuted,
+  CommandIDs.openReport
+];
+
 function activate(
   app: JupyterFrontEnd,
   palette: ICommandPalette | null,
@@ -74,7 +84,18 @@ function activate(
 
   serviceManager.contents.addDrive(new RunDrive(model));
   const shell = new Shell(app, panel);
-  addCommands(commands, panel, shell, documents && new Opener(app, panel, documents));
+  const opener = documents && new Opener(app, panel, documents);
+  addCommands(
+    commands,
+    panel,
+    shell,
+    opener,
+    () =>
+      app.contextMenuHitTest(node => node.dataset.task !== undefined)?.dataset.task ?? ''
+  );
+  TASK_MENU.forEach((command, rank) =>
+    app.contextMenu.addItem({ command, selector: '.mn-Node[data-task]', rank })
+  );
   tellOfRuns(panel);
   if (notebooks) {
     extendNotebooks(app, panel, notebooks);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ def _settings(project: Project, group: str | None = None) -> dict[str, Json]:
     if group is not None:
         settings["group"] = group
     if settings.get("group") == "auto":
-        settings["durations"] = expected_seconds(RunStore(project.state))
+        settings.setdefault("durations", expected_seconds(RunStore(project.state)))
     return settings
 
 
@@ -107,11 +108,25 @@ def preview_target(
     found = project if isinstance(project, Project) else find_project(project)
     files = render_target(found, target, group=group)
     preview = export.compare(target, files, out or found.root)
-    return msgspec.structs.replace(preview, notes=_notes(found))
+    return msgspec.structs.replace(preview, notes=_notes(found, group))
 
 
-def _notes(project: Project) -> tuple[str, ...]:
-    return export.missing_facts(project.root, _settings(project))
+def _notes(project: Project, group: str | None) -> tuple[str, ...]:
+    settings = _settings(project, group)
+    notes = export.missing_facts(project.root, settings)
+    if settings.get("group") != "auto" or "durations" in project.tables.get("export", {}):
+        return notes
+    if not settings["durations"]:
+        return (*notes, "no run here has measured the tasks yet, so each has a job of its own")
+    # A JSON text is a TOML key and a TOML string alike.
+    pairs = ", ".join(
+        f"{json.dumps(name)} = {took:.1f}" for name, took in settings["durations"].items()
+    )
+    return (
+        *notes,
+        "tasks share jobs as this machine's runs have measured them; for the same files on every "
+        f"machine put into [tool.mlops-nb.export]: durations = {{ {pairs} }}",
+    )
 
 
 def write_target(
@@ -138,4 +153,4 @@ def write_target(
     found = project if isinstance(project, Project) else find_project(project)
     files = render_target(found, target, group=group)
     changed = export.write(target, files, out or found.root)
-    return ExportPreview(target=target, files=changed, notes=_notes(found))
+    return ExportPreview(target=target, files=changed, notes=_notes(found, group))

@@ -34,6 +34,13 @@ class Monitored(Record, frozen=True, kw_only=True):
     advice: tuple[str, ...] = ()
 
     @property
+    def weak(self) -> tuple[Skill, ...]:
+        """The label-free estimates not to be leaned on, of the metrics that alerts follow."""
+        from mlops_nb.monitoring.gap import CONCEPT_METRICS
+
+        return tuple(s for s in self.skills if s.weak and s.metric in CONCEPT_METRICS)
+
+    @property
     def active(self) -> tuple[Alert, ...]:
         """The alerts whose cause persists."""
         return tuple(alert for alert in self.alerts if alert.state.is_active)

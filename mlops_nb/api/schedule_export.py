@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["preview", "render", "targets", "write"]
 
+_KIND = "schedules"
+"""No exporter is called so: files of exported pipelines are not taken for left over."""
+
 
 def targets() -> tuple[str, ...]:
     """Return the names of what schedules can be written for."""
@@ -92,7 +95,7 @@ def preview(
     """
     found = project if isinstance(project, Project) else find_project(project)
     files = render(found, target, names, machine_zone=machine_zone)
-    return export.compare(target, files, out or found.root)
+    return export.compare(_KIND, files, out or found.root)
 
 
 def write(
@@ -119,7 +122,7 @@ def write(
     """
     found = project if isinstance(project, Project) else find_project(project)
     files = render(found, target, names, machine_zone=machine_zone)
-    return ExportPreview(target=target, files=export.write(target, files, out or found.root))
+    return ExportPreview(target=target, files=export.write(_KIND, files, out or found.root))
 
 
 def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,13 +11,16 @@ from mlops_nb.cli import output
 from mlops_nb.errors import ExitCode
 from mlops_nb.model import FileState
 
+if TYPE_CHECKING:
+    from mlops_nb.model import ExportPreview, Json
+
 __all__ = ["export"]
 
 _SIGNS = {FileState.MISSING: "+", FileState.STALE: "~", FileState.LEFT_OVER: "-"}
 
 
 @click.command()
-@click.argument("target", required=False)
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write to; the project's by default."
 )
@@ -31,14 +35,14 @@ _SIGNS = {FileState.MISSING: "+", FileState.STALE: "~", FileState.LEFT_OVER: "-"
 @click.pass_obj
 def export(
     project: str | None,
-    target: str | None,
+    targets: tuple[str, ...],
     out: Path | None,
     check: bool,
     show_diff: bool,
     group: str | None,
     as_json: bool,
 ) -> int:
-    """Write the pipeline for a CI system, an orchestrator or a container.
+    """Write the pipeline for CI systems, orchestrators or containers.
 
     Without TARGET the targets are listed.
 
@@ -48,54 +52,56 @@ def export(
       mlops-nb export github
       mlops-nb export gitlab --diff
       mlops-nb export argo --out deploy --group auto
-      mlops-nb export github --check      in CI and as a pre-commit hook
+      mlops-nb export github docker --check      in CI and as a pre-commit hook
     """
     from mlops_nb.api import export as api
 
-    if target is None:
-        found = api.targets()
-        if as_json:
-            output.print_json(found)
-        else:
-            rows = output.table("target", "for", "what is written")
-            for one in found:
-                rows.add_row(one.name, one.title, one.description)
-            output.console().print(rows)
+    if not targets:
+        _list(as_json)
         return ExitCode.OK
-    if check or show_diff:
-        preview = api.preview_target(project, target, out=out, group=group)
-        if as_json:
-            output.print_json(
-                {
-                    "target": target,
-                    "stale": preview.stale,
-                    "diff": preview.diff,
-                    "notes": preview.notes,
-                }
-            )
-        elif preview.stale:
-            click.echo(preview.diff, nl=False)
+    stale = False
+    told: list[Json] = []
+    for target in targets:
+        if check or show_diff:
+            found = api.preview_target(project, target, out=out, group=group)
+            stale = stale or found.stale
+            told.append({"stale": found.stale, "diff": found.diff})
         else:
-            click.echo(f"{target}: every file is as it would be written")
-        return ExitCode.ERROR if check and preview.stale else ExitCode.OK
-    written = api.write_target(project, target, out=out, group=group)
-    changed = written.files
+            found = api.write_target(project, target, out=out, group=group)
+            gone = [file.path for file in found.files if file.state is FileState.LEFT_OVER]
+            new = [file.path for file in found.files if file.path not in gone]
+            told.append({"written": new, "removed": gone})
+        told[-1] = {"target": target, **told[-1], "notes": found.notes}
+        if not as_json:
+            _show(found, written=not (check or show_diff))
     if as_json:
-        paths = {file.path: file.state is FileState.LEFT_OVER for file in changed}
-        output.print_json(
-            {
-                "target": target,
-                "written": [path for path, gone in paths.items() if not gone],
-                "removed": [path for path, gone in paths.items() if gone],
-                "notes": written.notes,
-            }
-        )
-    else:
-        for file in changed:
+        output.print_json(told[0] if len(told) == 1 else told)
+    return ExitCode.ERROR if check and stale else ExitCode.OK
+
+
+def _list(as_json: bool) -> None:
+    from mlops_nb.api import export as api
+
+    found = api.targets()
+    if as_json:
+        output.print_json(found)
+        return
+    rows = output.table("target", "for", "what is written")
+    for one in found:
+        rows.add_row(one.name, one.title, one.description)
+    output.console().print(rows)
+
+
+def _show(found: ExportPreview, *, written: bool) -> None:
+    """Print what was written, or would be; notes go to the other stream."""
+    if written:
+        for file in found.files:
             click.echo(f"  {_SIGNS[file.state]} {file.path}")
-        click.echo(
-            f"{target}: {len(changed) or 'no'} file{'' if len(changed) == 1 else 's'} changed"
-        )
-        for note in written.notes:
-            click.echo(f"  ! {note}", err=True)
-    return ExitCode.OK
+        count = len(found.files)
+        click.echo(f"{found.target}: {count or 'no'} file{'' if count == 1 else 's'} changed")
+    elif found.stale:
+        click.echo(found.diff, nl=False)
+    else:
+        click.echo(f"{found.target}: every file is as it would be written")
+    for note in found.notes:
+        click.echo(f"  ! {note}", err=True)

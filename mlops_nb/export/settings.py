@@ -46,7 +46,7 @@ class ExportSettings(
     group_seconds: float = 60.0
     """With ``auto``: a task shorter than this is tiny, and tiny tasks share a job up to this."""
     durations: dict[str, float] = {}
-    """Measured seconds by task, from earlier runs; the caller fills it in."""
+    """Measured seconds by task; by default those of earlier runs on this machine."""
     python: str = "3.12"
     """Version of Python that the jobs use."""
     lock: str = "requirements.txt"

@@ -243,6 +243,19 @@ ROUTES: tuple[Route, ...] = (
         "DELETE", "/schedules/{schedule}", "schedules", "remove", "Remove a schedule.",
         status=204, writes=True,
     ),
+    _post(
+        "/schedules/{schedule}/edit", "schedules", "edit", "Change some of it.",
+        timetable.ScheduleView, body=timetable.EditSchedule,
+    ),
+    _post(
+        "/schedules/{schedule}/cancel", "schedules", "cancel",
+        "Stop an occurrence that runs, or end one that waits.",
+        timetable.OccurrenceView, body=timetable.CancelOccurrence, status=202,
+    ),
+    _get(
+        "/schedules-calendar", "schedules", "calendar", "The times of all between two moments.",
+        timetable.CalendarView, query=timetable.CalendarQuery,
+    ),
     _post("/schedules/{schedule}/pause", "schedules", "pause", "Pause it.", timetable.ScheduleView),
     _post("/schedules/{schedule}/resume", "schedules", "resume", "Go on.", timetable.ScheduleView),
     _post(
@@ -255,6 +268,6 @@ ROUTES: tuple[Route, ...] = (
     ),
     _get(
         "/schedules/{schedule}/history", "schedules", "history", "What became of its times.",
-        timetable.OccurrenceList, query=requests.NextQuery,
+        timetable.OccurrenceList, query=timetable.OccurrencesQuery,
     ),
 )  # fmt: skip

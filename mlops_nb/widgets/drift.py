@@ -276,7 +276,7 @@ class DriftView(Panel):
             "drift_performance.html.j2",
             charts=drawn[:_CHARTS],
             more=drawn[_CHARTS:],
-            skills=[skill for skill in self._seen.skills if skill.weak] if self._seen else [],
+            skills=self._seen.weak if self._seen else (),
             recorded=bool(self._seen and self._seen.history),
         )
 

@@ -216,7 +216,7 @@ def test_browser_widgets_a_live_run_is_followed(page, project):
 
 def test_browser_widgets_form_runs_a_notebook(page):
     show(page, "form.ipynb", 'ParameterForm("report.ipynb")')
-    field = page.find(".mnb-surface .mnb-form input").first
+    field = page.find(".mnb-panel .mnb-form input").first
     field.fill("4")
     press(page, "Run")
     page.find('.mnb-surface .mnb-failure:has-text("no figures for <March>")').wait_for()

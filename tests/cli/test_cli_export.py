@@ -3,9 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mlops_nb.errors import ExitCode
 from tests.e2e.helpers import chain, cli, cli_json
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +52,30 @@ def test_unknown_target_names_the_nearest(folder: Path) -> None:
     done = cli(folder, "export", "gitlub")
     assert done.returncode == ExitCode.PLUGIN
     assert "did you mean" in done.stderr
+
+
+def test_several_targets_at_once(folder: Path) -> None:
+    found = cli_json(folder, "export", "docker", "conda")
+    assert [one["target"] for one in found] == ["docker", "conda"]
+    assert cli(folder, "export", "docker", "conda", "--check").returncode == ExitCode.OK
+    (folder / "environment.yml").unlink()
+    assert cli(folder, "export", "docker", "conda", "--check").returncode == ExitCode.ERROR
+
+
+def test_what_the_project_lacks_is_told(folder: Path) -> None:
+    done = cli(folder, "export", "github", "--group", "auto")
+    assert done.returncode == ExitCode.OK
+    assert "pip freeze --exclude-editable > requirements.txt" in done.stderr
+    assert "no run here has measured the tasks yet" in done.stderr
+
+
+def test_the_hook_checks_the_targets_it_is_given(folder: Path) -> None:
+    (hook,) = yaml.safe_load((REPOSITORY / ".pre-commit-hooks.yaml").read_text())
+    words = hook["entry"].split()
+    assert words[0] == "mlops-nb"
+    cli(folder, "export", "dask")
+    assert cli(folder, *words[1:], "dask").returncode == ExitCode.OK
+    (folder / "dask/run.py").write_text("")
+    stale = cli(folder, *words[1:], "dask")
+    assert stale.returncode == ExitCode.ERROR
+    assert "+++ b/dask/run.py" in stale.stdout

@@ -255,7 +255,7 @@ def test_killed_worker_is_renewed(server: Server, project: str) -> None:
     threading.Timer(0.5, second.kill).start()
     refused = server.post("/export/github", {}, status=503, project=project)["error"]
     assert refused["kind"] == "Unavailable"
-    assert server.post("/export/github", {}, project=project)["paths"]
+    assert server.post("/export/github", {}, project=project)["files"]
 
 
 def test_projects_side_by_side(server: Server, project: str) -> None:
@@ -298,19 +298,17 @@ def test_new_project(server: Server) -> None:
 
 
 def test_exports_show_what_they_would_write(server: Server, project: str) -> None:
-    targets = {
-        one["name"]: one["title"] for one in server.get("/export", project=project)["targets"]
-    }
-    assert targets["github"].startswith("GitHub Actions")
+    targets = server.get("/export", project=project)["targets"]
+    assert {"github", "gitlab", "argo"} <= {one["name"] for one in targets}
     preview = server.get("/export/gitlab", project=project)
-    assert [one["state"] for one in preview["files"]] == ["new"] * len(preview["files"])
+    assert {one["state"] for one in preview["files"]} == {"missing"}
     assert preview["files"][0]["diff"].startswith("--- /dev/null")
     written = server.post("/export/gitlab", {}, project=project)
-    assert set(written["paths"]) == {one["path"] for one in preview["files"]}
+    assert {one["path"] for one in written["files"]} == {one["path"] for one in preview["files"]}
     first = server.root / project / preview["files"][0]["path"]
     first.write_text(first.read_text() + "# by hand\n")
     after = server.get("/export/gitlab", project=project)
-    assert after["files"][0]["state"] == "changed"
+    assert after["files"][0]["state"] == "stale"
     assert "-# by hand" in after["files"][0]["diff"]
     server.get("/export/gitlob", project=project, status=404)
 

@@ -3,6 +3,7 @@
 import { Notification } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { AddTask } from '../api';
 import { useTrans, type IPanel } from '../components/context';
 import { askForm, attempt } from '../components/dialogs';
 import type { MembershipModel } from '../model/membership';
@@ -54,7 +55,7 @@ export async function addToPipeline(
       got(
         model.api.POST('/mlops-nb/v1/pipeline/tasks', {
           params: { query: { project: chosen.path } },
-          body: body({
+          body: body<AddTask>({
             source: membership.source,
             name: answers.name.trim(),
             upstream: [...answers.upstream]

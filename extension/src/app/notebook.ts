@@ -157,7 +157,10 @@ function decorateCell(panel: IPanel, cell: Cell, membership: MembershipModel | n
   const key = JSON.stringify(shown.map(one => [one.name, one.value]));
   if (list.dataset.key !== key) {
     list.dataset.key = key;
+    const head = document.createElement('div');
+    head.textContent = trans.__('Set by the pipeline:');
     list.replaceChildren(
+      head,
       ...shown.map(one => {
         const [row, name, value] = ['div', 'dt', 'dd'].map(tag =>
           document.createElement(tag)

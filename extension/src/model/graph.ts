@@ -66,6 +66,17 @@ const GROUP = 'group:';
 /** Grids of more tasks than this are folded until they are opened. */
 export const FOLD_ABOVE = 3;
 
+/** Return the grids that are shown task by task: small ones, and those that were toggled. */
+export function openGroups(
+  pipeline: PipelineView,
+  toggled: readonly string[]
+): Set<string> {
+  const open = pipeline.groups.filter(
+    group => group.tasks.length <= FOLD_ABOVE !== toggled.includes(group.name)
+  );
+  return new Set(open.map(group => group.name));
+}
+
 /** Return the run whose states the picture shows: one that goes on, or ended a moment ago. */
 export function liveRun(pipeline: PipelineView, runs: LiveRuns): RunView | null {
   let newest: RunView | null = null;

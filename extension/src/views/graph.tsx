@@ -141,7 +141,7 @@ function Flow(props: IGraphProps): JSX.Element {
         edges={edges}
         nodeTypes={NODE_TYPES}
         edgeTypes={EDGE_TYPES}
-        onMoveStart={event => {
+        onMove={event => {
           isMoved.current ||= event !== null;
         }}
         onNodeClick={(_: MouseEvent, node) => onChoose(node.id)}

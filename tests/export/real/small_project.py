@@ -124,7 +124,8 @@ def environment(folder: Path) -> dict[str, str]:
         file.chmod(0o755)
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("CI", "GITHUB_"))}
+    left_out = ("CI", "GITHUB_", "PYTHONDONTWRITEBYTECODE")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     return env | {
         "PATH": f"{programs}:{env['PATH']}",
         "PYTHONPATH": str(REPOSITORY),

@@ -27,11 +27,13 @@ def copy(to: Path) -> Path:
 
 
 def figures(root: Path) -> dict[str, object]:
-    """Return the JSON products, which hold figures and no clocks."""
+    """Return what the tasks report in JSON; a model's file holds clocks, so its digest is left out."""
     found = {}
-    for path in sorted((root / "products").rglob("*.json")):
+    for path in sorted((root / "products").glob("*/*.json")):
         if not path.name.startswith("."):
-            found[path.relative_to(root).as_posix()] = json.loads(path.read_text())
+            values = json.loads(path.read_text())
+            values.pop("digest", None)
+            found[path.relative_to(root).as_posix()] = values
     return found
 
 
@@ -57,6 +59,6 @@ def test_act_runs_the_flights(tmp_path: Path, find_tool) -> None:
     for archive in store.glob("artifacts/carry-*/*.tar.gz"):
         unpack(to, archive)
     ours, theirs = figures(local), figures(to)
-    assert len(ours) >= 3
+    assert {"products/evaluate/report.json", "products/train/boosting-1.json"} <= set(ours)
     assert {name: theirs.get(name) for name in ours} == ours
     clear_artifacts(store)

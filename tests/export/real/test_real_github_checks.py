@@ -11,7 +11,13 @@ from languageserver import diagnostics
 from mlops_nb import export
 
 PIPELINES = {"small": small, "hostile": hostile, "wide": lambda: wide(40)}
-SETTINGS = {"schedule": "30 4 * * *", "secrets": ["DB_PASSWORD"], "env": {"REGION": "eu"}}
+SETTINGS = {
+    "schedule": "30 4 * * *",
+    "secrets": ["DB_PASSWORD"],
+    "env": {"REGION": "eu"},
+    "drift-data": "data/new's ${{ github.token }}.csv",
+    "drift-reference": "data/reference",
+}
 
 
 def server(find_tool) -> list[str]:

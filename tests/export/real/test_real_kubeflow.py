@@ -22,7 +22,7 @@ sys.path.insert(0, sys.argv[1])
 import pipeline
 from kfp import local
 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[2])
-pipeline.pipeline(max_depth='2')
+pipeline.pipeline(max_depth=2)
 """
 
 
@@ -79,4 +79,6 @@ def test_kfp_executes_it(tmp_path: Path, find_tool) -> None:
     summaries = [path.read_text() for path in (tmp_path / "outputs").rglob("summary")]
     assert len(summaries) == 5
     assert any("| evaluate | ✅" in text for text in summaries)
+    metrics = [path.read_text() for path in (tmp_path / "outputs").rglob("metrics")]
+    assert "evaluate_a 42.0" in "".join(metrics)
     assert json.loads((to / "products/metrics.json").read_text())["a"] == 42
