@@ -71,7 +71,7 @@ notebooks: $(VENV)/.dev
 # Two at a time: most of a test waits for kernels to start. Each makes what it needs.
 real: $(VENV)/.dev
 	PYTHON=$(BIN)/python .ci/tools-export.sh
-	$(BIN)/python -m pytest -m real -n $(JOBS) --dist worksteal tests/export/real
+	$(BIN)/python -m pytest -m real -n $(JOBS) --dist worksteal tests/export/real tests/scheduling/real
 
 # The panel and the widgets in a real JupyterLab; wants Debian's chromium.
 browser: $(VENV)/.dev panel

@@ -15,18 +15,18 @@ from mlops_nb.config import Project, find_project, telemetry_off
 from mlops_nb.errors import ScheduleError
 from mlops_nb.export.schedules import TARGETS, render_schedules
 from mlops_nb.export.schedules.place import Place
-from mlops_nb.model import ScheduleEntry
+from mlops_nb.model import ExportPreview, ScheduleEntry
 from mlops_nb.scheduling.fields import cover
 from mlops_nb.scheduling.settings import read_schedules
 from mlops_nb.scheduling.when import read_trigger
 from mlops_nb.scheduling.zones import zone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from mlops_nb.model import Schedule
 
-__all__ = ["diff", "render", "targets", "write"]
+__all__ = ["preview", "render", "targets", "write"]
 
 _KIND = "schedules"
 """No exporter is called so: files of exported pipelines are not taken for left over."""
@@ -76,16 +76,53 @@ def render(
     return render_schedules(target, entries, place, pipeline, settings)
 
 
-def diff(project: Where, files: Mapping[str, str], *, out: Path | None = None) -> str:
-    """Return what writing the files would change, as a unified diff; empty where nothing."""
+def preview(
+    project: Where,
+    target: str,
+    names: Sequence[str] = (),
+    *,
+    out: Path | None = None,
+    machine_zone: str | None = None,
+) -> ExportPreview:
+    """Return a target's files with how each stands to the disk, and what writing would change.
+
+    Parameters
+    ----------
+    project, target, names, machine_zone
+        As `render` takes them.
+    out
+        The folder to compare with; the project's by default.
+    """
     found = project if isinstance(project, Project) else find_project(project)
-    return export.compare(_KIND, files, out or found.root).diff
+    files = render(found, target, names, machine_zone=machine_zone)
+    return export.compare(_KIND, files, out or found.root)
 
 
-def write(project: Where, files: Mapping[str, str], *, out: Path | None = None) -> tuple[str, ...]:
-    """Write the files that differ; return the paths of those."""
+def write(
+    project: Where,
+    target: str,
+    names: Sequence[str] = (),
+    *,
+    out: Path | None = None,
+    machine_zone: str | None = None,
+) -> ExportPreview:
+    """Write a target's files where they differ.
+
+    Parameters
+    ----------
+    project, target, names, machine_zone
+        As `render` takes them.
+    out
+        The folder to write to; the project's by default.
+
+    Returns
+    -------
+    ExportPreview
+        The files written, as they stood before.
+    """
     found = project if isinstance(project, Project) else find_project(project)
-    return tuple(file.path for file in export.write(_KIND, files, out or found.root))
+    files = render(found, target, names, machine_zone=machine_zone)
+    return ExportPreview(target=target, files=export.write(_KIND, files, out or found.root))
 
 
 def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set[str]]:

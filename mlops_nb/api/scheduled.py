@@ -141,8 +141,15 @@ def _take_turn(
         with store.read() as reader:
             state = reader.occurrence(name, at)
         if held is not None:
-            turn = _run(project, store, held, settings, view)
-            state = turn.occurrence
+            try:
+                turn = _run(project, store, held, settings, view)
+                state = turn.occurrence
+            except MlopsNbError:
+                with store.read() as reader:
+                    state = reader.occurrence(name, at)
+                if state is None or state.state is not OccurrenceState.WAITING:
+                    raise
+                turn = Turn(occurrence=state)
             if state is None or state.state is not OccurrenceState.WAITING:
                 return turn
         elif state is None or state.state is not OccurrenceState.WAITING:

@@ -388,23 +388,21 @@ def export(
     """
     from mlops_nb.api import schedule_export as api
 
-    files = api.render(project, target, names, machine_zone=machine_tz)
     if show:
-        for text in files.values():
+        for text in api.render(project, target, names, machine_zone=machine_tz).values():
             click.echo(text, nl=False)
         return ExitCode.OK
     if check:
-        found = api.diff(project, files, out=out)
-        click.echo(found, nl=False)
-        return ExitCode.ERROR if found else ExitCode.OK
-    changed = api.write(project, files, out=out)
+        found = api.preview(project, target, names, out=out, machine_zone=machine_tz)
+        click.echo(found.diff, nl=False)
+        return ExitCode.ERROR if found.stale else ExitCode.OK
+    changed = api.write(project, target, names, out=out, machine_zone=machine_tz).files
     if as_json:
-        output.print_json({"files": sorted(files), "changed": changed})
+        output.print_json({"target": target, "written": [one.path for one in changed]})
         return ExitCode.OK
-    console = output.console()
-    for name in sorted(files):
-        sign = "+" if name in changed else "="
-        console.print(Text(f"{sign} {name}", style="green" if name in changed else "dim"))
+    for one in changed:
+        click.echo(f"  + {one.path}")
+    click.echo(f"{target}: {len(changed) or 'no'} file{'' if len(changed) == 1 else 's'} changed")
     return ExitCode.OK
 
 

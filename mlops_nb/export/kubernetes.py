@@ -170,7 +170,7 @@ def cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict[
 
 
 def pipeline_pod(work: Work, command: str) -> dict[str, Any]:
-    """Return a pod that runs a command on the pipeline's volume."""
+    """Return a pod that runs a command on the pipeline\'s volume."""
     names = pods.names(work)
     tasks = [task.policy for task in work.pipeline.tasks]
     script = f"cp -R /app/. {pods.WORK}/\ncd {pods.WORK}\n{command}"

@@ -34,6 +34,8 @@ MARKS: dict[str, tuple[str, str]] = {
     "cancelled": ("■", "warn"),
     "blocked": ("⊘", "warn"),
     "lost": ("?", "bad"),
+    "waiting": ("○", "dim"),
+    "missed": ("∅", "warn"),
     "registered": ("·", "dim"),
     "approved": ("✓", "good"),
     "rejected": ("✗", "bad"),
