@@ -64,12 +64,12 @@ def test_a_parameter_shows_at_once_what_it_would_do(page: LabPage) -> None:
     show_pipeline(page)
     wait_for_state(page, "fit", "fresh")
     page.find(".mn-ToolButton:has-text('Parameters')").click()
-    page.page.get_by_label("wait", exact=False).first.fill("0.5")
+    page.page.get_by_role("textbox", name="wait").fill("0.5")
     wait_for_state(page, "fit", "stale")
     assert states(page)["load"] == "fresh"
     page.find("text=because parameter wait 0.0 → 0.5").first.wait_for()
     assert violations(page) == []
-    page.page.get_by_label("wait", exact=False).first.fill("soon")
+    page.page.get_by_role("textbox", name="wait").fill("soon")
     page.find(".mn-Preview .mn-tone-bad").wait_for()
     assert page.find("button:has-text('Run with these')").is_disabled()
     # A value that the notebook cannot take is refused by the server, and Chromium notes the refusal.
