@@ -10,9 +10,9 @@ mkdir -p "$TOOLS"
 packages=()
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
-command -v groovy >/dev/null || packages+=(groovy default-jre-headless)
+command -v groovy >/dev/null || packages+=(groovy)
+command -v java >/dev/null || packages+=(default-jre-headless)
 command -v rsync >/dev/null || packages+=(rsync)
-command -v buildah >/dev/null || packages+=(buildah)
 if [ "${#packages[@]}" -gt 0 ]; then
   apt-get update -q
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mlops_nb.api.kernels import Kernels
+    from mlops_nb.execution.states import EarlierState
     from mlops_nb.model import Event, TaskRun
     from mlops_nb.protocols import Executor
     from mlops_nb.runs.store import RunWriter
@@ -54,6 +55,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Json] = {}
     targets: tuple[str, ...] = ()
     resumed_from: str = ""
+    earlier: dict[str, EarlierState] = {}
+    """States of notebooks that failed in that run, by task."""
 
     @property
     def is_noop(self) -> bool:
@@ -202,6 +205,8 @@ def run(
     run_id: str = "",
     cancel: threading.Event | None = None,
     kernels: Kernels = None,
+    wait: float | None = 0.0,
+    commit: str = "",
 ) -> Outcome:
     """Run what was prepared, and keep its record.
 
@@ -229,6 +234,10 @@ def run(
         Ends the run when it is set; Ctrl-C does the same in the main thread.
     kernels
         Where warm kernels come from, for who has several runs; the run's own by default.
+    wait
+        Seconds to wait for another run of this project to end; ``None`` for as long as it takes.
+    commit
+        The Git commit that is run, where it is not the one that the folder stands at.
 
     Returns
     -------
@@ -264,7 +273,9 @@ def run(
     facts = msgspec.structs.replace(
         facts, id=run_id or facts.id, resolved=resolved_parameters(prepared.pipeline)
     )
-    with project_lock(project, facts.id), ExitStack() as stack:
+    if commit:
+        facts = msgspec.structs.replace(facts, git_commit=commit, git_branch="", git_diff="")
+    with project_lock(project, facts.id, wait=wait), ExitStack() as stack:
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.
         expected = expected_seconds(store)
@@ -294,6 +305,7 @@ def run(
                 ),
                 cache=ProductCache.of(project),
                 expected=expected,
+                earlier=prepared.earlier,
             )
             status = status_of(tasks)
             for name, value in product_metrics(prepared.pipeline, project.root).items():

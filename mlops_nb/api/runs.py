@@ -32,8 +32,13 @@ __all__ = [
 ]
 
 
-def prepare_resume(project: str | None, run_id: str) -> Prepared:
+def prepare_resume(project: str | None, run_id: str, *, whole: bool = False) -> Prepared:
     """Plan what a run still lacks, with its targets and parameters; give it to `execute.run`.
+
+    Parameters
+    ----------
+    whole
+        Run failed notebooks from their first cell also where their state was kept.
 
     Raises
     ------
@@ -42,7 +47,7 @@ def prepare_resume(project: str | None, run_id: str) -> Prepared:
     """
     from mlops_nb.execution.cache import ProductCache
     from mlops_nb.execution.recovery import recover
-    from mlops_nb.execution.resume import resume_plan
+    from mlops_nb.execution.resume import earlier_states, resume_plan
     from mlops_nb.pipeline.load import load_pipeline
     from mlops_nb.runs.store import RunStore
 
@@ -65,6 +70,7 @@ def prepare_resume(project: str | None, run_id: str) -> Prepared:
         parameters=run.facts.parameters,
         targets=run.facts.targets,
         resumed_from=run.id,
+        earlier={} if whole else earlier_states(run, store.get, store.path(run.id).parent),
     )
 
 

@@ -82,6 +82,23 @@ def _parameters(
 )
 @click.option("--cache", default=None, metavar="URL", help="Product cache: a folder or fsspec URL.")
 @click.option("--run-id", default="", hidden=True, help="For whoever starts it detached.")
+@click.option(
+    "--schedule", default=None, metavar="NAME", help="Run what is due of a schedule, just once."
+)
+@click.option(
+    "--occurrence",
+    default="due",
+    metavar="TIME",
+    help="With --schedule: due, latest or an ISO time.",
+)
+@click.option(
+    "--within",
+    type=float,
+    default=None,
+    metavar="SECONDS",
+    help="With --occurrence latest: how late it may be.",
+)
+@click.option("--claim", default=None, hidden=True)
 @output.json_option
 @click.pass_obj
 def run(
@@ -100,6 +117,10 @@ def run(
     address: str,
     cache: str | None,
     run_id: str,
+    schedule: str | None,
+    occurrence: str,
+    within: float | None,
+    claim: str | None,
     as_json: bool,
 ) -> int:
     """Run the pipeline, or the part of it that is out of date.
@@ -112,7 +133,14 @@ def run(
       mlops-nb run train -p max_depth=8 -p "columns=['a', 'b']"
       mlops-nb run --from features --jobs 4
       mlops-nb run --params nightly.yaml --keep-going
+      mlops-nb run --schedule nightly      what is due of a schedule, for cron and CI
     """
+    if schedule is not None:
+        from mlops_nb.cli.scheduled import run_scheduled
+
+        if tasks or start_from or parameters or params_file or force:
+            raise click.UsageError("--schedule says what is run; leave out tasks and parameters")
+        return run_scheduled(project, schedule, occurrence, within, claim, as_json)
     from mlops_nb.api import execute
     from mlops_nb.cli.live import view_for
 
@@ -176,6 +204,8 @@ def show_outcome(outcome: Outcome) -> None:
         console.print(Text(f"  {error.name}: {error.message}".rstrip(": "), style="red"))
         if task.notebook:
             console.print(Text(f"  notebook: {outcome.folder / task.notebook}", style="dim"))
+        if task.checkpoint is not None:
+            console.print(Text(f"  {task.checkpoint.text}", style="dim"))
         if task.report:
             console.print(Text(f"  report:   {outcome.folder / task.report}", style="dim"))
     took = output.seconds((run.ended or run.facts.started) - run.facts.started)

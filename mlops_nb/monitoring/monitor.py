@@ -283,6 +283,12 @@ class Monitor:
         """Return one window as it was recorded; ``None`` where it was not."""
         return next((r for r in self.history(model) if r.window == window), None)
 
+    def expected(self, model: str, window: str) -> dict[str, float]:
+        """Return the metrics that a window's realised ones are held against."""
+        with self.store.reading() as db:
+            row = None if db is None else self.store.window(db, model, window)
+        return {} if row is None else dict(row.expected)
+
     def performance(self, model: str, *, version: str = "") -> tuple[PerformancePoint, ...]:
         """Return a model's performance over all windows."""
         with self.store.reading() as db:

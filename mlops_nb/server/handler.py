@@ -12,8 +12,7 @@ from jupyter_server.auth.identity import IdentityProvider, PasswordIdentityProvi
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from mlops_nb.server.answers import Refusal, bad_request, not_found, unavailable
-from mlops_nb.server.features import is_lacking
+from mlops_nb.server.answers import Refusal, bad_request, not_found
 from mlops_nb.server.records import ErrorBody, ErrorView
 
 if TYPE_CHECKING:
@@ -72,8 +71,6 @@ class ApiHandler(APIHandler):
     async def _answer(self) -> None:
         try:
             route, path = self._route()
-            if is_lacking(route.area):
-                raise unavailable(f"this installation has no {route.area}", status=501)
             call = self._call(route, path)
             if route.lane == "here" and route.name == "file":
                 self._send_file(call)

@@ -13,7 +13,6 @@ __all__ = [
     "About",
     "ErrorBody",
     "ErrorView",
-    "Feature",
     "JobList",
     "JobState",
     "JobView",
@@ -21,12 +20,6 @@ __all__ = [
     "PanelEventKind",
     "Started",
 ]
-
-
-class Feature(Enum):
-    """A part of the API that an installation may lack."""
-
-    SCHEDULES = "schedules"
 
 
 class About(Record, frozen=True, kw_only=True):
@@ -40,7 +33,6 @@ class About(Record, frozen=True, kw_only=True):
     """The name of the server's root folder, for display."""
     events: str
     """Schema id of the events on Jupyter's event bus."""
-    features: tuple[Feature, ...] = ()
 
 
 class ErrorView(Record, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from mlops_nb.model.export import ExportPreview
 from mlops_nb.model.monitoring import Alert, ColumnDrift, WindowResult
 from mlops_nb.model.registry import LedgerEntry, Promotion, VersionDetails
 from mlops_nb.model.runs import RunProfile
+from mlops_nb.model.scheduling import Occurrence
 from mlops_nb.server import records, requests, timetable
 
 __all__ = ["PREFIX", "ROUTES", "Route"]
@@ -250,7 +251,7 @@ ROUTES: tuple[Route, ...] = (
     _post(
         "/schedules/{schedule}/cancel", "schedules", "cancel",
         "Stop an occurrence that runs, or end one that waits.",
-        timetable.OccurrenceView, body=timetable.CancelOccurrence, status=202,
+        Occurrence, body=timetable.CancelOccurrence, status=202,
     ),
     _get(
         "/schedules-calendar", "schedules", "calendar", "The times of all between two moments.",
@@ -260,7 +261,7 @@ ROUTES: tuple[Route, ...] = (
     _post("/schedules/{schedule}/resume", "schedules", "resume", "Go on.", timetable.ScheduleView),
     _post(
         "/schedules/{schedule}/run-now", "schedules", "run_now", "Have it run once now.",
-        timetable.OccurrenceView, status=202,
+        Occurrence, status=202,
     ),
     _get(
         "/schedules/{schedule}/next", "schedules", "next_times", "Its coming times.",

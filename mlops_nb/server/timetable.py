@@ -7,24 +7,21 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from mlops_nb.model.base import Json, Record, to_builtins
+from mlops_nb.model.scheduling import Occurrence, SchedulerStatus, ScheduleState, When
 from mlops_nb.server.requests import Body, Name, Names, ProjectQuery
 
 __all__ = [
     "AddSchedule",
-    "AttemptedView",
     "CalendarQuery",
     "CalendarView",
     "CancelOccurrence",
     "EditSchedule",
     "OccurrenceList",
-    "OccurrenceView",
     "OccurrencesQuery",
     "PreviewSchedule",
     "ScheduleList",
     "ScheduleTimes",
     "ScheduleView",
-    "SchedulerView",
-    "WhenView",
     "changes_of",
 ]
 
@@ -36,118 +33,18 @@ Overlap = Literal["skip", "queue", "cancel", "allow"]
 Source = Literal["latest", "snapshot", "commit"]
 
 
-class WhenView(Record, frozen=True, kw_only=True):
-    """One time to come."""
-
-    at: float
-    """Seconds since the epoch."""
-    local: str
-    """ISO, in the schedule's time zone."""
-
-
-class AttemptedView(Record, frozen=True, kw_only=True):
-    """One attempt at an occurrence: one run."""
-
-    number: int
-    run: str
-    state: str
-    started: float
-    ended: float | None = None
-    exit_code: int | None = None
-    error: str = ""
-
-
-class OccurrenceView(Record, frozen=True, kw_only=True):
-    """One time at which a schedule was due, and what became of it."""
-
-    schedule: str
-    at: float
-    """The logical time, seconds since the epoch; the same for every attempt."""
-    local: str = ""
-    """The same, ISO, in the schedule's time zone."""
-    state: str
-    """``waiting``, ``running``, ``succeeded``, ``failed``, ``timed-out``, ``cancelled``, ``lost``,
-    ``missed`` (nobody was there in time) or ``skipped`` (an earlier one was not over)."""
-    manual: bool = False
-    """Asked for by ``run-now``."""
-    due: float = 0.0
-    """When it may start: with jitter, or the time of the next attempt."""
-    attempt: int = 0
-    """Attempts begun so far."""
-    run: str = ""
-    """The latest attempt's run."""
-    started: float | None = None
-    ended: float | None = None
-    why: str = ""
-    """Why it was left out, or what the last attempt failed with."""
-    parameters: dict[str, Json] = {}
-    frozen: str = ""
-    """The commit, or the snapshot's digest, that it runs; empty for the latest sources."""
-    attempts: tuple[AttemptedView, ...] = ()
-
-
-class ScheduleView(Record, frozen=True, kw_only=True):
+class ScheduleView(ScheduleState, frozen=True, kw_only=True):
     """One schedule and how it stands."""
 
-    name: str
-    when: str
-    """As it was written: a cron expression, an interval or words."""
-    words: str
-    """For people: ``every weekday at 06:00``."""
-    timezone: str
-    tasks: tuple[str, ...] = ()
-    """The whole pipeline where empty."""
-    parameters: dict[str, Json] = {}
-    force: bool = False
-    source: str = "latest"
-    ref: str = "HEAD"
-    missed: str | int = "once"
-    """``skip``, ``once``, ``all`` or how many."""
-    grace: float = 60.0
-    """Seconds that an occurrence may start late before it counts as missed."""
-    overlap: str = "skip"
-    max_running: int = 1
-    retries: int = 0
-    backoff: float = 60.0
-    timeout: float | None = None
-    jitter: float = 0.0
-    start: str = ""
-    """ISO; empty for no bound."""
-    end: str = ""
-    sla: float | None = None
-    description: str = ""
-    paused: bool = False
-    paused_by: str = ""
-    versioned: bool = False
-    """Whether it stands in the project's settings, so that it is changed and removed there."""
-    next: tuple[WhenView, ...] = ()
+    next: tuple[When, ...] = ()
     """The coming times, as if it were not paused."""
-    last: OccurrenceView | None = None
-    """The latest occurrence that came to its turn."""
-    running: int = 0
-    waiting: int = 0
-
-
-class SchedulerView(Record, frozen=True, kw_only=True):
-    """One scheduler that obeys, or lately obeyed, the schedules."""
-
-    id: str
-    host: str
-    pid: int
-    state: str
-    """``active``, ``standby``, ``stopping`` or ``gone``."""
-    embedded: bool = False
-    started: float
-    seen: float
-    """Its last sign of life."""
-    address: str = ""
 
 
 class ScheduleList(Record, frozen=True, kw_only=True):
     """All schedules of a project."""
 
     schedules: tuple[ScheduleView, ...] = ()
-    schedulers: tuple[SchedulerView, ...] = ()
+    schedulers: tuple[SchedulerStatus, ...] = ()
     served: bool = False
     """Whether one of them is active: otherwise nothing starts by itself."""
     fix: str = ""
@@ -159,19 +56,19 @@ class ScheduleTimes(Record, frozen=True, kw_only=True):
 
     words: str = ""
     timezone: str = ""
-    times: tuple[WhenView, ...] = ()
+    times: tuple[When, ...] = ()
 
 
 class CalendarView(Record, frozen=True, kw_only=True):
     """The times of all schedules that are not paused, by name."""
 
-    times: dict[str, tuple[WhenView, ...]] = {}
+    times: dict[str, tuple[When, ...]] = {}
 
 
 class OccurrenceList(Record, frozen=True, kw_only=True):
     """What became of times, the latest first."""
 
-    occurrences: tuple[OccurrenceView, ...] = ()
+    occurrences: tuple[Occurrence, ...] = ()
 
 
 class OccurrencesQuery(ProjectQuery, frozen=True, kw_only=True):

@@ -2,8 +2,9 @@
 
 from mlops_nb.widgets.board import ModelBoard
 from mlops_nb.widgets.compare import ComparePanel
+from mlops_nb.widgets.drift import DriftView
 from mlops_nb.widgets.form import ParameterForm
 from mlops_nb.widgets.promotion import PromotionPanel
 from mlops_nb.widgets.run import RunView
 
-__all__ = ["ComparePanel", "ModelBoard", "ParameterForm", "PromotionPanel", "RunView"]
+__all__ = ["ComparePanel", "DriftView", "ModelBoard", "ParameterForm", "PromotionPanel", "RunView"]

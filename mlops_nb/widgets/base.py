@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,6 +67,8 @@ class Panel(ipywidgets.VBox):
         self.name = name
         self._picture_id = uuid.uuid4().hex
         self._displayed = False
+        self._showing = threading.RLock()
+        """Held while a result is put in, and while a picture is taken."""
         self._failure: Failure | None = None
         self._notice = Surface(live="polite", picture=self._picture_id)
         self._work = Work(self._show_failure, self._show_busy)
@@ -104,7 +107,8 @@ class Panel(ipywidgets.VBox):
 
         def show(result: T) -> None:
             if then is not None:
-                then(result)
+                with self._showing:
+                    then(result)
             self.update_picture()
 
         begun = self._work.start(label, job, show)
@@ -155,8 +159,9 @@ class Panel(ipywidgets.VBox):
         return page(shown, name=self.name, picture=self._picture_id)
 
     def _still(self) -> dict[str, Any]:
-        bundle: dict[str, Any] = {"text/html": str(self.picture()), "text/plain": self.name}
-        png = self.image()
+        with self._showing:
+            bundle: dict[str, Any] = {"text/html": str(self.picture()), "text/plain": self.name}
+            png = self.image()
         if png is not None:
             bundle["image/png"] = base64.b64encode(png).decode()
         return bundle

@@ -124,7 +124,8 @@ def _add(axes: Any, colour: str, label: str, curves: Curves) -> None:
         observed = [item.observed for item in curves.calibration]
         calibration.plot(predicted, observed, "o-", markersize=3.5, **width)
     if curves.scores.x:
-        edges = [0.0, *curves.scores.x]
+        upper = curves.scores.x
+        edges = [2 * upper[0] - upper[1], *upper]  # bins are equally wide
         scores.stairs(curves.scores.y, edges, fill=True, color=colour, alpha=0.18)
         scores.stairs(curves.scores.y, edges, color=colour, linewidth=1.4, label=label)
 
@@ -161,5 +162,6 @@ def _style(panel: Axes, title: str, x: str, y: str) -> None:
     for name, spine in panel.spines.items():
         spine.set_visible(name in ("left", "bottom"))
         spine.set_color(_colour("line"))
-    panel.xaxis.set_major_locator(MaxNLocator(4))
-    panel.yaxis.set_major_locator(MaxNLocator(4))
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -151,8 +151,8 @@ class ParameterForm(Panel):
 
     def _build(self, parameters: tuple[Parameter, ...]) -> None:
         shown = tuple(item for item in parameters if item.name not in ("upstream", "product"))
-        self._parameters = shown
         self._fields = {parameter.name: _field(parameter) for parameter in shown}
+        self._parameters = shown  # last: who sees these looks for their fields
         cells: list[ipywidgets.Widget] = []
         for parameter in shown:
             cells += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import ipywidgets
@@ -14,7 +15,7 @@ from mlops_nb.widgets.surface import Surface
 from mlops_nb.widgets.words import mark, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from markupsafe import Markup
 
@@ -353,7 +354,7 @@ class PromotionPanel(Panel):
         return render("gates.html.j2", seen=self._seen, mark=mark, evidence=_evidence)
 
     def _history(self) -> Markup:
-        rows = self.history[::-1]
+        rows = _grouped(self.history[::-1])
         return render(
             "timeline.html.j2", rows=rows[:_ROWS], more=max(0, len(rows) - _ROWS), mark=mark,
             moment=moment, moves=_MOVES,
@@ -362,6 +363,15 @@ class PromotionPanel(Panel):
     def body(self) -> Markup:
         """Return gates and history as HTML, without controls."""
         return self._gates() + self._history()
+
+
+def _grouped(rows: Sequence[LedgerEntry]) -> list[tuple[LedgerEntry, ...]]:
+    """Put the answers of one asking of the gates together; everything else stands alone."""
+
+    def asking(row: LedgerEntry) -> object:
+        return (row.version, row.actor) if row.kind is EntryKind.GATE else row.seq
+
+    return [tuple(group) for _, group in groupby(rows, key=asking)]
 
 
 _MOVES = (EntryKind.PROMOTED, EntryKind.ROLLED_BACK, EntryKind.UNALIASED)

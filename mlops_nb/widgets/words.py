@@ -10,6 +10,18 @@ from markupsafe import Markup
 __all__ = ["MARKS", "amount", "duration", "figure", "mark", "moment", "since", "verdict"]
 
 MARKS: dict[str, tuple[str, str]] = {
+    "ok": ("✓", "good"),
+    "drift": ("≠", "warn"),
+    "schema": ("×", "bad"),
+    "insufficient data": ("–", "dim"),
+    "none": ("·", "dim"),
+    "info": ("i", "info"),
+    "warning": ("!", "warn"),
+    "critical": ("‼", "bad"),
+    "open": ("●", "bad"),
+    "acknowledged": ("◐", "warn"),
+    "snoozed": ("◌", "info"),
+    "closed": ("○", "dim"),
     "pending": ("○", "dim"),
     "running": ("▶", "info"),
     "succeeded": ("✓", "good"),

@@ -38,7 +38,7 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PATIENCE = 120
+PATIENCE = 60
 """Seconds a step may take on a busy machine."""
 _FOREIGN = re.compile(r"^(?:https?|wss?)://(?!127\.0\.0\.1[:/]|localhost[:/])")
 _WITHOUT = {"@jupyterlab/apputils-extension:announcements": True, "ploomber-extension": True}
