@@ -142,7 +142,7 @@ def test_a_reload_brings_everything_back(page: LabPage) -> None:
     page.find(".mn-View[data-view='run'] .mn-Head").wait_for()
     page.find(".lm-TabBar-tab:has-text('Pipeline')").click()
     page.find(".mn-Details h2:has-text('fit')").wait_for()
-    page.find(".mn-TaskList").first.wait_for()
+    page.find(".mn-View[data-view='pipeline'] .mn-TaskList").wait_for()
     page.find(".lm-TabBar-tab:has-text('Runs')").first.wait_for()
     page.check()
 
@@ -178,7 +178,7 @@ def test_no_server_part_says_how_to_enable_it(browser: Browser, tmp_path: Path) 
     with start_lab(small_project(tmp_path), arguments=off) as lab, open_page(browser, lab) as page:
         page.open()
         page.command("mlops-nb:open-pipeline")
-        page.find("text=jupyter server extension enable").first.wait_for()
+        page.find(".mn-View[data-view='pipeline'] pre:has-text('server extension enable')").wait_for()
         assert violations(page) == []
         assert page.foreign == []
 
@@ -188,7 +188,7 @@ def test_an_empty_folder_offers_a_project(browser: Browser, tmp_path: Path) -> N
     with start_lab(tmp_path) as lab, open_page(browser, lab) as page:
         page.open()
         page.command("mlops-nb:open-pipeline")
-        page.find(".mn-Notice:has-text('No pipeline here yet')").first.wait_for()
+        page.find(".mn-View[data-view='pipeline'] .mn-Notice:has-text('No pipeline')").wait_for()
         assert violations(page) == []
         page.shot("panel-empty")
         page.find(".mn-View[data-view='pipeline'] button:has-text('Start a project')").click()
