@@ -100,14 +100,22 @@ function extend(
       membership.path = path;
     });
   }
+  let waiting = false;
+  // Once a frame, however many keys were typed or cells came.
   const decorate = () => {
-    if (!notebook.isDisposed) {
-      notebook.content.widgets.forEach(cell => decorateCell(panel, cell, membership));
+    if (!waiting) {
+      waiting = true;
+      requestAnimationFrame(() => {
+        waiting = false;
+        if (!notebook.isDisposed) {
+          notebook.content.widgets.forEach(cell => decorateCell(panel, cell, membership));
+        }
+      });
     }
   };
   void context.ready.then(() => {
     decorate();
-    notebook.content.model?.cells.changed.connect(() => requestAnimationFrame(decorate));
+    notebook.content.model?.cells.changed.connect(decorate);
     notebook.content.modelContentChanged.connect(decorate);
   });
   membership?.membership.changed.connect(decorate);
