@@ -13,6 +13,7 @@ import { MembershipModel } from '../model/membership';
 import { CommandIDs } from '../tokens';
 import { NotebookBar } from '../views/notebookbar';
 import { addToPipeline, runAsTask } from './adding';
+import { EXECUTED } from './executed';
 
 const PARAMETERS = 'parameters';
 const INJECTED = 'injected-parameters';
@@ -25,12 +26,14 @@ export function extendNotebooks(
 ): void {
   const { trans, commands } = panel;
   const known = new WeakMap<NotebookPanel, MembershipModel>();
-  app.docRegistry.addWidgetExtension('Notebook', {
+  const extension = {
     createNew: (
       notebook: NotebookPanel,
       context: DocumentRegistry.IContext<INotebookModel>
     ) => extend(panel, notebook, context, known)
-  });
+  };
+  app.docRegistry.addWidgetExtension('Notebook', extension);
+  app.docRegistry.addWidgetExtension(EXECUTED, extension);
   const current = () => tracker.currentWidget;
   const place = (path: unknown) => {
     const found = tracker.find(one => one.context.path === path) ?? current();
