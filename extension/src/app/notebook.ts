@@ -13,6 +13,7 @@ import { MembershipModel } from '../model/membership';
 import { CommandIDs } from '../tokens';
 import { NotebookBar } from '../views/notebookbar';
 import { addToPipeline, runAsTask } from './adding';
+import { EXECUTED } from './executed';
 
 const PARAMETERS = 'parameters';
 const INJECTED = 'injected-parameters';
@@ -25,12 +26,14 @@ export function extendNotebooks(
 ): void {
   const { trans, commands } = panel;
   const known = new WeakMap<NotebookPanel, MembershipModel>();
-  app.docRegistry.addWidgetExtension('Notebook', {
+  const extension = {
     createNew: (
       notebook: NotebookPanel,
       context: DocumentRegistry.IContext<INotebookModel>
     ) => extend(panel, notebook, context, known)
-  });
+  };
+  app.docRegistry.addWidgetExtension('Notebook', extension);
+  app.docRegistry.addWidgetExtension(EXECUTED, extension);
   const current = () => tracker.currentWidget;
   const place = (path: unknown) => {
     const found = tracker.find(one => one.context.path === path) ?? current();
@@ -100,14 +103,22 @@ function extend(
       membership.path = path;
     });
   }
+  let waiting = false;
+  // Once a frame, however many keys were typed or cells came.
   const decorate = () => {
-    if (!notebook.isDisposed) {
-      notebook.content.widgets.forEach(cell => decorateCell(panel, cell, membership));
+    if (!waiting) {
+      waiting = true;
+      requestAnimationFrame(() => {
+        waiting = false;
+        if (!notebook.isDisposed) {
+          notebook.content.widgets.forEach(cell => decorateCell(panel, cell, membership));
+        }
+      });
     }
   };
   void context.ready.then(() => {
     decorate();
-    notebook.content.model?.cells.changed.connect(() => requestAnimationFrame(decorate));
+    notebook.content.model?.cells.changed.connect(decorate);
     notebook.content.modelContentChanged.connect(decorate);
   });
   membership?.membership.changed.connect(decorate);

@@ -11,8 +11,8 @@ import { CommandButton, Search, Spacer, ToolButton } from '../components/toolbar
 import { isFailed } from '../model/fold';
 import {
   buildGraph,
-  FOLD_ABOVE,
   liveRun,
+  openGroups,
   type IGraph,
   type IGraphNode
 } from '../model/graph';
