@@ -178,7 +178,9 @@ def test_no_server_part_says_how_to_enable_it(browser: Browser, tmp_path: Path) 
     with start_lab(small_project(tmp_path), arguments=off) as lab, open_page(browser, lab) as page:
         page.open()
         page.command("mlops-nb:open-pipeline")
-        page.find(".mn-View[data-view='pipeline'] pre:has-text('server extension enable')").wait_for()
+        page.find(
+            ".mn-View[data-view='pipeline'] pre:has-text('server extension enable')"
+        ).wait_for()
         assert violations(page) == []
         assert page.foreign == []
 

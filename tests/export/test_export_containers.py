@@ -20,9 +20,10 @@ from export_samples import (
 
 from mlops_nb import export
 from mlops_nb.model import Pipeline, Product
+from tests.schemas_kit import official_schema
 
 EXECUTOR = "argo/executor.yaml"
-SCHEMA = json.loads((Path(__file__).parent / "schemas/argo-workflows.schema.json").read_text())
+ARGO = "argo-workflows.schema.json"
 SETTINGS = {
     "drift-command": "mlops-nb drift check old.csv new.csv",
     "schedule": "30 4 * * *",
@@ -59,7 +60,9 @@ def kubernetes_value(text: str, variables: dict[str, str]) -> str:
 def unknown_keys(value: object, schema: dict, path: str = "") -> list[str]:
     """Return the keys that the schema does not name; the schema itself takes any."""
     if "$ref" in schema:
-        return unknown_keys(value, SCHEMA["definitions"][schema["$ref"].split("/")[-1]], path)
+        return unknown_keys(
+            value, official_schema(ARGO)["definitions"][schema["$ref"].split("/")[-1]], path
+        )
     if isinstance(value, dict) and "properties" in schema:
         found = [f"{path}.{key}" for key in value if key not in schema["properties"]]
         for key in value:
@@ -89,7 +92,7 @@ def test_argo_keeps_to_the_schema_and_knows_every_key(pipeline) -> None:
     assert {body["kind"] for body in found.values()} == kinds
     for body in found.values():
         kind = f"io.argoproj.workflow.v1alpha1.{body['kind']}"
-        schema = {**SCHEMA, "$ref": f"#/definitions/{kind}"}
+        schema = {**official_schema(ARGO), "$ref": f"#/definitions/{kind}"}
         if body["kind"] == "Workflow":
             # The published schema asks for nothing that generateName leaves out.
             assert "name" not in body["metadata"]

@@ -29,9 +29,7 @@ from mlops_nb.monitoring.profile import Profile, profile
 from mlops_nb.monitoring.prometheus import Exporter, exposition, push, serve, write_textfile
 from mlops_nb.monitoring.reference import Reference
 from mlops_nb.monitoring.rules import RuleSettings, alert_rules, rule_tests
-
-SCHEMAS = Path(__file__).parent / "schemas"
-"""Grafana's own, of grafana-foundation-sdk, branch v11.6.x (Apache-2.0)."""
+from tests.schemas_kit import official_schema
 
 
 def needed(program: str) -> str:
@@ -226,7 +224,7 @@ def _yaml(text: str) -> dict:
 
 def test_the_dashboard_fits_grafanas_schema_and_its_queries_promtool(tmp_path: Path) -> None:
     text = dashboard()
-    schema = json.loads((SCHEMAS / "grafana-dashboard-11.6.schema.json").read_text())
+    schema = official_schema("grafana-dashboard-11.6.schema.json")
     jsonschema.validate(json.loads(text), schema)
     assert text == dashboard()
     found = expressions(text)
