@@ -74,8 +74,7 @@ real: $(VENV)/.dev
 	$(BIN)/python -m pytest -m real -n $(JOBS) --dist worksteal tests/export/real tests/scheduling/real
 
 # The panel and the widgets in a real JupyterLab; wants Debian's chromium.
-browser: $(VENV)/.dev panel
-	cd extension && PATH="$$PATH:$(CURDIR)/$(BIN)" npm test
+browser: $(VENV)/.dev test-panel
 	$(BIN)/python -m pytest -m "browser or panel" -n $(JOBS) --dist loadfile --timeout=600
 
 stress: $(VENV)/.dev
