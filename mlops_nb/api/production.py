@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlops_nb.api.measure import Columns, measure, read_baseline
 from mlops_nb.api.scoring import Scorer
 from mlops_nb.model import Alert, Metric, MonthResult, Record, Severity
 
@@ -12,12 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    import pandas as pd
-
     from mlops_nb.api.kernels import Kernels
+    from mlops_nb.api.measure import Baseline
     from mlops_nb.config import Project
-    from mlops_nb.model import ModelVersion, PerformancePoint
-    from mlops_nb.monitoring.profile import Profile
+    from mlops_nb.model import ModelVersion
     from mlops_nb.registry.store import Registry
 
 __all__ = ["Arrival", "Production"]
@@ -60,6 +59,7 @@ class Production:
         self._scorer = Scorer(notebook, self.folder / "score", kernels)
         self._known: set[str] = set()
         self._expected: dict[str, float] = {}
+        self._baseline: Baseline | None = None
 
     def __enter__(self) -> Production:
         self._scorer.__enter__()
@@ -93,21 +93,19 @@ class Production:
         import pandas as pd
 
         from mlops_nb.monitoring.profile import Profile
-        from mlops_nb.monitoring.reference import Reference
 
         self.model = version.model
-        artifact = self.registry.fetch(version)
-        made = self._scorer.score(window, version, artifact)
+        made = self._scorer.score(window, version, self.registry.fetch(version))
         profile = Profile.read(made / "profile.bin")
         rows = pd.read_parquet(made / "scored.parquet", columns=[_SCORE, _TARGET])
-        reference = Reference.load(artifact / "profiles", settings=self.settings.drift)
-        points = self._measure(window, rows, profile, artifact)
-        self._expected = {ours: reference.metrics[theirs] for ours, theirs in _METRICS.items()}
+        baseline = self._baseline_of(version)
+        points = measure(window, profile, rows, Columns(score=_SCORE, label=_TARGET), baseline)
+        self._expected = {name: baseline.expected[name] for name in _METRICS}
         found = self.monitor.record_window(
             version.model,
             window,
             profile,
-            reference=reference,
+            reference=baseline.reference,
             version=str(version.version),
             performance=points,
             expected=self._expected,
@@ -187,24 +185,16 @@ class Production:
         path = write_page(render_overview([overview]), self.folder / "reports" / "index.html")
         return {"monitoring": path.relative_to(self.project.root).as_posix()}
 
+    def _baseline_of(self, version: ModelVersion) -> Baseline:
+        """Return what a version is held against; read once for all its windows."""
+        from mlops_nb.monitoring.reference import Reference
+
+        number = str(version.version)
+        if self._baseline is None or self._baseline.version != number:
+            artifact = self.registry.fetch(version)
+            reference = Reference.load(artifact / "profiles", settings=self.settings.drift)
+            self._baseline = read_baseline(artifact, reference, model=version.model, version=number)
+        return self._baseline
+
     def _page_path(self, window: str) -> Path:
         return self.folder / "reports" / f"{window}.html"
-
-    def _measure(
-        self, window: str, rows: pd.DataFrame, profile: Profile, artifact: Path
-    ) -> tuple[PerformancePoint, ...]:
-        """Return what came true, and what the scores alone would have said of it."""
-        from mlops_nb.monitoring.estimate import estimate, fit_calibration, scores_by_prediction
-        from mlops_nb.monitoring.performance import realised, score_sides
-        from mlops_nb.registry.loading import load_scores
-
-        landed = rows.dropna(subset=[_TARGET])
-        points = realised(window, score_sides(landed[_TARGET], landed[_SCORE]))
-        holdout = load_scores(artifact)
-        calibration = (
-            None
-            if holdout is None
-            else fit_calibration(score_sides(holdout["target"], holdout["score"]))
-        )
-        yes, no = scores_by_prediction(profile, score=_SCORE)
-        return (*points, *estimate(window, yes, no, calibration=calibration))
