@@ -50,8 +50,8 @@ def test_a_run_is_seen_live_and_leaves_everything_up_to_date(page: LabPage) -> N
     show_pipeline(page)
     assert set(states(page).values()) == {"stale"}
     page.find(".mn-View[data-view='pipeline'] button:has-text('Run All')").click()
-    wait_for_state(page, "load", "running", "succeeded")
-    wait_for_state(page, "report", "running", "succeeded")
+    wait_for_state(page, "load", "running", "succeeded", "fresh")
+    wait_for_state(page, "report", "running", "succeeded", "fresh")
     wait_for_state(page, "report", "fresh")
     assert set(states(page).values()) == {"fresh"}
     page.find(".mn-StatusItem:has-text('succeeded')").wait_for()
@@ -201,7 +201,7 @@ def test_an_empty_folder_offers_a_project(browser: Browser, tmp_path: Path) -> N
         page.find(".jp-Dialog-button:has-text('Start')").click()
         page.find(".mn-View[data-view='pipeline'] .mn-Node").nth(2).wait_for()
         assert (tmp_path / "mine" / "pipeline.yaml").is_file()
-        assert page.errors == []
+        page.check()
 
 
 def test_a_run_outlives_the_server_and_is_found_again(browser: Browser, tmp_path: Path) -> None:
@@ -216,7 +216,9 @@ def test_a_run_outlives_the_server_and_is_found_again(browser: Browser, tmp_path
         page.open()
         show_pipeline(page)
         wait_for_state(page, "fit", "running", "succeeded")
-        wait_for_state(page, "report", "succeeded", "fresh")
+        # Afterwards everything would run anew: the pipeline's own wait is another one.
+        page.find(".mn-StatusItem:has-text('succeeded')").wait_for()
+        wait_for_state(page, "report", "stale", "succeeded")
         page.check()
 
 
