@@ -229,7 +229,7 @@ def test_five_hundred_tasks_pan_and_only_the_seen_ones_are_drawn(
     with start_lab(many_tasks(tmp_path, 500)) as lab, open_page(browser, lab) as page:
         page.open()
         show_pipeline(page)
-        page.find("[role='searchbox'], input[type='search']").last.fill("t250")
+        page.find(".mn-View[data-view='pipeline'] .mn-Search").fill("t250")
         page.page.keyboard.press("Enter")
         page.find(".mn-Node[data-task='t250'][aria-pressed='true']").wait_for()
         assert 0 < page.find(".mn-Node").count() < 250
