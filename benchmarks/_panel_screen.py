@@ -49,7 +49,8 @@ def screen(quick: bool) -> Iterator[Figure]:
     """Yield first paint, the way from event to screen, and the bundle's size."""
     need_panel()
     times = 1 if quick else 7
-    with tempfile.TemporaryDirectory(prefix="mlops-nb-bench-") as place:
+    # Workers of the server may write to its cache for a moment after its end.
+    with tempfile.TemporaryDirectory(prefix="mlops-nb-bench-", ignore_cleanup_errors=True) as place:
         root = many_tasks(Path(place), _TASKS)
         with start_lab(root) as lab, start_browser() as browser:
             paints = []

@@ -7,7 +7,7 @@ import type { AddTask } from '../api';
 import { useTrans, type IPanel } from '../components/context';
 import { askForm, attempt } from '../components/dialogs';
 import type { MembershipModel } from '../model/membership';
-import { body, got } from '../request';
+import { ApiError, body, got } from '../request';
 import { start } from './commands';
 
 interface IAnswers {
@@ -49,19 +49,32 @@ export async function addToPipeline(
     return;
   }
   await notebook.context.save();
+  const add = (upstream: readonly string[]) =>
+    got(
+      model.api.POST('/mlops-nb/v1/pipeline/tasks', {
+        params: { query: { project: chosen.path } },
+        body: body<AddTask>({
+          source: membership.source,
+          name: answers.name.trim(),
+          upstream: [...upstream]
+        })
+      })
+    );
   const added = await attempt(
     trans,
-    () =>
-      got(
-        model.api.POST('/mlops-nb/v1/pipeline/tasks', {
-          params: { query: { project: chosen.path } },
-          body: body<AddTask>({
-            source: membership.source,
-            name: answers.name.trim(),
-            upstream: [...answers.upstream]
-          })
-        })
-      ),
+    async () => {
+      try {
+        return await add(answers.upstream);
+      } catch (error) {
+        // In this pipeline the notebooks themselves say what they need.
+        if (!(error instanceof ApiError && error.where.includes('extract_upstream'))) {
+          throw error;
+        }
+        declareUpstream(notebook, answers.upstream);
+        await notebook.context.save();
+        return add([]);
+      }
+    },
     () => trans.__('%1 is a task now.', answers.name)
   );
   if (added) {
@@ -71,6 +84,31 @@ export async function addToPipeline(
     await membership.membership.refresh();
     await commands.execute('mlops-nb:open-pipeline', { task: answers.name.trim() });
   }
+}
+
+/** Write what the notebook needs into its parameters cell; one is made where there is none. */
+export function declareUpstream(
+  notebook: NotebookPanel,
+  upstream: readonly string[]
+): void {
+  const line = `upstream = ${JSON.stringify(upstream)}`;
+  const model = notebook.content.model!;
+  for (const cell of model.cells) {
+    const tags: unknown = cell.getMetadata('tags');
+    if (Array.isArray(tags) && tags.includes('parameters')) {
+      const text = cell.sharedModel.getSource();
+      const known = /^upstream\b.*$/m;
+      cell.sharedModel.setSource(
+        known.test(text) ? text.replace(known, line) : `${line}\n${text}`
+      );
+      return;
+    }
+  }
+  model.sharedModel.insertCell(0, {
+    cell_type: 'code',
+    source: `${line}\nproduct = None`,
+    metadata: { tags: ['parameters'] }
+  });
 }
 
 /** Save the notebook, and run its tasks anew with what they lack above them. */
