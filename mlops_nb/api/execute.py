@@ -261,6 +261,8 @@ def run(
         writer = store.create(facts)
         status = RunStatus.FAILED
         workers = settings.jobs if jobs is None else jobs
+        place, warm = executor or settings.executor, not (cold or settings.cold)
+        here = place == "local"
         try:
             tracking = stack.enter_context(Tracking(facts, prepared, writer.folder))
             tasks = run_plan(
@@ -276,10 +278,10 @@ def run(
                 cancel=cancel,
                 env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
                 cold=cold,
-                zygote=_zygote(prepared, stack, cold),
-                executor=_executor(
-                    executor or settings.executor, address, workers, prepared, stack
-                ),
+                zygote=_zygote(prepared, stack) if here and warm else None,
+                executor=None
+                if here
+                else _executor(place, address, workers, prepared, stack, warm=warm),
                 cache=ProductCache.of(project),
                 expected=expected,
                 earlier=prepared.earlier,
@@ -317,35 +319,37 @@ def _reported(run: Run, wanted: str) -> tuple[str, ...]:
     return tuple(task.task for task in started if wanted == "all" or not task.status.is_good)
 
 
-def _zygote(prepared: Prepared, stack: ExitStack, cold: bool) -> Zygote | Resident | None:
+def _notebooks(prepared: Prepared) -> list[Path]:
+    """Return the notebooks that are to run."""
+    return [
+        prepared.project.root / task.source
+        for task in prepared.pipeline.tasks
+        if task.kind is TaskKind.NOTEBOOK and prepared.plan[task.name].action is Action.RUN
+    ]
+
+
+def _zygote(prepared: Prepared, stack: ExitStack) -> Zygote | Resident | None:
     """Connect to the project's server, else start a process that warm kernels are forked from."""
     from mlops_nb.execution.kernels import Zygote, supported
     from mlops_nb.execution.preload import preload_for
     from mlops_nb.execution.resident import connect_server
 
-    project = prepared.project
-    notebooks = [
-        project.root / task.source
-        for task in prepared.pipeline.tasks
-        if task.kind is TaskKind.NOTEBOOK and prepared.plan[task.name].action is Action.RUN
-    ]
-    if cold or project.settings.cold or supported() or not notebooks:
+    state, notebooks = prepared.project.state, _notebooks(prepared)
+    if supported() or not notebooks:
         return None
     preload = preload_for(notebooks)
-    server = connect_server(project.state, preload)
+    server = connect_server(state, preload)
     if server is not None:
         return stack.enter_context(server)
-    memory = project.state / "cache" / "preload.json"
-    return stack.enter_context(Zygote(preload, memory=memory))
+    return stack.enter_context(Zygote(preload, memory=state / "cache" / "preload.json"))
 
 
 def _executor(
-    name: str, address: str, jobs: int, prepared: Prepared, stack: ExitStack
-) -> Executor | None:
-    """Return a cluster's executor, closed with the run; ``None`` for this machine."""
-    if name == "local":
-        return None
+    name: str, address: str, jobs: int, prepared: Prepared, stack: ExitStack, *, warm: bool
+) -> Executor:
+    """Return a cluster's executor, closed with the run."""
     from mlops_nb.execution.executors import make_executor
+    from mlops_nb.execution.preload import preload_for
 
     made = make_executor(
         name,
@@ -354,6 +358,7 @@ def _executor(
         store=prepared.project.settings.cache,
         project=prepared.project,
         pipeline=prepared.pipeline,
+        preload=preload_for(_notebooks(prepared)) if warm else (),
     )
     stack.callback(made.close)
     return made

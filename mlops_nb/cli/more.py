@@ -23,6 +23,10 @@ _RUN = click.argument("run_id", metavar="[RUN]", default="latest")
 @click.option(
     "--whole", is_flag=True, help="Run failed notebooks from their first cell, kept state or not."
 )
+@click.option("--executor", default=None, metavar="NAME", help="Where tasks run: local or dask.")
+@click.option(
+    "--address", default="", metavar="URL", help="The executor's cluster: tcp://host:8786."
+)
 @output.json_option
 @click.pass_obj
 def resume(
@@ -32,6 +36,8 @@ def resume(
     keep_going: bool,
     cold: bool,
     whole: bool,
+    executor: str | None,
+    address: str,
     as_json: bool,
 ) -> int:
     """Go on with a run that failed, was cancelled or got lost: only what is missing runs.
@@ -60,7 +66,14 @@ def resume(
         return ExitCode.OK
     with view_for(console, prepared.pipeline) as view:
         outcome = execute.run(
-            prepared, listener=view, jobs=jobs, keep_going=keep_going, cold=cold, trigger="resume"
+            prepared,
+            listener=view,
+            jobs=jobs,
+            keep_going=keep_going,
+            cold=cold,
+            executor=executor,
+            address=address,
+            trigger="resume",
         )
     if as_json:
         output.print_json({"run": outcome.run, "plan": prepared.plan})
