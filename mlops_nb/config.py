@@ -103,6 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """The project's name by default."""
     ledger: str = ""
     """SQLAlchemy URL; ``.mlops/ledger.db`` by default."""
+    schedule_store: str = ""
+    """SQLAlchemy URL of the schedules; ``.mlops/schedules.db`` by default."""
     cache: str = ""
     """Folder or fsspec URL of the product cache; ``.mlops/cache`` by default."""
     cache_size_mb: int = 5_000
@@ -125,6 +127,7 @@ _SECTIONS = (
     "monitoring",
     "alerts",
     "schedules",
+    "scheduler",
     "demo",
     "export",
     "features",
@@ -161,6 +164,11 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     def ledger_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
         return self.settings.ledger or f"sqlite:///{self.state / 'ledger.db'}"
+
+    @property
+    def schedules_url(self) -> str:
+        """The SQLAlchemy URL of the schedules."""
+        return self.settings.schedule_store or f"sqlite:///{self.state / 'schedules.db'}"
 
     @property
     def cache_url(self) -> str:

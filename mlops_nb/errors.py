@@ -11,13 +11,15 @@
     ├── ExecutionError           4   a task failed, timed out, died or exited
     │   └── KernelError              a kernel could not be started
     ├── RunError                 5   an unknown run, a store that cannot be read or written
+    │   └── BusyError                a run is in the way, or has ended already
     ├── RegistryError            6   models, versions, artifacts
     │   ├── ArtifactError            a tampered, unknown or missing artifact
     │   ├── GateError                a gate that fails or cannot be evaluated
     │   └── ConflictError            someone else promoted first
     ├── MonitoringError          7   profiles and drift
     ├── PluginError              8   no back end of that name
-    └── TrackingError            9   the tracking server or store
+    ├── TrackingError            9   the tracking server or store
+    └── ScheduleError           11   schedules, their store, an occurrence that was not due
 
 A drift found by ``mlops-nb drift check`` exits with 10, an interrupted command with 130.
 """
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtifactError",
+    "BusyError",
     "ConfigError",
     "ConflictError",
     "ExecutionError",
@@ -48,6 +51,7 @@ __all__ = [
     "ProjectError",
     "RegistryError",
     "RunError",
+    "ScheduleError",
     "TrackingError",
     "nearest",
 ]
@@ -67,6 +71,7 @@ class ExitCode(IntEnum):
     PLUGIN = 8
     TRACKING = 9
     DRIFT = 10
+    SCHEDULE = 11
     INTERRUPTED = 130
 
 
@@ -142,6 +147,10 @@ class RunError(MlopsNbError):
     exit_code = ExitCode.RUN
 
 
+class BusyError(RunError):
+    """A run that goes on is in the way, or one that was to be stopped has ended already."""
+
+
 class RegistryError(MlopsNbError):
     """A model, a version or an alias is not what the command needs it to be."""
 
@@ -176,6 +185,12 @@ class TrackingError(MlopsNbError):
     """The tracking store or server refused or cannot be reached."""
 
     exit_code = ExitCode.TRACKING
+
+
+class ScheduleError(MlopsNbError):
+    """A schedule is wrong or unknown, or its store cannot be read or written."""
+
+    exit_code = ExitCode.SCHEDULE
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

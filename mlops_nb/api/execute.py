@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from mlops_nb.api.facts import (
     product_metrics,
     resolved_parameters,
 )
+from mlops_nb.api.kernels import warm_kernels
 from mlops_nb.config import Project, find_project, telemetry_off
 from mlops_nb.errors import ParameterError
 from mlops_nb.model import (
@@ -35,8 +37,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
 
-    from mlops_nb.execution.kernels import Zygote
-    from mlops_nb.execution.resident import Resident
+    from mlops_nb.api.kernels import Kernels
     from mlops_nb.execution.states import EarlierState
     from mlops_nb.model import Event, TaskRun
     from mlops_nb.protocols import Executor
@@ -102,11 +103,15 @@ def parse_parameters(pairs: Sequence[str], file: str | Path | None = None) -> di
         import yaml
 
         try:
-            loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+            text = Path(file).read_text(encoding="utf-8")
+            # YAML 1.1 is no superset of JSON: it takes 1e6 for a text.
+            loaded = json.loads(text) if str(file).endswith(".json") else yaml.safe_load(text)
         except (OSError, UnicodeDecodeError) as error:
             raise ParameterError(f"cannot be read: {error}", where=str(file)) from error
         except yaml.YAMLError as error:
             raise ParameterError(f"is not valid YAML: {error}", where=str(file)) from error
+        except json.JSONDecodeError as error:
+            raise ParameterError(f"is not valid JSON: {error}", where=str(file)) from error
         if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
             raise ParameterError(
                 "holds no parameters", where=str(file), fix="write one NAME: VALUE a line"
@@ -197,7 +202,11 @@ def run(
     executor: str | None = None,
     address: str = "",
     trigger: str = "manual",
+    run_id: str = "",
     cancel: threading.Event | None = None,
+    kernels: Kernels = None,
+    wait: float | None = 0.0,
+    commit: str = "",
 ) -> Outcome:
     """Run what was prepared, and keep its record.
 
@@ -219,8 +228,16 @@ def run(
         Where tasks run (``local``, ``dask``), and the cluster's address.
     trigger
         What started the run: ``manual``, ``schedule``, ``drift`` ...
+    run_id
+        The run's id, where whoever starts it has to know it before; a new one by default.
     cancel
         Ends the run when it is set; Ctrl-C does the same in the main thread.
+    kernels
+        Where warm kernels come from, for who has several runs; the run's own by default.
+    wait
+        Seconds to wait for another run of this project to end; ``None`` for as long as it takes.
+    commit
+        The Git commit that is run, where it is not the one that the folder stands at.
 
     Returns
     -------
@@ -253,8 +270,12 @@ def run(
         resumed_from=prepared.resumed_from,
         input_digests=input_digests(prepared.plan),
     )
-    facts = msgspec.structs.replace(facts, resolved=resolved_parameters(prepared.pipeline))
-    with project_lock(project, facts.id), ExitStack() as stack:
+    facts = msgspec.structs.replace(
+        facts, id=run_id or facts.id, resolved=resolved_parameters(prepared.pipeline)
+    )
+    if commit:
+        facts = msgspec.structs.replace(facts, git_commit=commit, git_branch="", git_diff="")
+    with project_lock(project, facts.id, wait=wait), ExitStack() as stack:
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.
         expected = expected_seconds(store)
@@ -278,7 +299,11 @@ def run(
                 cancel=cancel,
                 env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
                 cold=cold,
-                zygote=_zygote(prepared, stack) if here and warm else None,
+                zygote=stack.enter_context(
+                    warm_kernels(project, _notebooks(prepared), cold=not (here and warm))
+                )
+                if kernels is None
+                else kernels,
                 executor=None
                 if here
                 else _executor(place, address, workers, prepared, stack, warm=warm),
@@ -320,28 +345,12 @@ def _reported(run: Run, wanted: str) -> tuple[str, ...]:
 
 
 def _notebooks(prepared: Prepared) -> list[Path]:
-    """Return the notebooks that are to run."""
+    """Return the notebooks that are going to run."""
     return [
         prepared.project.root / task.source
         for task in prepared.pipeline.tasks
         if task.kind is TaskKind.NOTEBOOK and prepared.plan[task.name].action is Action.RUN
     ]
-
-
-def _zygote(prepared: Prepared, stack: ExitStack) -> Zygote | Resident | None:
-    """Connect to the project's server, else start a process that warm kernels are forked from."""
-    from mlops_nb.execution.kernels import Zygote, supported
-    from mlops_nb.execution.preload import preload_for
-    from mlops_nb.execution.resident import connect_server
-
-    state, notebooks = prepared.project.state, _notebooks(prepared)
-    if supported() or not notebooks:
-        return None
-    preload = preload_for(notebooks)
-    server = connect_server(state, preload)
-    if server is not None:
-        return stack.enter_context(server)
-    return stack.enter_context(Zygote(preload, memory=state / "cache" / "preload.json"))
 
 
 def _executor(

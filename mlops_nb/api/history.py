@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlops_nb.config import find_project
-from mlops_nb.model import Record
+from mlops_nb.model.views import RunChange
 from mlops_nb.runs.store import RunStore
 
 if TYPE_CHECKING:
@@ -14,17 +14,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Run, RunStatus
 
-__all__ = ["Change", "diff_runs", "get_run", "list_runs", "run_folder"]
-
-
-class Change(Record, frozen=True, kw_only=True):
-    """One difference between two runs."""
-
-    kind: str
-    """``parameter``, ``code``, ``input``, ``environment``, ``task``, ``metric``."""
-    name: str
-    left: str
-    right: str
+__all__ = ["diff_runs", "get_run", "list_runs", "run_folder"]
 
 
 def list_runs(
@@ -60,7 +50,7 @@ def run_folder(project: str | None, run_id: str) -> Path:
     return find_project(project).state / "runs" / run_id
 
 
-def diff_runs(project: str | None, left: str, right: str) -> tuple[Change, ...]:
+def diff_runs(project: str | None, left: str, right: str) -> tuple[RunChange, ...]:
     """Return what differs between two runs, in the order in which it matters.
 
     Durations differ always and are left out.
@@ -96,9 +86,9 @@ def _store(project: str | None) -> RunStore:
 
 def _differences(
     kind: str, left: Mapping[str, object], right: Mapping[str, object]
-) -> list[Change]:
+) -> list[RunChange]:
     return [
-        Change(kind=kind, name=name, left=_text(left, name), right=_text(right, name))
+        RunChange(kind=kind, name=name, left=_text(left, name), right=_text(right, name))
         for name in sorted(left.keys() | right.keys())
         if left.get(name) != right.get(name)
     ]

@@ -20,6 +20,7 @@ _RUN = click.argument("run_id", metavar="[RUN]", default="latest")
     "--keep-going", "-k", is_flag=True, help="Go on with what does not need a failed task."
 )
 @click.option("--cold", is_flag=True, help="Start every kernel afresh.")
+@click.option("--run-id", "new_id", default="", hidden=True, help="For whoever starts it detached.")
 @click.option(
     "--whole", is_flag=True, help="Run failed notebooks from their first cell, kept state or not."
 )
@@ -35,6 +36,7 @@ def resume(
     jobs: int | None,
     keep_going: bool,
     cold: bool,
+    new_id: str,
     whole: bool,
     executor: str | None,
     address: str,
@@ -74,6 +76,7 @@ def resume(
             executor=executor,
             address=address,
             trigger="resume",
+            run_id=new_id,
         )
     if as_json:
         output.print_json({"run": outcome.run, "plan": prepared.plan})

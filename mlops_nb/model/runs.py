@@ -15,7 +15,9 @@ __all__ = [
     "Resumed",
     "Run",
     "RunFacts",
+    "RunProfile",
     "RunStatus",
+    "TaskProfile",
     "TaskRun",
     "TaskStatus",
 ]
@@ -237,3 +239,40 @@ class Run(Record, frozen=True, kw_only=True):
     def id(self) -> str:
         """The run's id; ids sort by time."""
         return self.facts.id
+
+
+class TaskProfile(Record, frozen=True, kw_only=True):
+    """What one task cost."""
+
+    task: str
+    status: TaskStatus
+    seconds: float
+    share: float
+    """Of the seconds of all tasks together, 0 to 1."""
+    waited: float
+    """Seconds between the moment its upstream was done and its own start."""
+    overhead: float
+    """Seconds that were not spent in cells: the kernel's start, reading, writing; 0 without cells."""
+    peak_mb: float | None = None
+    critical: bool = False
+    """Whether it stands on the critical path."""
+    cells: tuple[CellRun, ...] = ()
+    """The slowest first."""
+
+
+class RunProfile(Record, frozen=True, kw_only=True):
+    """Where a run's time and memory went."""
+
+    run: str
+    seconds: float
+    """From the run's start to its end."""
+    work: float
+    """Seconds of all tasks together."""
+    critical_path: tuple[str, ...]
+    """The chain of dependent tasks that took longest, from its first to its last."""
+    critical_seconds: float
+    """Seconds of that chain: no number of cores makes the run shorter."""
+    peak_mb: float | None = None
+    """Of the task that used the most, MiB."""
+    tasks: tuple[TaskProfile, ...] = ()
+    """The longest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from mlops_nb.model import CellRun, Record, TaskStatus
+from mlops_nb.model import RunProfile, TaskProfile, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,49 +13,12 @@ if TYPE_CHECKING:
     from mlops_nb.model import Run
     from mlops_nb.runs.store import RunStore
 
-__all__ = ["RunProfile", "TaskProfile", "expected_seconds", "profile_run"]
+__all__ = ["expected_seconds", "longest_path", "profile_run"]
 
 _RUNS = 20
 """Earlier runs that are looked at."""
 _SAMPLES = 5
 """The last durations of a task that its expectation is the median of."""
-
-
-class TaskProfile(Record, frozen=True, kw_only=True):
-    """What one task cost."""
-
-    task: str
-    status: TaskStatus
-    seconds: float
-    share: float
-    """Of the seconds of all tasks together, 0 to 1."""
-    waited: float
-    """Seconds between the moment its upstream was done and its own start."""
-    overhead: float
-    """Seconds that were not spent in cells: the kernel's start, reading, writing; 0 without cells."""
-    peak_mb: float | None = None
-    critical: bool = False
-    """Whether it stands on the critical path."""
-    cells: tuple[CellRun, ...] = ()
-    """The slowest first."""
-
-
-class RunProfile(Record, frozen=True, kw_only=True):
-    """Where a run's time and memory went."""
-
-    run: str
-    seconds: float
-    """From the run's start to its end."""
-    work: float
-    """Seconds of all tasks together."""
-    critical_path: tuple[str, ...]
-    """The chain of dependent tasks that took longest, from its first to its last."""
-    critical_seconds: float
-    """Seconds of that chain: no number of cores makes the run shorter."""
-    peak_mb: float | None = None
-    """Of the task that used the most, MiB."""
-    tasks: tuple[TaskProfile, ...] = ()
-    """The longest first."""
 
 
 def profile_run(run: Run, upstream: Mapping[str, Sequence[str]]) -> RunProfile:
@@ -73,7 +36,7 @@ def profile_run(run: Run, upstream: Mapping[str, Sequence[str]]) -> RunProfile:
     """
     tasks = {task.task: task for task in run.tasks}
     spent = {name: max(0.0, task.seconds or 0.0) for name, task in tasks.items()}
-    path, longest = _longest(spent, upstream)
+    path, longest = longest_path(spent, upstream)
     work = sum(spent.values())
     end = run.ended if run.ended is not None else run.facts.started + longest
     found = []
@@ -138,10 +101,18 @@ def expected_seconds(store: RunStore, task: str = "") -> dict[str, float]:
     return {name: median(seconds) for name, seconds in samples.items() if seconds}
 
 
-def _longest(
+def longest_path(
     spent: Mapping[str, float], upstream: Mapping[str, Sequence[str]]
 ) -> tuple[list[str], float]:
-    """Return the heaviest chain of tasks and its weight."""
+    """Return the heaviest chain of tasks, from its first to its last, and its weight.
+
+    Parameters
+    ----------
+    spent
+        Seconds by task.
+    upstream
+        The upstream tasks of each task.
+    """
     weight: dict[str, float] = {}
     came_from: dict[str, str] = {}
     for start in spent:
