@@ -15,6 +15,8 @@ from server_kit import Server, small_project
 
 from mlops_nb.processes import process_started
 
+pytestmark = pytest.mark.panel
+
 
 @pytest.fixture(scope="module")
 def project(server: Server) -> str:
