@@ -40,11 +40,12 @@ export function timesOf(times: readonly When[], day: IDay): readonly When[] | nu
   return times.filter(one => one.at >= day.start && one.at < day.end);
 }
 
-/** `06:00`, in the reader's language and time. */
+/** `06:00` in the reader's time; by 24 hours, which needs the least room. */
 export function clock(seconds: number): string {
   return new Date(seconds * 1000).toLocaleTimeString(undefined, {
     hour: '2-digit',
-    minute: '2-digit'
+    minute: '2-digit',
+    hourCycle: 'h23'
   });
 }
 

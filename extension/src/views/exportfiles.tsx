@@ -187,6 +187,10 @@ function summaryText(files: readonly ExportFile[], trans: Trans): string {
   const parts = states
     .map(state => [state, files.filter(one => one.state === state).length] as const)
     .filter(([, count]) => count > 0)
-    .map(([state, count]) => `${count} ${stateText(state, trans)}`);
+    .map(([state, count]) =>
+      state === 'stale'
+        ? trans._n('%1 differs', '%1 differ', count)
+        : `${count} ${stateText(state, trans)}`
+    );
   return `${trans._n('%1 file', '%1 files', files.length)}: ${parts.join(', ')}`;
 }

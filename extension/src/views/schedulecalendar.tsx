@@ -36,7 +36,7 @@ export function Calendar(props: {
             {days.map((day, index) => (
               <th key={day.start} scope="col" className={classOf(day)}>
                 <span className="mn-quiet">{weekday(day, index, trans)}</span>
-                <span>{dayOfMonth(day)}</span>
+                <span>{dayOfMonth(day, index)}</span>
               </th>
             ))}
           </tr>
@@ -125,9 +125,12 @@ function weekday(day: IDay, index: number, trans: Trans): string {
     : new Date(day.start * 1000).toLocaleDateString(undefined, { weekday: 'short' });
 }
 
-function dayOfMonth(day: IDay): string {
-  return new Date(day.start * 1000).toLocaleDateString(undefined, {
+/** The day's number, with the month where one begins. */
+function dayOfMonth(day: IDay, index: number): string {
+  const date = new Date(day.start * 1000);
+  const isNew = index === 0 || date.getDate() === 1;
+  return date.toLocaleDateString(undefined, {
     day: 'numeric',
-    month: 'short'
+    ...(isNew && { month: 'short' })
   });
 }

@@ -55,7 +55,7 @@ export function ScheduleDetails(props: {
         <div>
           <dt>{trans.__('When')}</dt>
           <dd>
-            {view.words}, {schedule.timezone}
+            {view.words}
             {view.words !== schedule.when && (
               <>
                 {' '}
@@ -144,7 +144,7 @@ function Actions(props: {
     const sure = await confirm(trans, {
       title: trans.__('Remove the schedule %1?', name),
       body: trans.__(
-        'It starts nothing any more, and its history of times goes with it. Its runs stay.'
+        'It starts nothing any more. What runs now goes on to its end, and what waits is cancelled; its runs and their history stay.'
       ),
       accept: trans.__('Remove'),
       danger: true

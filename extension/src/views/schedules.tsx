@@ -198,7 +198,7 @@ function columnsOf(trans: Trans, now: number): IColumn<ScheduleView>[] {
     {
       id: 'name',
       header: trans.__('Schedule'),
-      render: one => <strong>{one.schedule.name}</strong>,
+      render: one => <strong className="mn-nowrap">{one.schedule.name}</strong>,
       sort: one => one.schedule.name
     },
     {
@@ -251,7 +251,7 @@ function Next(props: { view: ScheduleView; now: number }): JSX.Element {
   const { timezone } = view.schedule;
   return (
     <span title={`${view.next_local} ${timezone}`} className="mn-Next">
-      {until(view.next_at, props.now)}{' '}
+      {until(view.next_at, props.now)}
       <span className="mn-quiet">{zoned(view.next_at, timezone)}</span>
     </span>
   );
