@@ -25,4 +25,4 @@ window.matchMedia ??= (media: string) =>
   }) as unknown as MediaQueryList;
 
 // jsdom never is idle; JupyterLab's dialogs draw their bodies when the browser is.
-window.requestIdleCallback ??= (work => setTimeout(work, 0)) as never;
+window.requestIdleCallback ??= ((work: () => void) => setTimeout(work, 0)) as never;
