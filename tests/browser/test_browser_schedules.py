@@ -53,9 +53,9 @@ def test_a_schedule_is_added_with_its_next_times_shown(page: LabPage, lab: Lab) 
     view = page.find(_SCHEDULES)
     view.locator("text=Nothing runs by itself yet").wait_for()
     assert violations(page, _SCHEDULES) == []
-    view.locator("button:has-text('Add a schedule')").click()
+    view.locator(".mn-Notice button:has-text('Add a schedule')").click()
     form = page.page.get_by_role("complementary", name="New schedule")
-    form.get_by_label("Name").fill("often")
+    form.get_by_label("Name", exact=True).fill("often")
     form.get_by_label("When").fill("sometimes")
     form.get_by_role("alert").wait_for()
     assert form.get_by_role("button", name="Add").is_disabled()
@@ -65,7 +65,7 @@ def test_a_schedule_is_added_with_its_next_times_shown(page: LabPage, lab: Lab) 
     form.get_by_label("Task").select_option("fit")
     form.get_by_label("rows").fill("3")
     assert violations(page, _SCHEDULES) == []
-    form.get_by_label("Name").press("Enter")
+    form.get_by_label("Name", exact=True).press("Enter")
     page.page.get_by_role("complementary", name="Schedule often").wait_for()
     view.locator(".mn-Calendar .mn-Due").nth(8).wait_for()
     view.locator("text=No scheduler runs").wait_for()
@@ -109,7 +109,7 @@ def test_a_notebook_is_scheduled_from_the_file_browser(page: LabPage) -> None:
     page.find(".lm-Menu-item:has-text('Schedule…')").click()
     form = page.page.get_by_role("complementary", name="New schedule")
     form.wait_for()
-    assert form.get_by_label("Name").input_value() == "fit"
+    assert form.get_by_label("Name", exact=True).input_value() == "fit"
     assert form.get_by_label("Notebook").input_value() == "fit.ipynb"
     form.get_by_label("wait").wait_for()
     page.page.wait_for_timeout(2_000)  # JupyterLab saves a workspace a second after the last change
