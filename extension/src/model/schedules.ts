@@ -1,11 +1,18 @@
 /** The schedules of a project, and what can be done with one. */
 
 import type { IDisposable } from '@lumino/disposable';
+import { Poll } from '@lumino/polling';
 import type { CalendarView, Occurrence, PanelEvent, ScheduleList } from '../api';
 import { got } from '../request';
 import type { ProjectModel } from './panel';
 import { Resource } from './resource';
 import { daysFrom } from './timetable';
+
+/**
+ * Milliseconds between looks while the page is seen: a scheduler is another process, and its claims,
+ * its coming and its going bring no events.
+ */
+const LOOK = 20_000;
 
 /** Loads schedules and their calendar; both anew when a schedule changes or a run turns. */
 export class SchedulesModel implements IDisposable {
@@ -48,7 +55,16 @@ export class SchedulesModel implements IDisposable {
     const onTurned = () => void this.refresh();
     this.project.told.connect(onTold);
     this.project.feed.turned.connect(onTurned);
+    const poll = new Poll({
+      name: 'mlops-nb:schedules',
+      auto: false,
+      standby: 'when-hidden',
+      frequency: { interval: LOOK, backoff: true, max: 6 * LOOK },
+      factory: () => this.list.refresh()
+    });
+    void poll.schedule({ phase: 'started', interval: LOOK });
     return () => {
+      poll.dispose();
       this.project.told.disconnect(onTold);
       this.project.feed.turned.disconnect(onTurned);
     };

@@ -24,7 +24,14 @@ export function Calendar(props: {
     <section className="mn-Calendar" aria-label={trans.__('The next two weeks')}>
       <h3>
         {trans.__('The next two weeks')}{' '}
-        <span className="mn-quiet">{trans.__('in your time, %1', ownZone())}</span>
+        <span className="mn-quiet">
+          {trans.__(
+            '%1 to %2, in your time, %3',
+            dayAndMonth(days[0]),
+            dayAndMonth(days.at(-1)!),
+            ownZone()
+          )}
+        </span>
       </h3>
       <table>
         <caption className="mn-hidden">
@@ -36,7 +43,7 @@ export function Calendar(props: {
             {days.map((day, index) => (
               <th key={day.start} scope="col" className={classOf(day)}>
                 <span className="mn-quiet">{weekday(day, index, trans)}</span>
-                <span>{dayOfMonth(day, index)}</span>
+                <span>{new Date(day.start * 1000).getDate()}</span>
               </th>
             ))}
           </tr>
@@ -125,12 +132,9 @@ function weekday(day: IDay, index: number, trans: Trans): string {
     : new Date(day.start * 1000).toLocaleDateString(undefined, { weekday: 'short' });
 }
 
-/** The day's number, with the month where one begins. */
-function dayOfMonth(day: IDay, index: number): string {
-  const date = new Date(day.start * 1000);
-  const isNew = index === 0 || date.getDate() === 1;
-  return date.toLocaleDateString(undefined, {
+function dayAndMonth(day: IDay): string {
+  return new Date(day.start * 1000).toLocaleDateString(undefined, {
     day: 'numeric',
-    ...(isNew && { month: 'short' })
+    month: 'long'
   });
 }

@@ -1,13 +1,13 @@
 /** One schedule: what can be done with it, what it runs, its next times, and its history. */
 
-import { closeIcon, runIcon, stopIcon, deleteIcon } from '@jupyterlab/ui-components';
+import { closeIcon, deleteIcon, runIcon } from '@jupyterlab/ui-components';
 import { useEffect, useMemo, useState } from 'react';
 import type { Occurrence, OccurrenceState, Schedule, ScheduleView } from '../api';
 import { Ago, useNow } from '../components/clock';
 import { usePanel, useProject, useSnapshot, useTrans } from '../components/context';
 import { attempt, confirm } from '../components/dialogs';
 import { literal } from '../components/format';
-import type { GlyphName } from '../components/icons';
+import { pauseIcon, type GlyphName } from '../components/icons';
 import { Button, Loaded } from '../components/states';
 import { Mark, type Tone } from '../components/status';
 import { Spacer, ToolButton } from '../components/toolbar';
@@ -167,7 +167,7 @@ function Actions(props: {
         wordy
       />
       <ToolButton
-        icon={view.paused ? runIcon : stopIcon}
+        icon={view.paused ? runIcon : pauseIcon}
         label={view.paused ? trans.__('Resume') : trans.__('Pause')}
         title={
           view.paused
