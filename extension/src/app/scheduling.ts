@@ -40,7 +40,7 @@ export function addScheduling(
     command: CommandIDs.schedule,
     args: { isContext: true },
     selector: '.jp-DirListing-item[data-isdir="false"]',
-    rank: 5.5
+    rank: 3.5 // at the end of what opens it
   });
 }
 

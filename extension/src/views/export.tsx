@@ -1,7 +1,7 @@
 /** Exports: what each target would write, how that differs from the disk, writing it. */
 
 import { saveIcon } from '@jupyterlab/ui-components';
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import type { ExportFile, ExportPreview, ExportTargets } from '../api';
 import { useArg, useProject, useSnapshot, useTrans, usePanel } from '../components/context';
 import { attempt, confirm } from '../components/dialogs';
@@ -63,10 +63,7 @@ function Export(): JSX.Element {
   const title = targets.value?.targets.find(one => one.name === target)?.title ?? target;
   const changes = shown.value?.files.filter(one => one.state !== 'same') ?? [];
   const write = useWrite(target, title, group, changes);
-  const choose = (name: string) => {
-    setSaid('');
-    setTarget(name);
-  };
+  useEffect(() => setSaid(''), [preview]);
 
   return (
     <Frame
@@ -107,7 +104,7 @@ function Export(): JSX.Element {
         {list =>
           list.targets.length ? (
             <div className="mn-Split">
-              <Targets list={list} chosen={target} onChoose={choose} />
+              <Targets list={list} chosen={target} onChoose={setTarget} />
               <div className="mn-Export">
                 {target ? (
                   <Loaded
@@ -169,7 +166,10 @@ function useWrite(
             body: { group }
           })
         ),
-      done => (text = `${title}: ${countText(done.files, trans, 'did')}.`)
+      done => {
+        text = `${title}: ${countText(done.files, trans, 'did')}.`;
+        return ''; // the view itself says it
+      }
     );
     return text;
   };
