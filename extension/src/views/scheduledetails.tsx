@@ -56,7 +56,7 @@ export function ScheduleDetails(props: {
           <dt>{trans.__('When')}</dt>
           <dd>
             {view.words}
-            {view.words !== schedule.when && (
+            {view.words.toLowerCase() !== schedule.when.toLowerCase() && (
               <>
                 {' '}
                 <code className="mn-quiet">{schedule.when}</code>
