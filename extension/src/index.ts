@@ -8,6 +8,7 @@ import {
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IEditorServices } from '@jupyterlab/codeeditor';
 import { IDocumentManager } from '@jupyterlab/docmanager';
+import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 import { IMainMenu } from '@jupyterlab/mainmenu';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
@@ -21,6 +22,7 @@ import { RunDrive } from './app/drive';
 import { showExecuted } from './app/executed';
 import { extendNotebooks } from './app/notebook';
 import { Opener } from './app/opening';
+import { addScheduling } from './app/scheduling';
 import { Shell } from './app/shell';
 import { tellOfRuns } from './app/telling';
 import type { IPanel } from './components/context';
@@ -41,6 +43,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     ICommandPalette,
     IDocumentManager,
     IEditorServices,
+    IFileBrowserFactory,
     ILauncher,
     ILayoutRestorer,
     IMainMenu,
@@ -71,6 +74,7 @@ function activate(
   palette: ICommandPalette | null,
   documents: IDocumentManager | null,
   editors: IEditorServices | null,
+  browsers: IFileBrowserFactory | null,
   launcher: ILauncher | null,
   restorer: ILayoutRestorer | null,
   menu: IMainMenu | null,
@@ -105,6 +109,7 @@ function activate(
   TASK_MENU.forEach((command, rank) =>
     app.contextMenu.addItem({ command, selector: '.mn-Node[data-task]', rank })
   );
+  addScheduling(app, panel, browsers);
   tellOfRuns(panel);
   if (notebooks) {
     extendNotebooks(app, panel, notebooks);
@@ -139,6 +144,7 @@ function activate(
   ]) {
     palette?.addItem({ command, category });
   }
+  palette?.addItem({ command: CommandIDs.schedule, category, args: { isPalette: true } });
   menu?.addMenu(makeMenu(panel), true, { rank: 65 });
   statusBar?.registerStatusItem(`${EXTENSION}:status`, {
     item: new StatusItem(panel),

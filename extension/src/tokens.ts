@@ -37,6 +37,7 @@ export namespace CommandIDs {
   export const initProject = 'mlops-nb:init-project';
   export const addToPipeline = 'mlops-nb:add-to-pipeline';
   export const runAsTask = 'mlops-nb:run-as-task';
+  export const schedule = 'mlops-nb:schedule';
   export const markParameters = 'mlops-nb:mark-parameters';
 }
 

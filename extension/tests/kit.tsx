@@ -5,7 +5,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import type { JSONObject } from '@lumino/coreutils';
 import { Signal } from '@lumino/signaling';
-import { render } from '@testing-library/react';
+import { render, waitFor } from '@testing-library/react';
 import axe from 'axe-core';
 import type { RunList, RunSummary, RunTaskView, RunView } from '../src/api';
 import { PanelProvider, type IPanel, type ViewArgs } from '../src/components/context';
@@ -120,6 +120,17 @@ export function renderView(panel: IPanel, view: IView, args: JSONObject = {}) {
       <View />
     </PanelProvider>
   );
+}
+
+/** JupyterLab's dialog, as soon as it is open; jsdom does not see it as one. */
+export async function dialog(): Promise<HTMLElement> {
+  return waitFor(() => {
+    const found = document.querySelector<HTMLElement>('.jp-Dialog-content');
+    if (!found?.querySelector('button')) {
+      throw new Error('no dialog is open');
+    }
+    return found;
+  });
 }
 
 /** The ids of the rules that axe finds broken. */

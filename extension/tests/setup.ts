@@ -23,3 +23,6 @@ window.matchMedia ??= (media: string) =>
     addListener() {},
     removeListener() {}
   }) as unknown as MediaQueryList;
+
+// jsdom never is idle; JupyterLab's dialogs draw their bodies when the browser is.
+window.requestIdleCallback ??= ((work: () => void) => setTimeout(work, 0)) as never;

@@ -43,6 +43,16 @@ export const parametersIcon = icon(
   '<path d="M2 3.300h6.200a2 2 0 0 1 3.700 0H14v1.500h-2.100a2 2 0 0 1-3.700 0H2zm0 8h2.200a2 2 0 0 1 3.700 0H14v1.500H7.900a2 2 0 0 1-3.700 0H2z"/>'
 );
 
+export const exportIcon = icon(
+  'export',
+  '<path d="M7.250 2.900 4.600 5.500 3.550 4.450 8 0l4.450 4.450L11.400 5.500 8.750 2.900V10h-1.500zM2 7.500h3V9H3.500v5h9V9H11V7.500h3v8H2z"/>'
+);
+export const pauseIcon = icon('pause', '<path d="M4 3h3v10H4zm5 0h3v10H9z"/>');
+export const scheduleIcon = icon(
+  'schedule',
+  '<path d="M4 1h1.500v1.500h5V1H12v1.500h2v12H2v-12h2zM3.500 6.500V13h9V6.500zM7.300 7.500h1.400v2.400l1.900 1-.6 1.200-2.700-1.400z"/>'
+);
+
 /** Glyphs of states, for `Glyph`; filled shapes that differ without colour. */
 export const GLYPHS = {
   done: 'M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zM6.900 11.500 3.500 8.100l1.200-1.200 2.200 2.200 4.400-4.500 1.200 1.200z',

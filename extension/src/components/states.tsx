@@ -152,7 +152,9 @@ export function Loaded<T>(props: {
 }
 
 export interface IButtonProps {
-  onClick: () => void;
+  onClick?: () => void;
+  /** Sends the form that it stands in. */
+  submit?: boolean;
   children: ReactNode;
   primary?: boolean;
   danger?: boolean;
@@ -169,7 +171,7 @@ export function Button(props: IButtonProps): JSX.Element {
       : 'jp-mod-reject';
   return (
     <button
-      type="button"
+      type={props.submit ? 'submit' : 'button'}
       className={`mn-Button jp-mod-styled ${kind}`}
       onClick={props.onClick}
       disabled={props.disabled}

@@ -9,6 +9,7 @@ import { Button } from '../components/states';
 import { Mark } from '../components/status';
 import { Spacer, ToolButton } from '../components/toolbar';
 import { grouped } from '../model/form';
+import type { ApiError } from '../request';
 import { CommandIDs } from '../tokens';
 
 export function Parameters(props: {
@@ -102,15 +103,35 @@ function Preview(): JSX.Element {
 }
 
 function Field(props: { parameter: ParameterView }): JSX.Element {
-  const trans = useTrans();
-  const id = useId();
   const project = useProject();
   const { typed, error } = useSnapshot(project.form);
   const { parameter } = props;
+  return (
+    <ParameterField
+      parameter={parameter}
+      typed={typed}
+      error={error}
+      set={value => project.form.type(parameter, value)}
+      reset={() => project.form.reset(parameter.name)}
+    />
+  );
+}
+
+/** One parameter with its input, its help, and a way back to the notebook's own value. */
+export function ParameterField(props: {
+  parameter: ParameterView;
+  /** What was typed, by name. */
+  typed: Readonly<Record<string, unknown>>;
+  error: ApiError | null;
+  set: (value: unknown) => void;
+  reset: () => void;
+}): JSX.Element {
+  const trans = useTrans();
+  const id = useId();
+  const { parameter, typed, error, set } = props;
   const isChanged = parameter.name in typed;
   const value = isChanged ? typed[parameter.name] : parameter.value;
   const isWrong = error !== null && isChanged && error.message.includes(parameter.name);
-  const set = (next: unknown) => project.form.type(parameter, next);
   const common = {
     id,
     'aria-invalid': isWrong || undefined,
@@ -136,7 +157,7 @@ function Field(props: { parameter: ParameterView }): JSX.Element {
             title={
               parameter.known ? trans.__('Back to %1', literal(parameter.value)) : undefined
             }
-            onClick={() => project.form.reset(parameter.name)}
+            onClick={props.reset}
           />
         )}
       </div>

@@ -1,0 +1,294 @@
+/** The form of a new schedule: the next times appear as the time is typed. */
+
+import { closeIcon } from '@jupyterlab/ui-components';
+import { useEffect, useId, useMemo, type FormEvent, type ReactNode } from 'react';
+import type { PipelineView } from '../api';
+import { useNow } from '../components/clock';
+import { useProject, useSnapshot, useTrans } from '../components/context';
+import { useLoad } from '../components/frame';
+import { Button } from '../components/states';
+import { Mark } from '../components/status';
+import { Spacer, ToolButton } from '../components/toolbar';
+import { notebooksOf, parametersOf, ScheduleDraft, type Scope } from '../model/draft';
+import { grouped } from '../model/form';
+import { knownZones, until, zoned } from '../model/timetable';
+import type { ApiError } from '../request';
+import { ParameterField } from './parameters';
+
+const EXAMPLES = ['every weekday at 6', 'every 15 minutes', '0 6 * * mon-fri'];
+
+export function ScheduleForm(props: {
+  /** The notebook it was opened for; empty for the whole pipeline. */
+  notebook: string;
+  onClose: () => void;
+  onAdded: (name: string) => void;
+}): JSX.Element {
+  const trans = useTrans();
+  const project = useProject();
+  const draft = useMemo(
+    () => new ScheduleDraft(project, props.notebook),
+    [project, props.notebook]
+  );
+  const state = useSnapshot(draft);
+  useEffect(() => () => draft.dispose(), [draft]);
+  const pipeline = useSnapshot(project.pipeline).value;
+  useLoad(async () => {
+    if (!project.pipeline.value) {
+      await project.pipeline.refresh();
+    }
+  }, [project]);
+  const { fields } = state;
+  const parameters = pipeline ? parametersOf(pipeline, fields) : [];
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    if (!draft.isReady) {
+      return;
+    }
+    const added = await draft.add(parameters);
+    if (added) {
+      props.onAdded(added.schedule.name);
+    }
+  };
+  return (
+    <aside className="mn-Details" aria-label={trans.__('New schedule')}>
+      <header>
+        <h2>{trans.__('New schedule')}</h2>
+        <Spacer />
+        <ToolButton icon={closeIcon} label={trans.__('Close')} onClick={props.onClose} />
+      </header>
+      <form onSubmit={event => void submit(event)}>
+        <Labelled label={trans.__('Name')}>
+          {id => (
+            <input
+              id={id}
+              className="mn-Input"
+              value={fields.name}
+              placeholder="nightly"
+              spellCheck={false}
+              autoFocus
+              onChange={event => draft.type({ name: event.target.value })}
+            />
+          )}
+        </Labelled>
+        <Labelled label={trans.__('When')}>
+          {id => (
+            <input
+              id={id}
+              className="mn-Input"
+              value={fields.when}
+              placeholder={EXAMPLES[0]}
+              spellCheck={false}
+              aria-invalid={state.wrong !== null || undefined}
+              onChange={event => draft.type({ when: event.target.value })}
+            />
+          )}
+        </Labelled>
+        <Times draft={draft} />
+        <Labelled label={trans.__('Time zone')}>
+          {id => (
+            <>
+              <input
+                id={id}
+                className="mn-Input"
+                list={`${id}-zones`}
+                value={fields.timezone}
+                spellCheck={false}
+                onChange={event => draft.type({ timezone: event.target.value })}
+              />
+              <datalist id={`${id}-zones`}>
+                {knownZones().map(zone => (
+                  <option key={zone} value={zone} />
+                ))}
+              </datalist>
+            </>
+          )}
+        </Labelled>
+        <What draft={draft} pipeline={pipeline} />
+        {parameters.length > 0 && (
+          <details className="mn-Reasons" open>
+            <summary>{trans.__('Parameters')}</summary>
+            <p className="mn-Field-help">
+              {trans.__('Texts may hold the time it is due:')}{' '}
+              <code>{'{{ scheduled_at | date }}'}</code>
+            </p>
+            {grouped(parameters).map(([tasks, some]) => (
+              <fieldset key={tasks} className="mn-Fields">
+                <legend>{tasks}</legend>
+                {some.map(one => (
+                  <ParameterField
+                    key={one.name}
+                    parameter={one}
+                    typed={fields.parameters}
+                    error={state.refused}
+                    set={value => draft.set(one, value)}
+                    reset={() => draft.set(one, undefined)}
+                  />
+                ))}
+              </fieldset>
+            ))}
+          </details>
+        )}
+        <footer>
+          {state.refused && <Wrong error={state.refused} />}
+          <div className="mn-Details-actions">
+            <Button primary submit disabled={!draft.isReady}>
+              {trans.__('Add')}
+            </Button>
+            <Button onClick={props.onClose}>{trans.__('Cancel')}</Button>
+          </div>
+        </footer>
+      </form>
+    </aside>
+  );
+}
+
+/** When it would be due, told also to who does not see it. */
+function Times(props: { draft: ScheduleDraft }): JSX.Element {
+  const trans = useTrans();
+  const now = useNow(30);
+  const { draft } = props;
+  const { times, asking, wrong, fields } = useSnapshot(draft);
+  let content: ReactNode;
+  if (wrong) {
+    content = <Wrong error={wrong} />;
+  } else if (times) {
+    content = (
+      <>
+        <Mark glyph="done" tone="good">
+          {times.words}
+        </Mark>
+        {times.times.length ? (
+          <ol className="mn-Times">
+            {times.times.map(one => (
+              <li key={one.at} title={one.local}>
+                {zoned(one.at, times.timezone ?? 'UTC')}{' '}
+                <span className="mn-quiet">{until(one.at, now)}</span>
+              </li>
+            ))}
+          </ol>
+        ) : (
+          <p className="mn-quiet">{trans.__('It would never be due.')}</p>
+        )}
+      </>
+    );
+  } else if (asking) {
+    content = trans.__('Working out the next times…');
+  } else if (!fields.when) {
+    content = (
+      <span className="mn-Field-help">
+        {trans.__('Words or a cron expression:')}{' '}
+        {EXAMPLES.map(example => (
+          <button
+            key={example}
+            type="button"
+            className="mn-Link"
+            onClick={() => draft.type({ when: example })}
+          >
+            {example}
+          </button>
+        ))}
+      </span>
+    );
+  }
+  return (
+    <div className="mn-Preview mn-pad" role="status" aria-live="polite">
+      {content}
+    </div>
+  );
+}
+
+function What(props: { draft: ScheduleDraft; pipeline: PipelineView | null }): JSX.Element {
+  const trans = useTrans();
+  const { draft, pipeline } = props;
+  const { fields } = useSnapshot(draft);
+  const notebooks = pipeline ? notebooksOf(pipeline) : [];
+  return (
+    <>
+      <Labelled label={trans.__('What it runs')}>
+        {id => (
+          <select
+            id={id}
+            className="mn-Select"
+            value={fields.scope}
+            onChange={event => draft.type({ scope: event.target.value as Scope })}
+          >
+            <option value="pipeline">{trans.__('the whole pipeline')}</option>
+            <option value="task">{trans.__('a task, with what it needs')}</option>
+            <option value="notebook">{trans.__('a notebook, with what it needs')}</option>
+          </select>
+        )}
+      </Labelled>
+      {fields.scope === 'task' && (
+        <Pick
+          label={trans.__('Task')}
+          value={fields.task}
+          of={pipeline?.tasks.map(task => task.name) ?? []}
+          onChange={task => draft.type({ task })}
+        />
+      )}
+      {fields.scope === 'notebook' && (
+        <Pick
+          label={trans.__('Notebook')}
+          value={fields.notebook}
+          of={notebooks}
+          onChange={notebook => draft.type({ notebook })}
+        />
+      )}
+    </>
+  );
+}
+
+function Pick(props: {
+  label: string;
+  value: string;
+  of: readonly string[];
+  onChange: (value: string) => void;
+}): JSX.Element {
+  const trans = useTrans();
+  const { value, of } = props;
+  return (
+    <Labelled label={props.label}>
+      {id => (
+        <select
+          id={id}
+          className="mn-Select"
+          value={value}
+          onChange={event => props.onChange(event.target.value)}
+        >
+          <option value="">{trans.__('Choose…')}</option>
+          {value && !of.includes(value) && <option value={value}>{value}</option>}
+          {of.map(one => (
+            <option key={one} value={one}>
+              {one}
+            </option>
+          ))}
+        </select>
+      )}
+    </Labelled>
+  );
+}
+
+function Wrong(props: { error: ApiError }): JSX.Element {
+  const { error } = props;
+  return (
+    <div role="alert">
+      <Mark glyph="failed" tone="bad">
+        {[error.where, error.message].filter(Boolean).join(': ')}
+        {error.fix && <span className="mn-quiet"> {error.fix}</span>}
+      </Mark>
+    </div>
+  );
+}
+
+function Labelled(props: {
+  label: string;
+  children: (id: string) => ReactNode;
+}): JSX.Element {
+  const id = useId();
+  return (
+    <div className="mn-Field">
+      <label htmlFor={id}>{props.label}</label>
+      <div className="mn-Field-row">{props.children(id)}</div>
+    </div>
+  );
+}
