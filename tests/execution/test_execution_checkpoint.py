@@ -349,7 +349,7 @@ def test_ctrl_c_does_not_wait_for_a_state(tmp_path, zygote):
 
 def test_magics_widgets_and_large_outputs_come_along(tmp_path, zygote):
     first = (
-        "%config InlineBackend.figure_format = 'svg'\nimport ipywidgets\n"
+        "%matplotlib inline\n%config InlineBackend.figure_format = 'svg'\nimport ipywidgets\n"
         "import matplotlib.pyplot as plt\ndata = [1]\nprint('y' * 3_000_000)\n"
         "slider = ipywidgets.IntSlider(value=4); slider"
     )
