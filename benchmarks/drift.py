@@ -162,10 +162,12 @@ def _flights(quick: bool) -> Iterator[Figure]:
         hits = 0
         for week in tried:
             broken = compare(profile(break_it(weeks[week], r)), reference)[column]
+            sound = clean[week][column]
             aspects = {f.aspect for f in broken.findings if f.drifted}
-            known = {f.aspect for f in clean[week][column].findings if f.drifted}
-            # Found means: seen in its own week, and by something that was not red without it.
-            hits += bool(aspects - known)
+            known = {f.aspect for f in sound.findings if f.drifted}
+            # Found means what tells people in its own week: something that was not red without
+            # the fault, or more urgent. (In one week the real data miss 3% of the humidity.)
+            hits += bool(aspects - known) or broken.severity.rank > sound.severity.rank
         found += hits == len(tried)
         if hits < len(tried):
             print(f"{name}: found in {hits} of {len(tried)} weeks", file=sys.stderr)

@@ -7,6 +7,7 @@ part of ``first_use_seconds``, which is a whole process.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import statistics
 import subprocess
@@ -184,23 +185,36 @@ def _prepare(uri: str) -> None:
     prepare(uri)
 
 
+def _used() -> float:
+    """Seconds of CPU that ended children have taken."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def _first_use(rounds: int) -> Iterator[Figure]:
-    alone, cpu = [], []
+    # The very first project of a user makes the tables by MLflow's migrations; the next ones get
+    # them from the user's cache.
+    wall: dict[str, list[float]] = {"first_use": [], "next_project": []}
+    cpu: dict[str, list[float]] = {"first_use": [], "next_project": []}
     for _ in range(rounds):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         with tempfile.TemporaryDirectory() as name:
-            start = time.perf_counter()
-            command = [sys.executable, "-c", _FIRST_USE, f"sqlite:///{name}/mlflow.db"]
-            subprocess.run(command, check=True)
-            alone.append(time.perf_counter() - start)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    yield figure("first_use_seconds", statistics.median(alone), "s", "<= 4")
-    yield figure("first_use_cpu_seconds", statistics.median(cpu), "s")
+            environment = {**os.environ, "XDG_CACHE_HOME": name}
+            for kind in wall:
+                start, used = time.perf_counter(), _used()
+                command = [sys.executable, "-c", _FIRST_USE, f"sqlite:///{name}/{kind}.db"]
+                subprocess.run(command, check=True, env=environment)
+                wall[kind].append(time.perf_counter() - start)
+                cpu[kind].append(_used() - used)
+    for kind in wall:
+        yield figure(f"{kind}_seconds", statistics.median(wall[kind]), "s", "<= 4")
+        yield figure(f"{kind}_cpu_seconds", statistics.median(cpu[kind]), "s")
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store", __name__])
     with tempfile.TemporaryDirectory() as name:
+        # The worst case: nothing is in the cache, and the eight of them wait for one migration.
+        before = os.environ.get("XDG_CACHE_HOME")
+        os.environ["XDG_CACHE_HOME"] = name
         wait = context.Process(target=int)
         wait.start()
         wait.join()
@@ -212,6 +226,9 @@ def _first_use(rounds: int) -> Iterator[Figure]:
         for child in children:
             child.join()
         took = time.perf_counter() - start
+        os.environ.pop("XDG_CACHE_HOME")
+        if before is not None:
+            os.environ["XDG_CACHE_HOME"] = before
         if any(child.exitcode for child in children):
             sys.exit("a first use at the same time failed")
     yield figure("first_use_8_processes_seconds", took, "s", "<= 4")

@@ -63,6 +63,8 @@ class TaskSettings(
     cpu: float = 1.0
     memory_mb: int = 0
     cold: bool = False
+    checkpoint: bool | None = None
+    """``None`` for what the project says."""
     tags: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
 
@@ -76,6 +78,7 @@ class TaskSettings(
             cpu=self.cpu,
             memory_mb=self.memory_mb,
             cold=self.cold,
+            checkpoint=bool(self.checkpoint),
             tags=self.tags,
         )
 
@@ -100,6 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """The project's name by default."""
     ledger: str = ""
     """SQLAlchemy URL; ``.mlops/ledger.db`` by default."""
+    schedule_store: str = ""
+    """SQLAlchemy URL of the schedules; ``.mlops/schedules.db`` by default."""
     cache: str = ""
     """Folder or fsspec URL of the product cache; ``.mlops/cache`` by default."""
     cache_size_mb: int = 5_000
@@ -109,6 +114,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """Skip what lies below a task that ran and whose products came out the same."""
     max_output_mb: float = 5.0
     """Text kept in an executed notebook per cell, MiB; the rest goes to a file beside it."""
+    checkpoint: bool = False
+    """Keep a notebook's state before the cell that fails; a task's own setting wins."""
+    checkpoint_mb: float = 2_000.0
+    """MiB that such a state may take on disk."""
     tasks: dict[str, TaskSettings] = {}
 
 
@@ -118,6 +127,7 @@ _SECTIONS = (
     "monitoring",
     "alerts",
     "schedules",
+    "scheduler",
     "demo",
     "export",
     "features",
@@ -154,6 +164,11 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     def ledger_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
         return self.settings.ledger or f"sqlite:///{self.state / 'ledger.db'}"
+
+    @property
+    def schedules_url(self) -> str:
+        """The SQLAlchemy URL of the schedules."""
+        return self.settings.schedule_store or f"sqlite:///{self.state / 'schedules.db'}"
 
     @property
     def cache_url(self) -> str:

@@ -18,7 +18,8 @@
     │   └── ConflictError            someone else promoted first
     ├── MonitoringError          7   profiles and drift
     ├── PluginError              8   no back end of that name
-    └── TrackingError            9   the tracking server or store
+    ├── TrackingError            9   the tracking server or store
+    └── ScheduleError           11   schedules, their store, an occurrence that was not due
 
 A drift found by ``mlops-nb drift check`` exits with 10, an interrupted command with 130.
 """
@@ -50,6 +51,7 @@ __all__ = [
     "ProjectError",
     "RegistryError",
     "RunError",
+    "ScheduleError",
     "TrackingError",
     "nearest",
 ]
@@ -69,6 +71,7 @@ class ExitCode(IntEnum):
     PLUGIN = 8
     TRACKING = 9
     DRIFT = 10
+    SCHEDULE = 11
     INTERRUPTED = 130
 
 
@@ -182,6 +185,12 @@ class TrackingError(MlopsNbError):
     """The tracking store or server refused or cannot be reached."""
 
     exit_code = ExitCode.TRACKING
+
+
+class ScheduleError(MlopsNbError):
+    """A schedule is wrong or unknown, or its store cannot be read or written."""
+
+    exit_code = ExitCode.SCHEDULE
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import TrackingError
+from mlops_nb.tables import has_tables, make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,15 +69,16 @@ def prepare(uri: str) -> None:
         The folder cannot be written, or another process held the lock for two minutes.
     """
     path = sqlite_path(uri)
-    if path is None or _is_ready(path):
+    if path is None or has_tables(path):
         return
     from filelock import FileLock, Timeout
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=_LOCK_SECONDS):
-            if not _is_ready(path):
-                _create(path)
+            # Another's database, or one half made, is MLflow's own to migrate or to refuse.
+            if not path.is_file() or not path.stat().st_size:
+                make_tables(path)
     except Timeout as error:
         raise TrackingError(
             f"another process has been setting it up for {_LOCK_SECONDS:.0f} s",
@@ -87,75 +87,6 @@ def prepare(uri: str) -> None:
         ) from error
     except OSError as error:
         raise TrackingError(f"cannot be created: {error}", where=str(path)) from error
-
-
-def _is_ready(path: Path) -> bool:
-    # The file appears whole by a rename, so its presence would do for those made here; the table
-    # is looked for because another tool may be making it this moment.
-    if not path.is_file() or path.stat().st_size == 0:
-        return False
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            row = connection.execute(
-                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
-            ).fetchone()
-    except sqlite3.DatabaseError:
-        return False
-    return row is not None
-
-
-def _create(path: Path) -> None:
-    """Let MLflow make its tables in a file beside the place, without waiting for the disk."""
-    if path.is_file() and path.stat().st_size:
-        return  # someone else's database, or one half made: MLflow migrates or refuses it itself
-    telemetry_off()
-    import sqlalchemy
-    from mlflow.exceptions import MlflowException
-    from mlflow.store.db import utils
-
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    staging = Path(name)
-    engine = sqlalchemy.create_engine(f"sqlite:///{staging}", poolclass=sqlalchemy.pool.NullPool)
-
-    @sqlalchemy.event.listens_for(engine, "connect")
-    def _fast(connection: Any, _record: object) -> None:
-        # Nothing is lost with the staging file; it is synced before it is moved in.
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA journal_mode = MEMORY")
-
-    try:
-        with _quiet():
-            utils._initialize_tables(engine)  # type: ignore[no-untyped-call]
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
-        staging.unlink(missing_ok=True)
-        raise TrackingError(
-            f"MLflow could not create its tables: {error}", where=str(path)
-        ) from error
-    engine.dispose()
-    # Kept in the file: kernels that log at once wait for each other less, and promoting syncs less.
-    with contextlib.closing(sqlite3.connect(staging)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-    with staging.open("rb+") as file:
-        os.fsync(file.fileno())
-    staging.chmod(0o644)
-    staging.replace(path)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep MLflow's and Alembic's progress lines off the terminal."""
-    import logging
-
-    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def mlflow_client(uri: str) -> Any:

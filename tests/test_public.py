@@ -34,6 +34,8 @@ SUBCOMMANDS = [
     "profile",
     "cache",
     "server",
+    "schedule",
+    "scheduler",
     "export",
     "init",
     "demo",

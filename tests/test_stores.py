@@ -16,6 +16,7 @@ from mlops_nb.stores import (
     prepare,
     sqlite_path,
 )
+from mlops_nb.tables import template_path
 
 
 def test_a_fresh_store_appears_whole(mlflow_template):
@@ -26,6 +27,47 @@ def test_a_fresh_store_appears_whole(mlflow_template):
     before = mlflow_template.stat().st_mtime_ns
     prepare(f"sqlite:///{mlflow_template}")
     assert mlflow_template.stat().st_mtime_ns == before
+
+
+@pytest.fixture
+def template(tmp_path, monkeypatch):
+    """An empty cache of this test's own; the path of what is kept in it."""
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda _: tmp_path / "cache")
+    return template_path()
+
+
+def schema(path):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT * FROM sqlite_master ORDER BY name").fetchall()
+
+
+def test_a_second_store_is_a_copy_that_mlflow_takes(tmp_path, template, monkeypatch):
+    prepare(f"sqlite:///{tmp_path / 'one.db'}")
+    assert template.is_file()
+    monkeypatch.setattr("mlops_nb.tables._migrate", None)  # not called again
+    prepare(f"sqlite:///{tmp_path / 'two.db'}")
+    assert schema(tmp_path / "two.db") == schema(tmp_path / "one.db")
+    assert mlflow_client(f"sqlite:///{tmp_path / 'two.db'}").search_experiments()
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        name + end for name in ("one.db", "two.db") for end in ("", ".lock", "-wal", "-shm")
+    } | {"cache"}
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty"])
+def test_a_damaged_template_is_made_anew(tmp_path, template, mlflow_template, damage):
+    template.parent.mkdir()
+    whole = mlflow_template.read_bytes()
+    template.write_bytes(
+        {"cut": whole[: len(whole) // 2], "text": b"no database", "empty": b""}[damage]
+    )
+    prepare(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert schema(template) == schema(tmp_path / "mlflow.db")
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(tmp_path, template):
+    template.parent.write_text("a file stands there")
+    prepare(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert schema(tmp_path / "mlflow.db")
 
 
 def test_another_database_is_left_alone(tmp_path):

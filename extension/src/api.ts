@@ -774,6 +774,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/mlops-nb/v1/schedules/{schedule}/edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change some of it. */
+        post: operations["schedules_edit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlops-nb/v1/schedules/{schedule}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop an occurrence that runs, or end one that waits. */
+        post: operations["schedules_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/mlops-nb/v1/schedules-calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The times of all between two moments. */
+        get: operations["schedules_calendar"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/mlops-nb/v1/schedules/{schedule}/pause": {
         parameters: {
             query?: never;
@@ -876,47 +927,52 @@ export interface components {
             root: string;
             /** @description Schema id of the events on Jupyter's event bus. */
             events: string;
-            /** @default [] */
-            features: components["schemas"]["Feature"][];
         };
         /**
          * @description What a run will do with a task.
          * @enum {unknown}
          */
         Action: "restore" | "run" | "skip";
-        /** @description A new schedule. */
+        /** @description A new schedule; what is left out has the default. */
         AddSchedule: {
-            name: string;
-            /** @description A cron expression, an interval, or words such as `every weekday at 6`. */
+            /** @description A cron expression, `every 15 minutes`, or words such as `every weekday at 6`. */
             when: string;
-            /** @default  */
-            timezone: string;
-            /** @default [] */
-            tasks: string[];
-            /** @default  */
-            notebook: string;
-            /** @default {} */
-            parameters: Record<string, unknown>;
+            /** @description An IANA name. */
+            timezone?: string;
+            /** @description The whole pipeline where empty. */
+            tasks?: string[];
+            /** @description Texts may hold `{{ scheduled_at | date }}`. */
+            parameters?: Record<string, unknown>;
+            force?: boolean;
             /**
-             * @description What becomes of times that nobody was there for; the default where empty.
-             * @default
+             * @description Which sources it runs: the latest, a snapshot made at its start, or a commit.
              * @enum {unknown}
              */
-            missed: "" | "all" | "once" | "skip";
+            source?: "commit" | "latest" | "snapshot";
+            ref?: string;
+            /** @description What becomes of times that nobody was there for. */
+            missed?: ("all" | "once" | "skip") | number;
+            grace?: number;
             /**
-             * @description What happens when the run before goes on still; the default where empty.
-             * @default
+             * @description What happens when the one before is not over.
              * @enum {unknown}
              */
-            overlap: "" | "allow" | "cancel" | "queue" | "skip";
-            /** @default 0 */
-            retries: number;
-            /** @default null */
-            timeout: number | null;
-            /** @default null */
-            start: number | null;
-            /** @default null */
-            end: number | null;
+            overlap?: "allow" | "cancel" | "queue" | "skip";
+            max_running?: number;
+            retries?: number;
+            backoff?: number;
+            timeout?: number | null;
+            jitter?: number;
+            start?: string;
+            end?: string;
+            sla?: number | null;
+            description?: string;
+            name: string;
+            /**
+             * @description Notebooks whose tasks it runs, relative to the project; instead of `tasks`.
+             * @default []
+             */
+            notebooks: string[];
         };
         /** @description Which notebook becomes a task. */
         AddTask: {
@@ -1116,11 +1172,36 @@ export interface components {
              */
             card: components["schemas"]["Card"];
         };
+        /** @description One attempt at an occurrence: one run. */
+        Attempted: {
+            number: number;
+            run: string;
+            state: components["schemas"]["OccurrenceState"];
+            started: number;
+            /** @default null */
+            ended: number | null;
+            /** @default null */
+            exit_code: number | null;
+            /** @default  */
+            error: string;
+        };
         /** @description One bin of a calibration curve. */
         Bin: {
             predicted: number;
             observed: number;
             n: number;
+        };
+        /** @description The times of all schedules that are not paused, by name. */
+        CalendarView: {
+            /** @default {} */
+            times: {
+                [key: string]: components["schemas"]["When"][];
+            };
+        };
+        /** @description Which occurrence to end. */
+        CancelOccurrence: {
+            /** @description Its logical time. */
+            at: number;
         };
         /** @description What people say of a model; figures, data and slices are added by the artifact. */
         Card: {
@@ -1324,7 +1405,8 @@ export interface components {
             /** @default [] */
             calibration: components["schemas"]["Bin"][];
             /**
-             * @description Upper edges of the score's bins against their share of rows.
+             * @description Upper edges of the score's bins, equally wide, against their share of rows; two versions that are
+             *     compared have the same bins.
              * @default {
              *       "x": [],
              *       "y": []
@@ -1396,6 +1478,41 @@ export interface components {
          * @enum {unknown}
          */
         DriftState: "drift" | "insufficient data" | "ok" | "schema";
+        /** @description What changes of a schedule; what is left out stays. */
+        EditSchedule: {
+            /** @description A cron expression, `every 15 minutes`, or words such as `every weekday at 6`. */
+            when?: string;
+            /** @description An IANA name. */
+            timezone?: string;
+            /** @description The whole pipeline where empty. */
+            tasks?: string[];
+            /** @description Texts may hold `{{ scheduled_at | date }}`. */
+            parameters?: Record<string, unknown>;
+            force?: boolean;
+            /**
+             * @description Which sources it runs: the latest, a snapshot made at its start, or a commit.
+             * @enum {unknown}
+             */
+            source?: "commit" | "latest" | "snapshot";
+            ref?: string;
+            /** @description What becomes of times that nobody was there for. */
+            missed?: ("all" | "once" | "skip") | number;
+            grace?: number;
+            /**
+             * @description What happens when the one before is not over.
+             * @enum {unknown}
+             */
+            overlap?: "allow" | "cancel" | "queue" | "skip";
+            max_running?: number;
+            retries?: number;
+            backoff?: number;
+            timeout?: number | null;
+            jitter?: number;
+            start?: string;
+            end?: string;
+            sla?: number | null;
+            description?: string;
+        };
         /**
          * @description What a row of the ledger says.
          *
@@ -1473,30 +1590,35 @@ export interface components {
              */
             last_seq: number;
         };
-        /** @description One file of an export. */
+        /** @description One file of a target. */
         ExportFile: {
-            /** @description Relative to the project. */
+            /** @description POSIX, relative to the folder that is written to. */
             path: string;
+            /** @description What would be written; empty for one that is left over. */
             text: string;
-            /** @description `new`, `changed` or `same` as what is on disk. */
-            state: string;
-            /**
-             * @description Unified; empty where it is the same.
-             * @default
-             */
+            state: components["schemas"]["FileState"];
+            /** @description What writing would change, as a unified diff; empty where nothing. */
             diff: string;
         };
-        /** @description What writing a target would do. */
+        /** @description Everything that an export to a target would write or remove. */
         ExportPreview: {
             target: string;
-            /** @default [] */
+            /** @description Sorted by path. */
             files: components["schemas"]["ExportFile"][];
+            /**
+             * @description What the project lacks for the files to work, each with the way to mend it.
+             * @default []
+             */
+            notes: string[];
         };
-        /** @description Something that the pipeline can be exported to. */
+        /** @description What a pipeline can be written for. */
         ExportTarget: {
+            /** @description As the command line takes it. */
             name: string;
-            /** @description One sentence for people. */
+            /** @description As the system calls itself. */
             title: string;
+            /** @description One line: what is written. */
+            description: string;
         };
         /** @description All targets. */
         ExportTargets: {
@@ -1504,10 +1626,12 @@ export interface components {
             targets: components["schemas"]["ExportTarget"][];
         };
         /**
-         * @description A part of the API that an installation may lack.
+         * @description How a file on the disk stands to the one that would be written.
+         *
+         *     `left-over`: An earlier export wrote it and this one would not: a schedule or a job that is gone.
          * @enum {unknown}
          */
-        Feature: "schedules";
+        FileState: "left-over" | "missing" | "same" | "stale";
         /** @description One test of one column: how large the change is, how large it may be, how likely by chance. */
         Finding: {
             /**
@@ -2024,35 +2148,103 @@ export interface components {
         };
         /** @description A body without any field; it may be left out. */
         Nothing: Record<string, unknown>;
-        /** @description What became of a schedule's times, the latest first. */
-        OccurrenceList: {
-            /** @default [] */
-            occurrences: components["schemas"]["OccurrenceView"][];
-        };
-        /** @description One time at which a schedule was, or is, due. */
-        OccurrenceView: {
-            schedule: string;
-            /** @description Seconds since the epoch; the same for every retry. */
-            scheduled_at: number;
-            /** @description `due`, `running`, `succeeded`, `failed`, `missed`, `skipped` or `cancelled`. */
-            state: string;
+        /** @description One time at which a schedule was due, and what became of it. */
+        Occurrence: {
             /**
-             * @description The run's id; empty where none was started.
+             * @description The store's own number.
+             * @default 0
+             */
+            id: number;
+            schedule: string;
+            /** @description The logical time, seconds since the epoch; with the schedule's name it is the key. */
+            at: number;
+            /**
+             * @description The logical time in the schedule's zone, ISO.
+             * @default
+             */
+            local: string;
+            /** @default waiting */
+            state: components["schemas"]["OccurrenceState"];
+            /**
+             * @description Asked for by `run-now`.
+             * @default false
+             */
+            manual: boolean;
+            /**
+             * @description When it may start: with jitter, or the time of the next attempt.
+             * @default 0
+             */
+            due: number;
+            /**
+             * @description Attempts begun so far.
+             * @default 0
+             */
+            attempt: number;
+            /**
+             * @description The latest attempt's run.
              * @default
              */
             run: string;
-            /** @default 0 */
-            attempt: number;
-            /** @default null */
+            /**
+             * @description Of the first attempt.
+             * @default null
+             */
             started: number | null;
             /** @default null */
             ended: number | null;
             /**
-             * @description Why it stands so.
+             * @description Host and process that claimed it last.
              * @default
              */
-            text: string;
+            owner: string;
+            /**
+             * @description Counts the claims; a claimant with an older number may record nothing.
+             * @default 0
+             */
+            fence: number;
+            /**
+             * @description Why it was left out, or what the last attempt failed with.
+             * @default
+             */
+            why: string;
+            /**
+             * @description As rendered for its logical time; fixed across retries.
+             * @default {}
+             */
+            parameters: Record<string, unknown>;
+            /**
+             * @description The commit, or the snapshot's digest, that it runs; empty for `latest`.
+             * @default
+             */
+            frozen: string;
+            /** @default [] */
+            attempts: components["schemas"]["Attempted"][];
         };
+        /** @description What became of times, the latest first. */
+        OccurrenceList: {
+            /** @default [] */
+            occurrences: components["schemas"]["Occurrence"][];
+        };
+        /**
+         * @description How an occurrence stands.
+         *
+         *     `waiting`: It is due, or will be tried again, and nobody runs it.
+         *     `lost`: Its run vanished without having said how it ended.
+         *     `missed`: It could not start in time, and its schedule's policy leaves it out.
+         *     `skipped`: An earlier one was still running, and its schedule's policy leaves it out.
+         * @enum {unknown}
+         */
+        OccurrenceState: "cancelled" | "failed" | "lost" | "missed" | "running" | "skipped" | "succeeded" | "timed-out" | "waiting";
+        /**
+         * @description What happens to an occurrence that is due while an earlier one is not over.
+         *
+         *     `skip`: It is recorded as skipped.
+         *     `queue`: It waits for the earlier one.
+         *     `cancel`: The earlier one is cancelled, then it starts.
+         *     `allow`: It starts beside the earlier one, up to `Schedule.max_running`.
+         * @enum {unknown}
+         */
+        Overlap: "allow" | "cancel" | "queue" | "skip";
         /** @description Reference and current share of values between the same edges, for drawing. */
         Overlay: {
             edges: number[];
@@ -2073,7 +2265,10 @@ export interface components {
              * @default
              */
             run: string;
-            /** @description Counts from 1 without gaps within a run; without a run, within the server's life. */
+            /**
+             * @description Counts from 1 without gaps within a run, and within the server's life for what belongs to no
+             *     run; 0 for what is said of a run and not by it (`run.lost`, `run.settled`, `run.refused`).
+             */
             seq: number;
             time: number;
             kind: components["schemas"]["PanelEventKind"];
@@ -2096,6 +2291,7 @@ export interface components {
          *     `note`: `text`, `level`.
          *     `run.finished`: `status`, `seconds`.
          *     `run.lost`: The run's process is gone without a last word.
+         *     `run.settled`: A run that has finished has also written its pages; another may start.
          *     `run.refused`: A run that was started came to nothing before its first event; `message`, `where`, `fix`.
          *     `pipeline.changed`: The specification, the settings or a source was saved; `paths`. Get the pipeline again.
          *     `models.changed`: A version was judged, approved, promoted ...; `model`, `version`.
@@ -2104,7 +2300,7 @@ export interface components {
          *     `job.finished`: `job`, `state`.
          * @enum {unknown}
          */
-        PanelEventKind: "alerts.changed" | "job.finished" | "metric" | "models.changed" | "note" | "pipeline.changed" | "plan" | "run.finished" | "run.lost" | "run.refused" | "run.started" | "schedules.changed" | "task.cell" | "task.finished" | "task.log" | "task.retry" | "task.started";
+        PanelEventKind: "alerts.changed" | "job.finished" | "metric" | "models.changed" | "note" | "pipeline.changed" | "plan" | "run.finished" | "run.lost" | "run.refused" | "run.settled" | "run.started" | "schedules.changed" | "task.cell" | "task.finished" | "task.log" | "task.retry" | "task.started";
         /** @description One field of the parameter form. */
         ParameterView: {
             /**
@@ -2323,10 +2519,14 @@ export interface components {
         PreviewSchedule: {
             when: string;
             /**
-             * @description An IANA name; the machine's where empty.
-             * @default
+             * @description An IANA name.
+             * @default UTC
              */
             timezone: string;
+            /** @default  */
+            start: string;
+            /** @default  */
+            end: string;
             /** @default 10 */
             count: number;
         };
@@ -2756,17 +2956,117 @@ export interface components {
              */
             log: string;
         };
+        /** @description What is run, when, and what happens when things go otherwise. */
+        Schedule: {
+            name: string;
+            /** @description A cron expression, `every 15 minutes`, or words such as `every weekday at 6`. */
+            when: string;
+            /**
+             * @description IANA name; cron expressions and words are meant in it.
+             * @default UTC
+             */
+            timezone: string;
+            /**
+             * @description Tasks to bring up to date with what they need; the whole pipeline where empty.
+             * @default []
+             */
+            tasks: string[];
+            /**
+             * @description Texts may hold `{{ scheduled_at | date }}` and its like.
+             * @default {}
+             */
+            parameters: Record<string, unknown>;
+            /**
+             * @description Run also what is up to date.
+             * @default false
+             */
+            force: boolean;
+            /** @default latest */
+            source: components["schemas"]["Source"];
+            /**
+             * @description With `commit`: the branch, tag or commit that is looked up.
+             * @default HEAD
+             */
+            ref: string;
+            /**
+             * @description What happens to occurrences that could not start within `grace`: all are left out, the newest
+             *     one runs, all run, or the newest so many.
+             * @default once
+             */
+            missed: ("all" | "once" | "skip") | number;
+            /**
+             * @description Seconds that an occurrence may start late before it counts as missed.
+             * @default 60
+             */
+            grace: number;
+            /** @default skip */
+            overlap: components["schemas"]["Overlap"];
+            /**
+             * @description Occurrences of this schedule at a time, with `allow`; 0 for any number.
+             * @default 1
+             */
+            max_running: number;
+            /**
+             * @description Further attempts after one that failed, timed out or got lost.
+             * @default 0
+             */
+            retries: number;
+            /**
+             * @description Seconds before the first further attempt; doubles each time.
+             * @default 60
+             */
+            backoff: number;
+            /**
+             * @description Seconds one attempt may take.
+             * @default null
+             */
+            timeout: number | null;
+            /**
+             * @description Seconds by which starts are spread; the same for the same occurrence everywhere.
+             * @default 0
+             */
+            jitter: number;
+            /**
+             * @description ISO date or time before which nothing is due; in `timezone` unless it says otherwise.
+             * @default
+             */
+            start: string;
+            /**
+             * @description ISO date or time after which nothing is due; a date counts whole.
+             * @default
+             */
+            end: string;
+            /**
+             * @description Seconds after its time by which an occurrence has to have succeeded.
+             * @default null
+             */
+            sla: number | null;
+            /**
+             * @description Runs of this schedule that are kept; 0 for all.
+             * @default 0
+             */
+            keep: number;
+            /**
+             * @description Days that runs of this schedule are kept; 0 for ever.
+             * @default 0
+             */
+            keep_days: number;
+            /** @default  */
+            description: string;
+        };
         /** @description All schedules of a project. */
         ScheduleList: {
             /** @default [] */
             schedules: components["schemas"]["ScheduleView"][];
+            /** @default [] */
+            schedulers: components["schemas"]["SchedulerStatus"][];
             /**
-             * @description Whether a scheduler is running that obeys them.
+             * @description Whether one of them is active: otherwise nothing starts by itself.
              * @default false
              */
             served: boolean;
             /**
-             * @description How to start one, where none is running.
+             * @description How to start one, where none is active.
              * @default
              */
             fix: string;
@@ -2777,58 +3077,68 @@ export interface components {
             words: string;
             /** @default  */
             timezone: string;
-            /**
-             * @description Seconds since the epoch.
-             * @default []
-             */
-            times: number[];
+            /** @default [] */
+            times: components["schemas"]["When"][];
         };
-        /** @description One schedule. */
+        /** @description One schedule and how it stands. */
         ScheduleView: {
-            name: string;
-            /** @description As it was written: a cron expression, an interval or words. */
-            when: string;
-            /** @description For people: `every weekday at 06:00`. */
+            schedule: components["schemas"]["Schedule"];
+            /** @description `Schedule.when` in words. */
             words: string;
-            timezone: string;
-            /**
-             * @description The whole pipeline where empty.
-             * @default []
-             */
-            tasks: string[];
-            /**
-             * @description A notebook on its own, relative to the project.
-             * @default
-             */
-            notebook: string;
-            /** @default {} */
-            parameters: Record<string, unknown>;
             /** @default false */
             paused: boolean;
             /** @default  */
-            missed: string;
-            /** @default  */
-            overlap: string;
-            /** @default 0 */
-            retries: number;
-            /** @default null */
-            timeout: number | null;
-            /** @default null */
-            start: number | null;
-            /** @default null */
-            end: number | null;
+            paused_by: string;
             /**
-             * @description Whether it comes from the project's settings, so that it is edited there.
-             * @default false
+             * @description The next occurrence, seconds since the epoch; `None` where none will come.
+             * @default null
              */
-            versioned: boolean;
+            next_at: number | null;
+            /** @default  */
+            next_local: string;
             /**
-             * @description The coming times, seconds since the epoch; empty while it is paused.
+             * @description `project` where it came from `[tool.mlops-nb.schedules]`.
+             * @default store
+             * @enum {unknown}
+             */
+            origin: "project" | "store";
+            /**
+             * @description The latest occurrence that came to its turn.
+             * @default null
+             */
+            last: components["schemas"]["Occurrence"] | null;
+            /** @default 0 */
+            running: number;
+            /** @default 0 */
+            waiting: number;
+            /**
+             * @description The coming times, as if it were not paused.
              * @default []
              */
-            next: number[];
-            /** @default null */
-            last: components["schemas"]["OccurrenceView"] | null;
+            next: components["schemas"]["When"][];
+        };
+        /**
+         * @description What a daemon does.
+         *
+         *     `standby`: An embedded one, while a stand-alone one is there.
+         * @enum {unknown}
+         */
+        SchedulerState: "active" | "gone" | "standby" | "stopping";
+        /** @description One daemon that works on the store. */
+        SchedulerStatus: {
+            id: string;
+            host: string;
+            pid: number;
+            embedded: boolean;
+            state: components["schemas"]["SchedulerState"];
+            started: number;
+            /** @description Its last sign of life, seconds since the epoch. */
+            seen: number;
+            /**
+             * @description Where it answers `/healthz` and `/metrics`.
+             * @default
+             */
+            address: string;
         };
         /** @description One segment of one window against the same segment of the reference. */
         SegmentDrift: {
@@ -2885,6 +3195,15 @@ export interface components {
             right: number;
             difference: components["schemas"]["Difference"];
         };
+        /**
+         * @description Which notebooks and modules an occurrence runs.
+         *
+         *     `latest`: Those that lie in the project when a task starts.
+         *     `snapshot`: A copy of the project's sources, made when the first attempt starts.
+         *     `commit`: A Git commit, looked up when the first attempt starts.
+         * @enum {unknown}
+         */
+        Source: "commit" | "latest" | "snapshot";
         /** @description A run that was started, or the reason why none was needed. */
         Started: {
             /** @description False where everything is up to date: there is no run then. */
@@ -3054,6 +3373,13 @@ export interface components {
          * @enum {unknown}
          */
         VersionStatus: "approved" | "deleted" | "registered" | "rejected" | "rolled-back";
+        /** @description One occurrence to come. */
+        When: {
+            /** @description Seconds since the epoch. */
+            at: number;
+            /** @description ISO time in the schedule's time zone. */
+            local: string;
+        };
         /** @description Everything known of one monitored window. */
         WindowResult: {
             model: string;
@@ -3081,15 +3407,6 @@ export interface components {
         WriteExport: {
             /** @default  */
             group: string;
-        };
-        /** @description Files that were written because they differed. */
-        Written: {
-            target: string;
-            /**
-             * @description Relative to the project.
-             * @default []
-             */
-            paths: string[];
         };
     };
     responses: {
@@ -3165,15 +3482,6 @@ export interface components {
                 "application/json": components["schemas"]["ErrorBody"];
             };
         };
-        /** @description This installation lacks the feature. */
-        Trouble501: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["ErrorBody"];
-            };
-        };
         /** @description A worker died or could not be started; try again. */
         Trouble503: {
             headers: {
@@ -3202,7 +3510,10 @@ export type AlertState = components['schemas']['AlertState'];
 export type Approve = components['schemas']['Approve'];
 export type ArtifactFile = components['schemas']['ArtifactFile'];
 export type ArtifactInfo = components['schemas']['ArtifactInfo'];
+export type Attempted = components['schemas']['Attempted'];
 export type Bin = components['schemas']['Bin'];
+export type CalendarView = components['schemas']['CalendarView'];
+export type CancelOccurrence = components['schemas']['CancelOccurrence'];
 export type Card = components['schemas']['Card'];
 export type CellRun = components['schemas']['CellRun'];
 export type Change = components['schemas']['Change'];
@@ -3214,6 +3525,7 @@ export type Curves = components['schemas']['Curves'];
 export type Difference = components['schemas']['Difference'];
 export type DriftReport = components['schemas']['DriftReport'];
 export type DriftState = components['schemas']['DriftState'];
+export type EditSchedule = components['schemas']['EditSchedule'];
 export type EntryKind = components['schemas']['EntryKind'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 export type ErrorInfo = components['schemas']['ErrorInfo'];
@@ -3225,7 +3537,7 @@ export type ExportFile = components['schemas']['ExportFile'];
 export type ExportPreview = components['schemas']['ExportPreview'];
 export type ExportTarget = components['schemas']['ExportTarget'];
 export type ExportTargets = components['schemas']['ExportTargets'];
-export type Feature = components['schemas']['Feature'];
+export type FileState = components['schemas']['FileState'];
 export type Finding = components['schemas']['Finding'];
 export type Gap = components['schemas']['Gap'];
 export type GateMark = components['schemas']['GateMark'];
@@ -3254,8 +3566,10 @@ export type ModelVersion = components['schemas']['ModelVersion'];
 export type MonitorList = components['schemas']['MonitorList'];
 export type MonitorStatus = components['schemas']['MonitorStatus'];
 export type Nothing = components['schemas']['Nothing'];
+export type Occurrence = components['schemas']['Occurrence'];
 export type OccurrenceList = components['schemas']['OccurrenceList'];
-export type OccurrenceView = components['schemas']['OccurrenceView'];
+export type OccurrenceState = components['schemas']['OccurrenceState'];
+export type Overlap = components['schemas']['Overlap'];
 export type Overlay = components['schemas']['Overlay'];
 export type Page = components['schemas']['Page'];
 export type PanelEvent = components['schemas']['PanelEvent'];
@@ -3291,15 +3605,19 @@ export type RunStatus = components['schemas']['RunStatus'];
 export type RunSummary = components['schemas']['RunSummary'];
 export type RunTaskView = components['schemas']['RunTaskView'];
 export type RunView = components['schemas']['RunView'];
+export type Schedule = components['schemas']['Schedule'];
 export type ScheduleList = components['schemas']['ScheduleList'];
 export type ScheduleTimes = components['schemas']['ScheduleTimes'];
 export type ScheduleView = components['schemas']['ScheduleView'];
+export type SchedulerState = components['schemas']['SchedulerState'];
+export type SchedulerStatus = components['schemas']['SchedulerStatus'];
 export type SegmentDrift = components['schemas']['SegmentDrift'];
 export type Severity = components['schemas']['Severity'];
 export type ShareShift = components['schemas']['ShareShift'];
 export type Signature = components['schemas']['Signature'];
 export type Skill = components['schemas']['Skill'];
 export type SlicePair = components['schemas']['SlicePair'];
+export type Source = components['schemas']['Source'];
 export type Started = components['schemas']['Started'];
 export type TaskKind = components['schemas']['TaskKind'];
 export type TaskPair = components['schemas']['TaskPair'];
@@ -3310,9 +3628,9 @@ export type VerifyReport = components['schemas']['VerifyReport'];
 export type VersionDetails = components['schemas']['VersionDetails'];
 export type VersionList = components['schemas']['VersionList'];
 export type VersionStatus = components['schemas']['VersionStatus'];
+export type When = components['schemas']['When'];
 export type WindowResult = components['schemas']['WindowResult'];
 export type WriteExport = components['schemas']['WriteExport'];
-export type Written = components['schemas']['Written'];
 export type ResponseTrouble400 = components['responses']['Trouble400'];
 export type ResponseTrouble401 = components['responses']['Trouble401'];
 export type ResponseTrouble403 = components['responses']['Trouble403'];
@@ -3321,7 +3639,6 @@ export type ResponseTrouble409 = components['responses']['Trouble409'];
 export type ResponseTrouble413 = components['responses']['Trouble413'];
 export type ResponseTrouble415 = components['responses']['Trouble415'];
 export type ResponseTrouble422 = components['responses']['Trouble422'];
-export type ResponseTrouble501 = components['responses']['Trouble501'];
 export type ResponseTrouble503 = components['responses']['Trouble503'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -4814,7 +5131,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What writing a target would do. */
+            /** @description Everything that an export to a target would write or remove. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4849,13 +5166,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Files that were written because they differed. */
+            /** @description Everything that an export to a target would write or remove. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Written"];
+                    "application/json": components["schemas"]["ExportPreview"];
                 };
             };
             400: components["responses"]["Trouble400"];
@@ -4895,7 +5212,6 @@ export interface operations {
             403: components["responses"]["Trouble403"];
             404: components["responses"]["Trouble404"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -4915,7 +5231,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One schedule. */
+            /** @description One schedule and how it stands. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -4932,7 +5248,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -4968,7 +5283,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -4999,7 +5313,113 @@ export interface operations {
             404: components["responses"]["Trouble404"];
             409: components["responses"]["Trouble409"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
+            503: components["responses"]["Trouble503"];
+        };
+    };
+    schedules_edit: {
+        parameters: {
+            query?: {
+                /** @description The project's path relative to the server's root; empty for the root itself. */
+                project?: string;
+            };
+            header?: never;
+            path: {
+                schedule: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EditSchedule"];
+            };
+        };
+        responses: {
+            /** @description One schedule and how it stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            400: components["responses"]["Trouble400"];
+            401: components["responses"]["Trouble401"];
+            403: components["responses"]["Trouble403"];
+            404: components["responses"]["Trouble404"];
+            409: components["responses"]["Trouble409"];
+            413: components["responses"]["Trouble413"];
+            415: components["responses"]["Trouble415"];
+            422: components["responses"]["Trouble422"];
+            503: components["responses"]["Trouble503"];
+        };
+    };
+    schedules_cancel: {
+        parameters: {
+            query?: {
+                /** @description The project's path relative to the server's root; empty for the root itself. */
+                project?: string;
+            };
+            header?: never;
+            path: {
+                schedule: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CancelOccurrence"];
+            };
+        };
+        responses: {
+            /** @description One time at which a schedule was due, and what became of it. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Occurrence"];
+                };
+            };
+            400: components["responses"]["Trouble400"];
+            401: components["responses"]["Trouble401"];
+            403: components["responses"]["Trouble403"];
+            404: components["responses"]["Trouble404"];
+            409: components["responses"]["Trouble409"];
+            413: components["responses"]["Trouble413"];
+            415: components["responses"]["Trouble415"];
+            422: components["responses"]["Trouble422"];
+            503: components["responses"]["Trouble503"];
+        };
+    };
+    schedules_calendar: {
+        parameters: {
+            query: {
+                /** @description The project's path relative to the server's root; empty for the root itself. */
+                project?: string;
+                since: number;
+                until: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The times of all schedules that are not paused, by name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalendarView"];
+                };
+            };
+            400: components["responses"]["Trouble400"];
+            401: components["responses"]["Trouble401"];
+            403: components["responses"]["Trouble403"];
+            404: components["responses"]["Trouble404"];
+            422: components["responses"]["Trouble422"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5021,7 +5441,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One schedule. */
+            /** @description One schedule and how it stands. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5038,7 +5458,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5060,7 +5479,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One schedule. */
+            /** @description One schedule and how it stands. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5077,7 +5496,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5099,13 +5517,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One time at which a schedule was, or is, due. */
+            /** @description One time at which a schedule was due, and what became of it. */
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["OccurrenceView"];
+                    "application/json": components["schemas"]["Occurrence"];
                 };
             };
             400: components["responses"]["Trouble400"];
@@ -5116,7 +5534,6 @@ export interface operations {
             413: components["responses"]["Trouble413"];
             415: components["responses"]["Trouble415"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5149,7 +5566,6 @@ export interface operations {
             403: components["responses"]["Trouble403"];
             404: components["responses"]["Trouble404"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };
@@ -5158,7 +5574,10 @@ export interface operations {
             query?: {
                 /** @description The project's path relative to the server's root; empty for the root itself. */
                 project?: string;
-                count?: number;
+                limit?: number;
+                /** @description Only those with an earlier logical time. */
+                before?: number | null;
+                since?: number | null;
             };
             header?: never;
             path: {
@@ -5168,7 +5587,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What became of a schedule's times, the latest first. */
+            /** @description What became of times, the latest first. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5182,7 +5601,6 @@ export interface operations {
             403: components["responses"]["Trouble403"];
             404: components["responses"]["Trouble404"];
             422: components["responses"]["Trouble422"];
-            501: components["responses"]["Trouble501"];
             503: components["responses"]["Trouble503"];
         };
     };

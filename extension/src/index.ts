@@ -6,17 +6,23 @@ import {
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { IEditorServices } from '@jupyterlab/codeeditor';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { ILauncher } from '@jupyterlab/launcher';
 import { IMainMenu } from '@jupyterlab/mainmenu';
+import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Menu } from '@lumino/widgets';
 import { addCommands } from './app/commands';
 import { RunDrive } from './app/drive';
+import { showExecuted } from './app/executed';
+import { extendNotebooks } from './app/notebook';
 import { Opener } from './app/opening';
 import { Shell } from './app/shell';
+import { tellOfRuns } from './app/telling';
 import type { IPanel } from './components/context';
 import { pipelineIcon } from './components/icons';
 import { PanelModel } from './model/panel';
@@ -34,28 +40,46 @@ const plugin: JupyterFrontEndPlugin<void> = {
   optional: [
     ICommandPalette,
     IDocumentManager,
+    IEditorServices,
     ILauncher,
     ILayoutRestorer,
     IMainMenu,
+    INotebookTracker,
+    IRenderMimeRegistry,
     ISettingRegistry,
     IStatusBar,
-    ITranslator
+    ITranslator,
+    NotebookPanel.IContentFactory
   ],
   activate
 };
 
 export default plugin;
 
+/** What a right click on a task of the graph offers. */
+const TASK_MENU = [
+  CommandIDs.runTo,
+  CommandIDs.runFrom,
+  CommandIDs.runThis,
+  CommandIDs.openSource,
+  CommandIDs.openExecuted,
+  CommandIDs.openReport
+];
+
 function activate(
   app: JupyterFrontEnd,
   palette: ICommandPalette | null,
   documents: IDocumentManager | null,
+  editors: IEditorServices | null,
   launcher: ILauncher | null,
   restorer: ILayoutRestorer | null,
   menu: IMainMenu | null,
+  notebooks: INotebookTracker | null,
+  rendermime: IRenderMimeRegistry | null,
   settings: ISettingRegistry | null,
   statusBar: IStatusBar | null,
-  translator: ITranslator | null
+  translator: ITranslator | null,
+  contentFactory: NotebookPanel.IContentFactory | null
 ): void {
   const trans = (translator ?? nullTranslator).load(DOMAIN);
   const { serviceManager, commands } = app;
@@ -69,8 +93,25 @@ function activate(
 
   serviceManager.contents.addDrive(new RunDrive(model));
   const shell = new Shell(app, panel);
-  addCommands(commands, panel, shell, documents && new Opener(app, panel, documents));
-  watchRuns(panel);
+  const opener = documents && new Opener(app, panel, documents);
+  addCommands(
+    commands,
+    panel,
+    shell,
+    opener,
+    () =>
+      app.contextMenuHitTest(node => node.dataset.task !== undefined)?.dataset.task ?? ''
+  );
+  TASK_MENU.forEach((command, rank) =>
+    app.contextMenu.addItem({ command, selector: '.mn-Node[data-task]', rank })
+  );
+  tellOfRuns(panel);
+  if (notebooks) {
+    extendNotebooks(app, panel, notebooks);
+  }
+  if (contentFactory && editors && rendermime) {
+    showExecuted(app, trans, { contentFactory, editors, rendermime }, restorer);
+  }
 
   const sidebar = new ViewWidget(panel, sidebarView);
   sidebar.id = `${EXTENSION}-sidebar`;
@@ -88,7 +129,14 @@ function activate(
     palette?.addItem({ command, category, args: { isPalette: true } });
     launcher?.add({ command, category, rank: VIEWS.indexOf(view) });
   }
-  for (const command of [CommandIDs.runAll, CommandIDs.cancel, CommandIDs.initProject]) {
+  for (const command of [
+    CommandIDs.runAll,
+    CommandIDs.cancel,
+    CommandIDs.initProject,
+    CommandIDs.addToPipeline,
+    CommandIDs.runAsTask,
+    CommandIDs.markParameters
+  ]) {
     palette?.addItem({ command, category });
   }
   menu?.addMenu(makeMenu(panel), true, { rank: 65 });
@@ -120,16 +168,4 @@ function makeMenu(panel: IPanel): Menu {
   menu.addItem({ type: 'separator' });
   menu.addItem({ command: CommandIDs.initProject });
   return menu;
-}
-
-/** Commands depend on whether a run goes on. */
-function watchRuns(panel: IPanel): void {
-  const { model, commands } = panel;
-  const watch = () => {
-    const { feed } = model.project;
-    feed.turned.connect(() => commands.notifyCommandChanged());
-    commands.notifyCommandChanged();
-  };
-  watch();
-  model.changed.connect(watch);
 }

@@ -65,6 +65,7 @@ async function send(
   const init: RequestInit = { method: request.method, signal: request.signal };
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     init.body = (await request.text()) || '{}';
+    init.headers = { 'Content-Type': 'application/json' };
   }
   let response: Response;
   try {

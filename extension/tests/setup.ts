@@ -5,6 +5,7 @@ afterEach(cleanup);
 
 // What JupyterLab's packages need of a browser and jsdom lacks.
 Object.assign(globalThis, {
+  CSS: globalThis.CSS ?? { escape: (text: string) => text.replace(/[^\w-]/g, '\\$&') },
   DragEvent: globalThis.DragEvent ?? class DragEvent extends Event {},
   ResizeObserver:
     globalThis.ResizeObserver ??

@@ -168,6 +168,14 @@ def _with_entry(before: bytes, entry: dict[str, Any], where: str) -> bytes:
         raise PipelineError(f"is not valid YAML: {error}", where=where) from error
     if not isinstance(document, dict):
         raise PipelineError("holds no mapping", where=where, fix="write tasks: below it by hand")
+    meta = document.get("meta")
+    if entry.get("upstream") and isinstance(meta, dict) and meta.get("extract_upstream"):
+        named = ", ".join(f'"{name}"' for name in entry["upstream"])
+        raise PipelineError(
+            "a notebook names its upstream tasks itself here",
+            where=f"{where}, meta.extract_upstream",
+            fix=f"write upstream = [{named}] into its parameters cell, and leave upstream out here",
+        )
     tasks = document.get("tasks")
     if not tasks:
         document["tasks"] = [entry]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mlops_nb.api import monitor, promotion
-from mlops_nb.api.export import render_target, targets
 from mlops_nb.api.opening import opened, resolve_version, the_model
 from mlops_nb.api.watching import open_monitor, the_monitored
 from mlops_nb.config import find_project
@@ -14,10 +12,6 @@ from mlops_nb.errors import MonitoringError, RegistryError, nearest
 from mlops_nb.model import DriftState, Severity
 from mlops_nb.model.boards import (
     AlertList,
-    ExportFile,
-    ExportPreview,
-    ExportTarget,
-    ExportTargets,
     Gates,
     HeatCell,
     HeatColumn,
@@ -38,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "alert_list",
-    "export_preview",
-    "export_targets",
     "find_version",
     "gate_board",
     "heat_map",
@@ -280,40 +272,6 @@ def performance_series(project: str | None, model: str) -> PerformanceSeries:
         gaps=tuple(gap for result in kept.history(name) for gap in result.gaps),
         skills=kept.status(name).skills,
     )
-
-
-def export_targets() -> ExportTargets:
-    """Return what a pipeline can be exported to, each with a sentence for people."""
-    from mlops_nb.plugins import find
-
-    found = []
-    for name in targets():
-        module = import_module(find("exporter", name).__module__)
-        title = (module.__doc__ or "").strip().partition("\n")[0]
-        found.append(ExportTarget(name=name, title=title or name))
-    return ExportTargets(targets=tuple(found))
-
-
-def export_preview(project: str | None, target: str, *, group: str | None = None) -> ExportPreview:
-    """Return a target's files, and how each differs from what is on disk.
-
-    Raises
-    ------
-    PluginError
-        No target is called so.
-    ProjectError
-        The project, its pipeline or a setting is wrong.
-    """
-    from mlops_nb.export import diff
-
-    found = find_project(project)
-    files = []
-    for path, text in sorted(render_target(found, target, group=group).items()):
-        change = diff({path: text}, found.root)
-        is_new = not (found.root / path).exists()
-        state = "same" if not change else "new" if is_new else "changed"
-        files.append(ExportFile(path=path, text=text, state=state, diff=change))
-    return ExportPreview(target=target, files=tuple(files))
 
 
 def _check_baseline(baseline: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from mlops_nb.api import execute
+from mlops_nb.api.kernels import warm_kernels
 from mlops_nb.api.production import Arrival, Production
 from mlops_nb.config import Project, find_project
 from mlops_nb.errors import ExecutionError, GateError, ProjectError
@@ -31,6 +32,7 @@ from mlops_nb.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mlops_nb.api.kernels import Kernels
     from mlops_nb.registry.store import Registry
 
 __all__ = ["Audience", "DemoSettings", "run_demo"]
@@ -121,24 +123,31 @@ class _Demo:
         self.project = project
         self.settings = settings
         self.audience = audience
+        self.kernels: Kernels = None
 
     def play(self, key: str) -> DemoReport:
         """Play the loop from its beginning."""
         from mlops_nb.registry.store import open_registry
 
         started = time.monotonic()
-        with closing(open_registry(self.project, actor="demo")) as registry:
+        scoring = self.project.root / self.settings.score
+        with (
+            closing(open_registry(self.project, actor="demo")) as registry,
+            warm_kernels(self.project, sorted(scoring.parent.glob("*.ipynb"))) as self.kernels,
+        ):
             first = champion = self._train({}, "manual")
             holdout, best = self._holdout()
             self.audience.step("Gates", None)
             gates = self._enthrone(registry, first)
             months, handovers = [], []
             rest = 0
-            with Production(self.project, registry, self.settings.score) as production:
+            with Production(self.project, registry, scoring, self.kernels) as production:
                 production.forget(self.settings.model)
                 self.audience.step("Production", None)
                 for place, month in enumerate(self.settings.months):
-                    arrival = production.arrive(month, self._version(registry, champion))
+                    version = self._version(registry, champion)
+                    production.expect(self.settings.months[place:], version)
+                    arrival = production.arrive(month, version)
                     self.audience.step(month, arrival)
                     months.append(arrival.result)
                     rest -= 1
@@ -171,7 +180,9 @@ class _Demo:
         self.audience.step("Pipeline", prepared)
         if not prepared.is_noop:
             with self.audience.view(prepared.pipeline) as view:
-                outcome = execute.run(prepared, listener=view, trigger=trigger)
+                outcome = execute.run(
+                    prepared, listener=view, trigger=trigger, kernels=self.kernels
+                )
             self.audience.step("Pipeline", outcome)
             if outcome.run.status is RunStatus.CANCELLED:
                 raise KeyboardInterrupt

@@ -14,6 +14,7 @@ from mlops_nb.api.facts import (
     product_metrics,
     resolved_parameters,
 )
+from mlops_nb.api.kernels import warm_kernels
 from mlops_nb.config import Project, find_project, telemetry_off
 from mlops_nb.errors import ParameterError
 from mlops_nb.model import (
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
 
-    from mlops_nb.execution.kernels import Zygote
-    from mlops_nb.execution.resident import Resident
+    from mlops_nb.api.kernels import Kernels
+    from mlops_nb.execution.states import EarlierState
     from mlops_nb.model import Event, TaskRun
     from mlops_nb.protocols import Executor
     from mlops_nb.runs.store import RunWriter
@@ -54,6 +55,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Json] = {}
     targets: tuple[str, ...] = ()
     resumed_from: str = ""
+    earlier: dict[str, EarlierState] = {}
+    """States of notebooks that failed in that run, by task."""
 
     @property
     def is_noop(self) -> bool:
@@ -201,6 +204,9 @@ def run(
     trigger: str = "manual",
     run_id: str = "",
     cancel: threading.Event | None = None,
+    kernels: Kernels = None,
+    wait: float | None = 0.0,
+    commit: str = "",
 ) -> Outcome:
     """Run what was prepared, and keep its record.
 
@@ -226,6 +232,12 @@ def run(
         The run's id, where whoever starts it has to know it before; a new one by default.
     cancel
         Ends the run when it is set; Ctrl-C does the same in the main thread.
+    kernels
+        Where warm kernels come from, for who has several runs; the run's own by default.
+    wait
+        Seconds to wait for another run of this project to end; ``None`` for as long as it takes.
+    commit
+        The Git commit that is run, where it is not the one that the folder stands at.
 
     Returns
     -------
@@ -261,7 +273,9 @@ def run(
     facts = msgspec.structs.replace(
         facts, id=run_id or facts.id, resolved=resolved_parameters(prepared.pipeline)
     )
-    with project_lock(project, facts.id), ExitStack() as stack:
+    if commit:
+        facts = msgspec.structs.replace(facts, git_commit=commit, git_branch="", git_diff="")
+    with project_lock(project, facts.id, wait=wait), ExitStack() as stack:
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.
         expected = expected_seconds(store)
@@ -283,12 +297,15 @@ def run(
                 cancel=cancel,
                 env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
                 cold=cold,
-                zygote=_zygote(prepared, stack, cold),
+                zygote=stack.enter_context(warm_kernels(project, _notebooks(prepared), cold=cold))
+                if kernels is None
+                else kernels,
                 executor=_executor(
                     executor or settings.executor, address, workers, prepared, stack
                 ),
                 cache=ProductCache.of(project),
                 expected=expected,
+                earlier=prepared.earlier,
             )
             status = status_of(tasks)
             for name, value in product_metrics(prepared.pipeline, project.root).items():
@@ -323,26 +340,13 @@ def _reported(run: Run, wanted: str) -> tuple[str, ...]:
     return tuple(task.task for task in started if wanted == "all" or not task.status.is_good)
 
 
-def _zygote(prepared: Prepared, stack: ExitStack, cold: bool) -> Zygote | Resident | None:
-    """Connect to the project's server, else start a process that warm kernels are forked from."""
-    from mlops_nb.execution.kernels import Zygote, supported
-    from mlops_nb.execution.preload import preload_for
-    from mlops_nb.execution.resident import connect_server
-
-    project = prepared.project
-    notebooks = [
-        project.root / task.source
+def _notebooks(prepared: Prepared) -> list[Path]:
+    """Return the notebooks that are going to run."""
+    return [
+        prepared.project.root / task.source
         for task in prepared.pipeline.tasks
         if task.kind is TaskKind.NOTEBOOK and prepared.plan[task.name].action is Action.RUN
     ]
-    if cold or project.settings.cold or supported() or not notebooks:
-        return None
-    preload = preload_for(notebooks)
-    server = connect_server(project.state, preload)
-    if server is not None:
-        return stack.enter_context(server)
-    memory = project.state / "cache" / "preload.json"
-    return stack.enter_context(Zygote(preload, memory=memory))
 
 
 def _executor(

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Launched", "cancel_run", "launch", "launch_again", "launch_resume"]
 
+_PAGES_SECONDS = 60.0
+"""How long a run that has ended may take to write its pages before it is in the way."""
 _KEPT = 50
 """Logs of launched processes that are kept."""
 
@@ -208,10 +211,19 @@ def _start(prepared: Prepared, command: str, options: list[str], arguments: list
 
 
 def _check_free(project: Project) -> None:
-    """Say at once what the new process would find out after seconds."""
-    from mlops_nb.execution.lock import lock_holder
+    """Say at once what the new process would find out after seconds.
 
-    holder = lock_holder(project)
+    A run that has told its end writes its pages still: that is waited for.
+    """
+    from mlops_nb.execution.lock import lock_holder
+    from mlops_nb.runs.store import RunStore
+
+    store = RunStore(project.state)
+    deadline = time.monotonic() + _PAGES_SECONDS
+    while (holder := lock_holder(project)) is not None and time.monotonic() < deadline:
+        if holder.run not in store.ids() or store.get(holder.run).status is RunStatus.RUNNING:
+            break
+        time.sleep(0.1)
     if holder is not None:
         raise BusyError(
             f"run {holder.run} is going on",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlops_nb.monitoring.reference import Reference
     from mlops_nb.monitoring.settings import DriftSettings
 
-__all__ = ["Baseline", "Columns", "find_baseline", "measure"]
+__all__ = ["Baseline", "Columns", "find_baseline", "measure", "read_baseline"]
 
 _NAMES = {"roc_auc": "auc"}
 """The registry's names of metrics that monitoring calls otherwise."""
@@ -57,18 +57,39 @@ class Baseline:
     """Its holdout's ``target`` and ``score``; ``None`` where it was saved without."""
 
 
-def _read_baseline(
-    folder: Path, reference: Reference, *, model: str, version: str, metrics: Mapping[str, float]
+def read_baseline(
+    folder: Path,
+    reference: Reference,
+    *,
+    model: str,
+    version: str,
+    metrics: Mapping[str, float] | None = None,
 ) -> Baseline:
     """Return what the artifact of a version says of its performance.
 
     Figures come from the holdout's scores, computed as a window's are; without these from the
     reference, else from the registered metrics.
+
+    Parameters
+    ----------
+    folder
+        The artifact.
+    reference
+        What windows of data are compared with.
+    model, version
+        Names for the results.
+    metrics
+        The registered figures, by the registry's names.
+
+    Raises
+    ------
+    ArtifactError
+        The holdout's scores cannot be read.
     """
     from mlops_nb.monitoring.performance import realised, realised_errors
     from mlops_nb.registry.artifact import load_scores
 
-    given = dict(metrics) | dict(reference.metrics)
+    given = dict(metrics or {}) | dict(reference.metrics)
     expected = {_NAMES.get(name, name): value for name, value in given.items()}
     holdout = load_scores(folder)
     if holdout is not None:
@@ -105,7 +126,7 @@ def find_baseline(
         given = read_reference(Path(reference), settings)
         return Baseline(
             model=model,
-            version="" if version == "champion" else version,
+            version=version,
             reference=given,
             expected=given.metrics,
         )
@@ -121,7 +142,7 @@ def find_baseline(
             where=f"{name} v{number}",
             fix="give save_model reference_profiles, or name one with --reference",
         ) from error
-    return _read_baseline(
+    return read_baseline(
         folder,
         own,
         model=name,
@@ -131,9 +152,16 @@ def find_baseline(
 
 
 def measure(
-    window: str, profile: Profile, data: Path, columns: Columns, baseline: Baseline
+    window: str,
+    profile: Profile,
+    data: Path | pd.DataFrame,
+    columns: Columns,
+    baseline: Baseline,
 ) -> tuple[PerformancePoint, ...]:
     """Return a window's performance: estimated from what the model said, realised from labels.
+
+    Estimates come from the profile's sketches alone. So do a classifier's realised metrics, unless
+    the rows are in hand: then they are exact.
 
     Parameters
     ----------
@@ -142,7 +170,7 @@ def measure(
     profile
         The window's profile.
     data
-        Where it was made from; a regressor's labels are read from it.
+        The rows, or the file of them, from which a regressor's labels are read.
     columns
         Which columns hold score, prediction and label.
     baseline
@@ -154,17 +182,21 @@ def measure(
         A column is missing, or does not hold what it should.
     """
     if columns.is_classifier:
-        return _classifier(window, profile, columns, baseline)
+        return _classifier(window, profile, data, columns, baseline)
     if columns.predicted:
         return _regressor(window, profile, data, columns, baseline)
     return ()
 
 
 def _classifier(
-    window: str, profile: Profile, columns: Columns, baseline: Baseline
+    window: str,
+    profile: Profile,
+    data: Path | pd.DataFrame,
+    columns: Columns,
+    baseline: Baseline,
 ) -> tuple[PerformancePoint, ...]:
     from mlops_nb.monitoring.estimate import estimate, fit_calibration, scores_by_prediction
-    from mlops_nb.monitoring.performance import realised, score_sides_of
+    from mlops_nb.monitoring.performance import realised, score_sides, score_sides_of
     from mlops_nb.monitoring.profile import merge_all
 
     _require(profile, columns.score)
@@ -182,13 +214,21 @@ def _classifier(
     points = estimate(window, yes, no, calibration=calibration)
     if not columns.label:
         return points
-    sides = score_sides_of(profile, score=columns.score, label=columns.label)
+    sides: ScoreSides | None
+    if isinstance(data, Path):
+        sides = score_sides_of(profile, score=columns.score, label=columns.label)
+    else:
+        sides = score_sides(data[columns.label], data[columns.score])
     # No label may have arrived yet: then there is the estimate alone.
     return points if sides is None else (*points, *realised(window, sides))
 
 
 def _regressor(
-    window: str, profile: Profile, data: Path, columns: Columns, baseline: Baseline
+    window: str,
+    profile: Profile,
+    data: Path | pd.DataFrame,
+    columns: Columns,
+    baseline: Baseline,
 ) -> tuple[PerformancePoint, ...]:
     from mlops_nb.monitoring.estimate import estimate_errors, fit_errors
     from mlops_nb.monitoring.performance import realised_errors
@@ -206,7 +246,7 @@ def _regressor(
         )
     if not columns.label:
         return points
-    rows = _rows(data, [columns.label, columns.predicted])
+    rows = _rows(data, [columns.label, columns.predicted]) if isinstance(data, Path) else data
     return (*points, *realised_errors(window, rows[columns.label], rows[columns.predicted]))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.monitoring.prometheus import Exporter
 
-__all__ = ["exporter", "push", "serve", "write_rules", "write_textfile"]
+__all__ = ["exporter", "push", "serve", "write_dashboard", "write_rules", "write_textfile"]
 
 _RULES, _TESTS = "mlops-nb.rules.yml", "mlops-nb.rules.test.yml"
 
@@ -108,3 +108,22 @@ def write_rules(folder: Path | str) -> tuple[Path, Path]:
     except OSError as error:
         raise MonitoringError(f"cannot be written: {error}", where=str(folder)) from error
     return rules, tests
+
+
+def write_dashboard(file: Path | str) -> Path:
+    """Write the Grafana dashboard, as JSON to be imported or provisioned; return its path.
+
+    Raises
+    ------
+    MonitoringError
+        The file cannot be written, or the Grafana Foundation SDK is not installed.
+    """
+    from mlops_nb.monitoring.grafana import dashboard
+
+    path = Path(file)
+    text = dashboard()
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise MonitoringError(f"cannot be written: {error}", where=str(path)) from error
+    return path

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.api.opening import opened, resolve_version
-from mlops_nb.api.promotion import approve, check, gates, promote, reject, rollback
+from mlops_nb.api.promotion import approve, check, gates, promote, reject, roles, rollback
 from mlops_nb.errors import RegistryError, nearest
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ __all__ = [
     "promote",
     "register",
     "reject",
+    "roles",
     "rollback",
     "show",
     "verify",

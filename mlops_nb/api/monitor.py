@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mlops_nb.model import Event
+    from mlops_nb.monitoring.collect.run import Progress
     from mlops_nb.monitoring.monitor import Monitor
 
 __all__ = [
@@ -59,10 +60,11 @@ def record(
     window: str,
     data: Path | str,
     columns: Columns | None = None,
-    version: str = "champion",
+    version: str = "",
     reference: Path | str | None = None,
     ignore: Sequence[str] = (),
     processes: int = 1,
+    progress: Progress | None = None,
     retrain: bool = True,
     listener: Callable[[Event], None] | None = None,
 ) -> Recorded:
@@ -80,14 +82,18 @@ def record(
         The window's rows (Parquet, CSV, Arrow), or a profile of them.
     columns
         Which columns hold score, prediction and label; performance is not measured by default.
+        The label is not compared with the reference: that it comes late is no drift.
     version
-        The version that scored the window.
+        The version that scored the window; by default the one that it was recorded with before,
+        else the champion.
     reference
         A reference to compare with instead of the version's own; then the registry is not asked.
     ignore
         Columns to leave out of the comparison.
     processes
         How many share the work on a file; 0 for the number of cores.
+    progress
+        Called with the rows of a file that are done and, where they are known, all of its rows.
     retrain
         Whether ``retrain = true`` in ``[tool.mlops-nb.alerts]`` is obeyed.
     listener
@@ -102,13 +108,14 @@ def record(
     """
     found = find_project(project)
     retraining = Retraining(found, window, listener) if retrain else None
-    monitor = open_monitor(found, retraining, ignore)
+    used = columns or Columns()
+    monitor = open_monitor(found, retraining, (*ignore, used.label))
     if retraining is not None:
         # Who has to know is told before hours of training.
         retraining.before = monitor.deliver
-    baseline = find_baseline(found, monitor.settings.drift, model, version, reference)
+    baseline = _baseline(found, monitor, model, window, version, reference)
     result = _record(
-        monitor, baseline, window, Path(data), columns or Columns(), processes, retraining
+        monitor, baseline, window, Path(data), used, processes, progress, retraining=retraining
     )
     pinned = result.pinned
     return Recorded(
@@ -126,7 +133,7 @@ def backfill(
     *,
     data: dict[str, Path],
     columns: Columns | None = None,
-    version: str = "champion",
+    version: str = "",
     reference: Path | str | None = None,
     ignore: Sequence[str] = (),
     processes: int = 1,
@@ -149,13 +156,12 @@ def backfill(
         Data cannot be read; the windows before it are recorded.
     """
     found = find_project(project)
-    monitor = open_monitor(found, None, ignore)
-    baseline = find_baseline(found, monitor.settings.drift, model, version, reference)
-    results = []
+    used = columns or Columns()
+    monitor = open_monitor(found, None, (*ignore, used.label))
+    results: list[WindowResult] = []
     for window in sorted(data):
-        results.append(
-            _record(monitor, baseline, window, data[window], columns or Columns(), processes)
-        )
+        baseline = _baseline(found, monitor, model, window, version, reference)
+        results.append(_record(monitor, baseline, window, data[window], used, processes))
         if progress is not None:
             progress(results[-1])
     return tuple(results)
@@ -203,9 +209,15 @@ def windows(project: str | None, model: str = "", *, last: int = 0) -> tuple[Win
 
 
 def alerts(project: str | None, model: str = "", *, active: bool = True) -> tuple[Alert, ...]:
-    """Return a model's alerts, or those of all: the active ones, or all there ever were."""
+    """Return a model's alerts, or those of all: the active ones, or all there ever were.
+
+    Raises
+    ------
+    MonitoringError
+        No window of that model was recorded.
+    """
     monitor = open_monitor(find_project(project))
-    names = [model] if model else monitor.models()
+    names = [the_monitored(monitor, model)] if model else monitor.models()
     return tuple(alert for name in names for alert in monitor.alerts(name, active=active))
 
 
@@ -270,6 +282,25 @@ def monitored_versions(project: Project) -> set[tuple[str, int]]:
     return found
 
 
+def _baseline(
+    project: Project,
+    monitor: Monitor,
+    model: str,
+    window: str,
+    version: str,
+    reference: Path | str | None,
+) -> Baseline:
+    """Return what a window is held against: by the version that it names, had before, or champion."""
+    if not version and reference is None:
+        from mlops_nb.api.opening import opened, the_model
+
+        with opened(project) as (_, registry):
+            model = the_model(registry, model)
+        before = monitor.recorded(model, window)
+        version = before.version if before is not None and before.version else "champion"
+    return find_baseline(project, monitor.settings.drift, model, version, reference)
+
+
 def _record(
     monitor: Monitor,
     baseline: Baseline,
@@ -277,6 +308,8 @@ def _record(
     data: Path,
     columns: Columns,
     processes: int,
+    progress: Progress | None = None,
+    *,
     retraining: Retraining | None = None,
 ) -> WindowResult:
     from mlops_nb.api.profiles import profile_files
@@ -288,6 +321,7 @@ def _record(
         predictions=columns.predicted if columns.is_classifier else "",
         label=columns.label if columns.is_classifier else "",
         processes=processes,
+        progress=progress,
     )
     points = measure(window, profile, data, columns, baseline)
     try:
@@ -312,5 +346,6 @@ def _total(one: Delivery, other: Delivery) -> Delivery:
         sent=one.sent + other.sent,
         failed=one.failed + other.failed,
         given_up=one.given_up + other.given_up,
+        waiting=other.waiting,
         errors=(*one.errors, *other.errors),
     )

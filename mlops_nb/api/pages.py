@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from mlops_nb.api.watching import open_monitor, the_monitored
 from mlops_nb.config import find_project
 from mlops_nb.errors import MonitoringError, nearest
-
-if TYPE_CHECKING:
-    from mlops_nb.monitoring.monitor import Monitor
 
 __all__ = ["write_pages"]
 
@@ -58,16 +54,10 @@ def write_pages(
             # Alerts, skill and advice are known as they stand now, not as they stood then.
             alerts=standing.alerts if is_latest else None,
             performance=[point for point in points if point.window <= result.window],
-            expected=_expected(monitor, name, result.window),
+            expected=monitor.expected(name, result.window),
             skills=standing.skills if is_latest else (),
             advice=standing.advice if is_latest else (),
             links={label: quote(files[label]) for label in labels[: number + 1]},
         )
         write_page(render_window(view), place / files[result.window])
     return place / files[window or labels[-1]]
-
-
-def _expected(monitor: Monitor, model: str, window: str) -> dict[str, float]:
-    with monitor.store.reading() as db:
-        row = None if db is None else monitor.store.window(db, model, window)
-    return {} if row is None else row.expected

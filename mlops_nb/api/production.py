@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_nb.errors import ExecutionError
-from mlops_nb.model import Alert, Metric, MonthResult, Record, Severity, TaskStatus
+from mlops_nb.api.measure import Columns, measure, read_baseline
+from mlops_nb.api.scoring import Scorer
+from mlops_nb.model import Alert, Metric, MonthResult, Record, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
     from types import TracebackType
 
-    import pandas as pd
-
+    from mlops_nb.api.kernels import Kernels
+    from mlops_nb.api.measure import Baseline
     from mlops_nb.config import Project
-    from mlops_nb.execution.kernels import Zygote
-    from mlops_nb.model import ModelVersion, PerformancePoint
-    from mlops_nb.monitoring.profile import Profile
+    from mlops_nb.model import ModelVersion
     from mlops_nb.registry.store import Registry
 
 __all__ = ["Arrival", "Production"]
@@ -41,32 +41,28 @@ class Arrival(Record, frozen=True, kw_only=True):
 class Production:
     """Scores windows with the model that is champion when they arrive.
 
-    A context manager: it keeps warm kernels while it lasts.
+    A context manager; it scores ahead what it was told to `expect`.
     """
 
-    def __init__(self, project: Project, registry: Registry, notebook: str) -> None:
+    def __init__(
+        self, project: Project, registry: Registry, notebook: Path, kernels: Kernels
+    ) -> None:
         from mlops_nb.monitoring.monitor import Monitor
         from mlops_nb.monitoring.settings import MonitoringSettings
 
         self.project = project
         self.registry = registry
-        self.notebook = project.root / notebook
         self.settings = project.section("monitoring", MonitoringSettings)
         self.monitor = Monitor(project.state, settings=self.settings)
         self.folder = project.state / "demo"
         self.model = ""
-        self._zygote: Zygote | None = None
+        self._scorer = Scorer(notebook, self.folder / "score", kernels)
         self._known: set[str] = set()
         self._expected: dict[str, float] = {}
+        self._baseline: Baseline | None = None
 
     def __enter__(self) -> Production:
-        from mlops_nb.execution.kernels import Zygote, supported
-        from mlops_nb.execution.preload import preload_for
-
-        if not self.project.settings.cold and not supported():
-            memory = self.project.state / "cache" / "preload.json"
-            self._zygote = Zygote(preload_for([self.notebook]), memory=memory)
-            self._zygote.start()
+        self._scorer.__enter__()
         return self
 
     def __exit__(
@@ -75,8 +71,12 @@ class Production:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._zygote is not None:
-            self._zygote.close()
+        self._scorer.__exit__(kind, error, trace)
+
+    def expect(self, windows: Sequence[str], version: ModelVersion) -> None:
+        """Begin to score the windows that come next, as far as there are cores for it."""
+        for window in windows[: self._scorer.ahead + 1]:
+            self._scorer.expect(window, version, self.registry.fetch(version))
 
     def forget(self, model: str) -> None:
         """Drop what was monitored of a model, so that its history can be played again."""
@@ -93,21 +93,19 @@ class Production:
         import pandas as pd
 
         from mlops_nb.monitoring.profile import Profile
-        from mlops_nb.monitoring.reference import Reference
 
         self.model = version.model
-        artifact = self.registry.fetch(version)
-        made = self._score(window, version, artifact)
+        made = self._scorer.score(window, version, self.registry.fetch(version))
         profile = Profile.read(made / "profile.bin")
         rows = pd.read_parquet(made / "scored.parquet", columns=[_SCORE, _TARGET])
-        reference = Reference.load(artifact / "profiles", settings=self.settings.drift)
-        points = self._measure(window, rows, profile, artifact)
-        self._expected = {ours: reference.metrics[theirs] for ours, theirs in _METRICS.items()}
+        baseline = self._baseline_of(version)
+        points = measure(window, profile, rows, Columns(score=_SCORE, label=_TARGET), baseline)
+        self._expected = {name: baseline.expected[name] for name in _METRICS}
         found = self.monitor.record_window(
             version.model,
             window,
             profile,
-            reference=reference,
+            reference=baseline.reference,
             version=str(version.version),
             performance=points,
             expected=self._expected,
@@ -187,56 +185,16 @@ class Production:
         path = write_page(render_overview([overview]), self.folder / "reports" / "index.html")
         return {"monitoring": path.relative_to(self.project.root).as_posix()}
 
+    def _baseline_of(self, version: ModelVersion) -> Baseline:
+        """Return what a version is held against; read once for all its windows."""
+        from mlops_nb.monitoring.reference import Reference
+
+        number = str(version.version)
+        if self._baseline is None or self._baseline.version != number:
+            artifact = self.registry.fetch(version)
+            reference = Reference.load(artifact / "profiles", settings=self.settings.drift)
+            self._baseline = read_baseline(artifact, reference, model=version.model, version=number)
+        return self._baseline
+
     def _page_path(self, window: str) -> Path:
         return self.folder / "reports" / f"{window}.html"
-
-    def _score(self, window: str, version: ModelVersion, artifact: Path) -> Path:
-        from mlops_nb.execution.engine import run_notebook
-        from mlops_nb.execution.jobs import NotebookJob
-
-        scored = self.folder / "score"
-        outcome = run_notebook(
-            NotebookJob(
-                task=f"score {window}",
-                notebook=str(self.notebook),
-                output=str(scored / window / "score.ipynb"),
-                parameters={
-                    "month": window,
-                    "model": str(artifact),
-                    "digest": version.digest,
-                    "folder": str(scored),
-                },
-                cwd=str(self.notebook.parent),
-                timeout=600,
-            ),
-            zygote=self._zygote,
-        )
-        if outcome.status is not TaskStatus.SUCCEEDED:
-            error = outcome.error
-            raise ExecutionError(
-                f"{outcome.status.value}: {error.name}: {error.message}"
-                if error
-                else outcome.status.value,
-                where=f"{self.notebook.name}, {window}",
-                fix=f"open {scored / window / 'score.ipynb'}",
-            )
-        return scored / window
-
-    def _measure(
-        self, window: str, rows: pd.DataFrame, profile: Profile, artifact: Path
-    ) -> tuple[PerformancePoint, ...]:
-        """Return what came true, and what the scores alone would have said of it."""
-        from mlops_nb.monitoring.estimate import estimate, fit_calibration, scores_by_prediction
-        from mlops_nb.monitoring.performance import realised, score_sides
-        from mlops_nb.registry.loading import load_scores
-
-        landed = rows.dropna(subset=[_TARGET])
-        points = realised(window, score_sides(landed[_TARGET], landed[_SCORE]))
-        holdout = load_scores(artifact)
-        calibration = (
-            None
-            if holdout is None
-            else fit_calibration(score_sides(holdout["target"], holdout["score"]))
-        )
-        yes, no = scores_by_prediction(profile, score=_SCORE)
-        return (*points, *estimate(window, yes, no, calibration=calibration))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,8 +14,9 @@ from mlops_nb.errors import ConfigError, MonitoringError, ProjectError
 from mlops_nb.model import DriftReport, Record, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from mlops_nb.monitoring.collect.run import Progress
     from mlops_nb.monitoring.column import ColumnProfile
     from mlops_nb.monitoring.profile import Profile
     from mlops_nb.monitoring.reference import Reference
@@ -108,7 +110,8 @@ def profile_files(
     label: str = "",
     columns: Sequence[str] = (),
     processes: int = 1,
-    progress: Callable[[int, int | None], None] | None = None,
+    dask: str = "",
+    progress: Progress | None = None,
 ) -> Profile:
     """Profile data files as one table; files that are profiles already are merged in.
 
@@ -127,6 +130,8 @@ def profile_files(
         The columns wanted; all by default.
     processes
         How many share the work on a file; 0 for the number of cores.
+    dask
+        The address of a Dask scheduler; its workers, which must see the files, do the work then.
     progress
         Called with the rows of a file that are done and, where they are known, all of its rows.
 
@@ -141,22 +146,27 @@ def profile_files(
     if not paths:
         raise MonitoringError("no data were named", fix="name a Parquet, CSV or Arrow file")
     parts: list[Profile] = []
-    for path in map(Path, paths):
-        if is_profile(path):
-            parts += read_reference(path).windows
-            continue
-        parts.append(
-            make(
-                path,
-                segments=segments,
-                predictions=predictions or None,
-                score=score or None,
-                label=label or None,
-                columns=tuple(columns) or None,
-                processes=processes,
-                progress=progress,
-            )
-        )
+    wanted: dict[str, Any] = {
+        "segments": segments,
+        "predictions": predictions or None,
+        "score": score or None,
+        "label": label or None,
+        "columns": tuple(columns) or None,
+        "progress": progress,
+    }
+    with ExitStack() as stack:
+        client = None
+        if dask:
+            from mlops_nb.monitoring.cluster import connected, profile_dask
+
+            client = stack.enter_context(connected(dask))
+        for path in map(Path, paths):
+            if is_profile(path):
+                parts += read_reference(path).windows
+            elif client is not None:
+                parts.append(profile_dask(client, path.resolve(), **wanted))
+            else:
+                parts.append(make(path, processes=processes, **wanted))
     whole = merge_all(parts)
     if out is not None:
         whole.write(out)
@@ -202,7 +212,7 @@ def _facts(column: ColumnProfile, top: int) -> ColumnFacts:
         kind=column.kind,
         count=column.count,
         nulls=column.nulls,
-        distinct=column.distinct(),
+        distinct=min(column.distinct(), column.count - column.nulls),
         minimum=column.minimum,
         mean=column.mean,
         median=median if median == median else None,  # NaN where there are no values
@@ -222,6 +232,7 @@ def check_drift(
     fail_on: str = "warning",
     page: Path | str | None = None,
     processes: int = 1,
+    progress: Progress | None = None,
 ) -> DriftCheck:
     """Compare current data with a reference.
 
@@ -243,6 +254,8 @@ def check_drift(
         Where to write the report as HTML.
     processes
         How many share the work on a file; 0 for the number of cores.
+    progress
+        Called with the rows of a file that are done and, where they are known, all of its rows.
 
     Raises
     ------
@@ -257,7 +270,7 @@ def check_drift(
     named = tuple(segments) or settings.segments
 
     def read(path: Path) -> Profile:
-        return profile_files([path], segments=named, processes=processes)
+        return profile_files([path], segments=named, processes=processes, progress=progress)
 
     base_path, path = Path(reference), Path(current)
     base: Reference | Profile = (

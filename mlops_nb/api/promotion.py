@@ -9,7 +9,7 @@ from mlops_nb.api.opening import opened, resolve_version, the_model
 if TYPE_CHECKING:
     from mlops_nb.model import GateResult, GateState, LedgerEntry, Promotion
 
-__all__ = ["approve", "check", "gates", "promote", "reject", "rollback"]
+__all__ = ["approve", "check", "gates", "promote", "reject", "roles", "rollback"]
 
 
 def gates(
@@ -99,6 +99,12 @@ def approve(
     with opened(project, actor=actor) as (_, registry):
         name, number = resolve_version(registry, version, model)
         return approve_in(registry, name, number, role=role, comment=comment)
+
+
+def roles(project: str | None) -> dict[str, tuple[str, ...]]:
+    """Return who may approve as what: the roles of the project's settings and their people."""
+    with opened(project) as (_, registry):
+        return dict(registry.gates.roles)
 
 
 def reject(

@@ -9,12 +9,13 @@ from mlops_nb.config import find_project, telemetry_off
 from mlops_nb.model import TaskKind
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
     from pathlib import Path
 
     from mlops_nb.execution.cache import CacheEntry, Collected
     from mlops_nb.execution.resident import ServerStatus
-    from mlops_nb.model import Event, RunProfile
+    from mlops_nb.model import Event, Run, RunProfile
 
 __all__ = [
     "cache_entries",
@@ -24,13 +25,20 @@ __all__ = [
     "server_status",
     "start_server",
     "stop_server",
+    "task_graph",
     "watch",
+    "watch_run",
     "write_report",
 ]
 
 
-def prepare_resume(project: str | None, run_id: str) -> Prepared:
+def prepare_resume(project: str | None, run_id: str, *, whole: bool = False) -> Prepared:
     """Plan what a run still lacks, with its targets and parameters; give it to `execute.run`.
+
+    Parameters
+    ----------
+    whole
+        Run failed notebooks from their first cell also where their state was kept.
 
     Raises
     ------
@@ -39,7 +47,7 @@ def prepare_resume(project: str | None, run_id: str) -> Prepared:
     """
     from mlops_nb.execution.cache import ProductCache
     from mlops_nb.execution.recovery import recover
-    from mlops_nb.execution.resume import resume_plan
+    from mlops_nb.execution.resume import earlier_states, resume_plan
     from mlops_nb.pipeline.load import load_pipeline
     from mlops_nb.runs.store import RunStore
 
@@ -62,6 +70,7 @@ def prepare_resume(project: str | None, run_id: str) -> Prepared:
         parameters=run.facts.parameters,
         targets=run.facts.targets,
         resumed_from=run.id,
+        earlier={} if whole else earlier_states(run, store.get, store.path(run.id).parent),
     )
 
 
@@ -77,6 +86,49 @@ def watch(project: str | None, run_id: str) -> Iterator[Event]:
 
     store = RunStore(find_project(project).state)
     return store.follow(store.find(run_id))
+
+
+def watch_run(
+    project: str | None, run_id: str, *, stop: threading.Event | None = None
+) -> Iterator[Run]:
+    """Yield a run as it stands after each news, and about once a second while it goes on.
+
+    Parameters
+    ----------
+    project, run_id
+        Which run, of this process or of another.
+    stop
+        Ends it before the run's end when it is set.
+
+    Raises
+    ------
+    RunError
+        There is no such run.
+    """
+    from mlops_nb.runs.fold import Folding
+    from mlops_nb.runs.store import RunStore
+
+    store = RunStore(find_project(project).state)
+    found = store.find(run_id)
+    folding = Folding(store.facts(found))
+    for events in store.batches(found, stop=stop):
+        for event in events:
+            folding.add(event)
+        yield folding.run()
+    yield store.get(found)  # a run that was lost is known by its process, not by an event
+
+
+def task_graph(project: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the pipeline's tasks in an order in which they can run, each with what it needs.
+
+    Raises
+    ------
+    ProjectError
+        The project, its pipeline or a notebook is wrong.
+    """
+    from mlops_nb.pipeline.load import load_pipeline
+
+    return {task.name: task.upstream for task in load_pipeline(find_project(project)).tasks}
 
 
 def profile_run(project: str | None, run_id: str) -> RunProfile:

@@ -77,6 +77,7 @@ def view_pipeline(project: Project | Path | str | None = None, *, label: str = "
         {task.name: expected.get(task.name, 0.0) for task in pipeline.tasks},
         {task.name: task.upstream for task in pipeline.tasks},
     )
+    planned = {item.task: item for item in prepared.plan.items}
     critical = tuple(name for name in path if expected.get(name))
     tasks = tuple(
         TaskView(
@@ -92,9 +93,9 @@ def view_pipeline(project: Project | Path | str | None = None, *, label: str = "
             language=task.language,
             tags=task.policy.tags,
             inputs=task.inputs,
-            action=prepared.plan[task.name].action,
-            why=prepared.plan[task.name].why,
-            reasons=prepared.plan[task.name].reasons,
+            action=planned[task.name].action,
+            why=planned[task.name].why,
+            reasons=planned[task.name].reasons,
             last=last.get(task.name),
             expected_seconds=expected.get(task.name),
             critical=task.name in critical,

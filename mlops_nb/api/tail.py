@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlops_nb.execution.lock import holder_in
 from mlops_nb.model import EventKind, Record, RunFacts, decode
 from mlops_nb.processes import Owner, is_alive
 from mlops_nb.runs.log import EventReader
@@ -78,6 +79,11 @@ class RunTail:
         if self._owner is None or not self.started:
             self._owner = self._find_owner()
         return self._owner is None or is_alive(self._owner) is False
+
+    def is_settled(self) -> bool:
+        """Whether a run that has finished has let go of the project: its pages are written."""
+        holder = holder_in(self._state)
+        return holder is None or holder.run != self.run
 
     def last_words(self) -> str:
         """Return the end of what the process printed, where it was launched."""

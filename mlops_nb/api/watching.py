@@ -40,7 +40,9 @@ def open_monitor(
     from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
 
     settings = project.section("monitoring", MonitoringSettings)
-    drift = msgspec.structs.replace(settings.drift, ignore=(*settings.drift.ignore, *ignore))
+    drift = msgspec.structs.replace(
+        settings.drift, ignore=(*settings.drift.ignore, *filter(None, ignore))
+    )
     return Monitor(
         project.state,
         settings=msgspec.structs.replace(settings, drift=drift),

@@ -39,13 +39,23 @@ def show_alerts(console: Console, alerts: Sequence[Alert]) -> None:
 def show_delivery(console: Console, delivery: Delivery) -> None:
     """Print how a round of deliveries went."""
     if delivery.sent:
-        console.print(Text(f"✓ {delivery.sent} messages sent", style="green"))
+        console.print(Text(f"✓ {_messages(delivery.sent)} sent", style="green"))
     for error in delivery.errors:
         console.print(Text(f"✗ not delivered: {error}", style="red"))
-    if delivery.failed:
+    if delivery.given_up:
+        console.print(Text(f"✗ {_messages(delivery.given_up)} given up", style="red"))
+    if delivery.waiting:
+        word = "waits" if delivery.waiting == 1 else "wait"
         console.print(
-            Text(f"  {delivery.failed} wait; mlops-nb monitor deliver tries again", style="dim")
+            Text(
+                f"  {_messages(delivery.waiting)} {word}; mlops-nb monitor deliver tries again",
+                style="dim",
+            )
         )
+
+
+def _messages(count: int) -> str:
+    return f"{count} message" if count == 1 else f"{count} messages"
 
 
 @click.command()
@@ -143,5 +153,5 @@ def deliver(project: str | None, as_json: bool) -> int:
         console = output.console()
         show_delivery(console, done)
         if not done.sent and not done.errors:
-            console.print("nothing to send")
+            console.print("nothing is due" if done.waiting else "nothing to send")
     return ExitCode.MONITORING if done.errors else ExitCode.OK

@@ -8,6 +8,7 @@ import click
 from rich.text import Text
 
 from mlops_nb.cli import output
+from mlops_nb.cli.profile import progress_bar
 from mlops_nb.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -76,16 +77,18 @@ def check(
     """
     from mlops_nb.api.profiles import check_drift
 
-    found = check_drift(
-        project,
-        reference,
-        current,
-        segments=segments,
-        ignore=ignore,
-        fail_on=fail_on,
-        page=page,
-        processes=jobs,
-    )
+    with progress_bar(quiet=as_json) as progress:
+        found = check_drift(
+            project,
+            reference,
+            current,
+            segments=segments,
+            ignore=ignore,
+            fail_on=fail_on,
+            page=page,
+            processes=jobs,
+            progress=progress,
+        )
     if as_json:
         output.print_json(found)
     else:

@@ -84,6 +84,8 @@ class _State:
             row.done = int(data.get("done", data.get("index", 0) + 1))
             row.cells = int(data.get("cells") or row.cells)
             row.peak = data.get("peak_mb") or row.peak
+        elif event.kind is EventKind.NOTE:
+            row.note = str(data.get("text", ""))
         elif event.kind is EventKind.TASK_RETRY:
             row.status, row.note = "pending", f"again in {seconds(float(data.get('delay', 0)))}"
         elif event.kind is EventKind.TASK_FINISHED:
@@ -117,6 +119,9 @@ class LineView:
     def __call__(self, event: Event) -> None:
         """Print the line that the event calls for, if any."""
         row = self._state.apply(event)
+        if event.kind is EventKind.NOTE:
+            text = "  ".join(part for part in (event.task, str(event.data["text"])) if part)
+            self._console.print(f"! {text}", markup=False)
         if row is None or event.kind not in (EventKind.TASK_FINISHED, EventKind.TASK_RETRY):
             return
         if row.status == TaskStatus.SKIPPED.value:

@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "profile": ("mlops_nb.cli.profile", "profile", "Profile data files, or a run's time."),
     "cache": ("mlops_nb.cli.more", "cache", "List and clean the cache of products."),
     "server": ("mlops_nb.cli.more", "server", "Keep warm kernels ready between runs."),
+    "schedule": ("mlops_nb.cli.schedule", "schedule", "Run the pipeline at its times."),
+    "scheduler": ("mlops_nb.cli.scheduler", "scheduler", "The daemon that runs the schedules."),
     "export": ("mlops_nb.cli.export", "export", "Write the pipeline for CI or an orchestrator."),
     "init": ("mlops_nb.cli.init", "init", "Start a project that passes its own tests."),
     "demo": ("mlops_nb.cli.demo", "demo", "Watch the closed loop on real flights."),

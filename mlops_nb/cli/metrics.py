@@ -1,4 +1,4 @@
-"""``mlops-nb monitor serve | rules``."""
+"""``mlops-nb monitor serve | rules | dashboard``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from mlops_nb.cli import output
 
-__all__ = ["rules", "serve"]
+__all__ = ["dashboard", "rules", "serve"]
 
 
 @click.command()
@@ -82,3 +82,22 @@ def rules(folder: str, as_json: bool) -> None:
     else:
         for path in written:
             click.echo(path)
+
+
+@click.command()
+@click.argument("file", default="mlops-nb.dashboard.json")
+@output.json_option
+def dashboard(file: str, as_json: bool) -> None:
+    """Write a Grafana dashboard into FILE, to be imported or provisioned.
+
+    \b
+    Examples:
+      mlops-nb monitor dashboard grafana/flights.json
+    """
+    from mlops_nb.api.metrics import write_dashboard
+
+    written = str(write_dashboard(file))
+    if as_json:
+        output.print_json({"file": written})
+    else:
+        click.echo(written)

@@ -10,7 +10,8 @@ from rich.text import Text
 from mlops_nb.cli import output
 from mlops_nb.cli.alerts import ack, alerts, deliver, show_alerts, show_delivery, snooze
 from mlops_nb.cli.drift import show_report
-from mlops_nb.cli.metrics import rules, serve
+from mlops_nb.cli.metrics import dashboard, rules, serve
+from mlops_nb.cli.profile import progress_bar
 from mlops_nb.cli.promotion import model_option
 from mlops_nb.errors import ExitCode
 
@@ -41,7 +42,7 @@ def monitor() -> None:
     """
 
 
-for command in (alerts, ack, snooze, deliver, serve, rules):
+for command in (alerts, ack, snooze, deliver, serve, rules, dashboard):
     monitor.add_command(command)
 
 
@@ -59,9 +60,9 @@ def _window_options(command: Callable[..., object]) -> Callable[..., object]:
             click.option("--label", default="", metavar="COLUMN", help="What came true."),
             click.option(
                 "--version",
-                default="champion",
-                show_default=True,
-                help="The model version that scored the data.",
+                default="",
+                help="The model version that scored the data; by default the one that the window "
+                "has already, else the champion.",
             ),
             click.option(
                 "--reference",
@@ -123,18 +124,20 @@ def run(
     """
     from mlops_nb.api import monitor as api
 
-    found = api.record(
-        project,
-        model,
-        window=window,
-        data=data,
-        columns=api.Columns(score=score, predicted=predicted, label=label),
-        version=version,
-        reference=reference,
-        ignore=ignore,
-        processes=jobs,
-        retrain=not no_retrain,
-    )
+    with progress_bar(quiet=as_json) as progress:
+        found = api.record(
+            project,
+            model,
+            window=window,
+            data=data,
+            columns=api.Columns(score=score, predicted=predicted, label=label),
+            version=version,
+            reference=reference,
+            ignore=ignore,
+            processes=jobs,
+            progress=progress,
+            retrain=not no_retrain,
+        )
     if as_json:
         output.print_json(found)
     else:

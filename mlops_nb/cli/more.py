@@ -21,6 +21,9 @@ _RUN = click.argument("run_id", metavar="[RUN]", default="latest")
 )
 @click.option("--cold", is_flag=True, help="Start every kernel afresh.")
 @click.option("--run-id", "new_id", default="", hidden=True, help="For whoever starts it detached.")
+@click.option(
+    "--whole", is_flag=True, help="Run failed notebooks from their first cell, kept state or not."
+)
 @output.json_option
 @click.pass_obj
 def resume(
@@ -30,21 +33,26 @@ def resume(
     keep_going: bool,
     cold: bool,
     new_id: str,
+    whole: bool,
     as_json: bool,
 ) -> int:
     """Go on with a run that failed, was cancelled or got lost: only what is missing runs.
+
+    A notebook whose task has "checkpoint = true" goes on at the cell that failed, if nothing that
+    the cells before it depend on has changed; where it cannot, the run says why.
 
     \b
     Examples:
       mlops-nb resume
       mlops-nb resume 20260301-0600 --keep-going
+      mlops-nb resume latest --whole
     """
     from mlops_nb.api import execute
     from mlops_nb.api.runs import prepare_resume
     from mlops_nb.cli.live import view_for
     from mlops_nb.cli.run import exit_code, show_outcome
 
-    prepared = prepare_resume(project, run_id)
+    prepared = prepare_resume(project, run_id, whole=whole)
     console = output.console(stderr=as_json)
     if prepared.is_noop:
         if as_json:

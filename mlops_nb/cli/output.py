@@ -39,6 +39,8 @@ MARKS: dict[str, tuple[str, str]] = {
     "cancelled": ("⊘", "yellow"),
     "blocked": ("⋯", "yellow"),
     "lost": ("?", "bold magenta"),
+    "waiting": ("·", "dim"),
+    "missed": ("∅", "yellow"),
     "run": ("▶", "cyan"),
     "skip": ("=", "dim"),
     "restore": ("↺", "blue"),

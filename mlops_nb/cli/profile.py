@@ -46,6 +46,9 @@ __all__ = ["profile", "progress_bar"]
     "--jobs", "-j", default=1, show_default=True, help="Processes for data; 0 for all cores."
 )
 @click.option(
+    "--dask", default="", metavar="ADDRESS", help="Profile on the workers of this Dask scheduler."
+)
+@click.option(
     "--cells", default=3, show_default=True, help="Of a run: slowest cells to show of each task."
 )
 @output.json_option
@@ -61,6 +64,7 @@ def profile(
     predicted: str,
     label: str,
     jobs: int,
+    dask: str,
     cells: int,
     as_json: bool,
 ) -> None:
@@ -74,6 +78,7 @@ def profile(
     Examples:
       mlops-nb profile flights.parquet
       mlops-nb profile 2013-*.parquet -o q1.bin --segment carrier
+      mlops-nb profile s3-mount/flights/ --dask tcp://scheduler:8786
       mlops-nb profile                          time and memory of the latest run
       mlops-nb profile 20260301-0600 --cells 10
     """
@@ -100,6 +105,7 @@ def profile(
             label=label,
             columns=columns,
             processes=jobs,
+            dask=dask,
             progress=progress,
         )
     facts = profiles.describe(made, file=out or "")
@@ -127,7 +133,10 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Callable[[int, int | None],
         transient=True,
     ) as bar:
         task = bar.add_task("rows", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        # Finished it is hidden: what follows, a retraining perhaps, is not profiling.
+        yield lambda done, total: bar.update(
+            task, completed=done, total=total, visible=total is None or done < total
+        )
 
 
 def _show_data(facts: ProfileFacts) -> None:

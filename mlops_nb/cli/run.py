@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlops_nb.api.execute import Outcome
-    from mlops_nb.model import Plan, Run
+    from mlops_nb.model import Json, Plan, Run
 
 __all__ = ["plan", "run", "status"]
 
@@ -46,11 +46,26 @@ def selection(command: Callable[..., object]) -> Callable[..., object]:
                 metavar="FILE",
                 help="Parameters from a YAML or JSON file; -p wins over it.",
             ),
+            click.option(
+                "--params-from-env",
+                is_flag=True,
+                help="Parameters from variables PARAM_*, as exported pipelines set them.",
+            ),
             click.option("--force", is_flag=True, help="Run also what is up to date."),
         )
     ):
         command = option(command)
     return command
+
+
+def _parameters(
+    project: str | None, pairs: tuple[str, ...], file: str | None, from_env: bool
+) -> dict[str, Json]:
+    """Read parameters: -p wins over the file, and the file over the environment."""
+    from mlops_nb.api import execute, export
+
+    given = export.parameters_from_environment(project) if from_env else {}
+    return {**given, **execute.parse_parameters(pairs, file)}
 
 
 @click.command()
@@ -67,6 +82,23 @@ def selection(command: Callable[..., object]) -> Callable[..., object]:
 )
 @click.option("--cache", default=None, metavar="URL", help="Product cache: a folder or fsspec URL.")
 @click.option("--run-id", default="", hidden=True, help="For whoever starts it detached.")
+@click.option(
+    "--schedule", default=None, metavar="NAME", help="Run what is due of a schedule, just once."
+)
+@click.option(
+    "--occurrence",
+    default="due",
+    metavar="TIME",
+    help="With --schedule: due, latest or an ISO time.",
+)
+@click.option(
+    "--within",
+    type=float,
+    default=None,
+    metavar="SECONDS",
+    help="With --occurrence latest: how late it may be.",
+)
+@click.option("--claim", default=None, hidden=True)
 @output.json_option
 @click.pass_obj
 def run(
@@ -75,6 +107,7 @@ def run(
     start_from: tuple[str, ...],
     parameters: tuple[str, ...],
     params_file: str | None,
+    params_from_env: bool,
     force: bool,
     jobs: int | None,
     keep_going: bool,
@@ -84,6 +117,10 @@ def run(
     address: str,
     cache: str | None,
     run_id: str,
+    schedule: str | None,
+    occurrence: str,
+    within: float | None,
+    claim: str | None,
     as_json: bool,
 ) -> int:
     """Run the pipeline, or the part of it that is out of date.
@@ -96,7 +133,14 @@ def run(
       mlops-nb run train -p max_depth=8 -p "columns=['a', 'b']"
       mlops-nb run --from features --jobs 4
       mlops-nb run --params nightly.yaml --keep-going
+      mlops-nb run --schedule nightly      what is due of a schedule, for cron and CI
     """
+    if schedule is not None:
+        from mlops_nb.cli.scheduled import run_scheduled
+
+        if tasks or start_from or parameters or params_file or force:
+            raise click.UsageError("--schedule says what is run; leave out tasks and parameters")
+        return run_scheduled(project, schedule, occurrence, within, claim, as_json)
     from mlops_nb.api import execute
     from mlops_nb.cli.live import view_for
 
@@ -105,7 +149,7 @@ def run(
         project,
         targets=tasks,
         start_from=start_from,
-        parameters=execute.parse_parameters(parameters, params_file),
+        parameters=_parameters(project, parameters, params_file, params_from_env),
         force=force,
         cache=cache,
     )
@@ -160,6 +204,8 @@ def show_outcome(outcome: Outcome) -> None:
         console.print(Text(f"  {error.name}: {error.message}".rstrip(": "), style="red"))
         if task.notebook:
             console.print(Text(f"  notebook: {outcome.folder / task.notebook}", style="dim"))
+        if task.checkpoint is not None:
+            console.print(Text(f"  {task.checkpoint.text}", style="dim"))
         if task.report:
             console.print(Text(f"  report:   {outcome.folder / task.report}", style="dim"))
     took = output.seconds((run.ended or run.facts.started) - run.facts.started)
@@ -190,6 +236,7 @@ def plan(
     start_from: tuple[str, ...],
     parameters: tuple[str, ...],
     params_file: str | None,
+    params_from_env: bool,
     force: bool,
     cache: str | None,
     as_json: bool,
@@ -207,7 +254,7 @@ def plan(
         project,
         targets=tasks,
         start_from=start_from,
-        parameters=execute.parse_parameters(parameters, params_file),
+        parameters=_parameters(project, parameters, params_file, params_from_env),
         force=force,
         cache=cache,
     )

@@ -18,6 +18,7 @@ from nbclient.util import ensure_async
 
 from mlops_nb.execution.control import is_runnable, kernel_environment, kernel_folder
 from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
+from mlops_nb.execution.keeping import Keeping, silent_answer, silent_request
 from mlops_nb.execution.outputs import BoundedClient
 from mlops_nb.model import TaskStatus
 
@@ -41,6 +42,7 @@ class ColdClient(BoundedClient):
         super().__init__(manager, **options)
         self._left = False
         self._heard = 0
+        self._keeping = Keeping(manager.control, manager.nb)
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by execute
         self.on_cell_executed = self._note_exit
 
@@ -58,10 +60,13 @@ class ColdClient(BoundedClient):
             reply = await self.async_wait_for_reply(self.kc.kernel_info())
             if reply is not None:
                 self.nb.metadata["language_info"] = reply["content"]["language_info"]
-            await self._cells()
+            if self._keeping.opened((await self._ask(self._keeping.opening()))[0]):
+                await self._cells()
+                await self._keep()
         finally:
             self.control.guard.detach()
             self.set_widgets_metadata()
+            self._keeping.closing()
             await self._end()
 
     async def _start(self) -> bool:
@@ -107,11 +112,13 @@ class ColdClient(BoundedClient):
     async def _cells(self) -> None:
         control, guard = self.control, self.control.guard
         for index, cell in enumerate(self.nb.cells):
-            if not is_runnable(cell):
+            if not is_runnable(cell) or self._keeping.skips(index):
                 continue
             if guard.fired():
                 stopped(control, None, "")
                 return
+            if code := self._keeping.before(index):
+                self._keeping.took(*await self._ask(code))
             self.nb_man.cell_start(cell, index)
             self.begin_cell()
             try:
@@ -131,6 +138,36 @@ class ColdClient(BoundedClient):
                 stopped(control, index, cell.source)
             if control.status is not None:
                 return
+
+    async def _keep(self) -> None:
+        """Have the state before a failed cell written down."""
+        control, keeping = self.control, self._keeping
+        if control.status is None:
+            await self._ask(keeping.ended())
+        elif control.status is TaskStatus.DIED:
+            keeping.died()
+        elif control.status is not TaskStatus.CANCELLED:
+            if control.guard.fired():
+                control.guard.detach()  # it was interrupted and came back: it shall not be killed yet
+            await self._ask(keeping.failed())
+        control.kept = keeping.result()
+
+    async def _ask(self, code: str) -> tuple[str, str]:
+        """Evaluate an expression beside the notebook; return the error's text and the value's."""
+        if not code:
+            return "", ""
+        content = silent_request(code)
+        msg = self.kc.session.msg("execute_request", content)
+        self.kc.shell_channel.send(msg)
+        while True:
+            try:
+                reply = await ensure_async(self.kc.shell_channel.get_msg(timeout=_ASK))
+            except Empty:
+                if not await ensure_async(self.km.is_alive()):
+                    return "the kernel died", ""  # the next cell will find out, and say how
+                continue
+            if reply["parent_header"].get("msg_id") == msg["header"]["msg_id"]:
+                return silent_answer(reply["content"])
 
     async def _async_poll_for_reply(
         self,

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.execution.guard import Guard
-from mlops_nb.execution.jobs import CellProgress, NotebookJob
+from mlops_nb.execution.jobs import CellProgress, Kept, NotebookJob
 from mlops_nb.model import CellRun, ErrorInfo, TaskStatus
 
 if TYPE_CHECKING:
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
     from mlops_nb.execution.kernels import Zygote
 
-__all__ = ["Control", "is_runnable", "kernel_environment", "kernel_folder", "plain_text"]
+__all__ = [
+    "Control",
+    "author_index",
+    "is_runnable",
+    "kernel_environment",
+    "kernel_folder",
+    "plain_text",
+]
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SKIP = "skip-execution"
@@ -35,6 +42,21 @@ def is_runnable(cell: Any) -> bool:
         and bool(cell["source"].strip())
         and _SKIP not in cell["metadata"].get("tags", [])
     )
+
+
+def author_index(index: int, injected: int | None) -> int | None:
+    """Return a cell's index in the notebook as its author sees it; ``None`` for the injected cell.
+
+    Parameters
+    ----------
+    index
+        The cell's index in the notebook as it is executed.
+    injected
+        Index of the cell that was injected; ``None`` where there is none.
+    """
+    if injected is None or index < injected:
+        return index
+    return None if index == injected else index - 1
 
 
 class Control:
@@ -81,6 +103,13 @@ class Control:
         self.total = 0
         self.peak_mb: float | None = None
         self.pid: int | None = None
+        self.not_resumed = ""
+        """Why an earlier state could not be put back; then nothing is run."""
+        self.skips = 0
+        """Cells that were done earlier."""
+        self.first: int | None = None
+        """Index, as executed, of the first cell that was run where others were done earlier."""
+        self.kept: Kept | None = None
         self._on_cell = on_cell
         self._injected = injected
         self._began = 0.0
@@ -88,9 +117,7 @@ class Control:
 
     def author_index(self, index: int) -> int | None:
         """Return a cell's index in the notebook as its author sees it; ``None`` if it was injected."""
-        if self._injected is None or index < self._injected:
-            return index
-        return None if index == self._injected else index - 1
+        return author_index(index, self._injected)
 
     def begins(self, nb: Any) -> None:
         """Count the cells."""
@@ -100,8 +127,22 @@ class Control:
             if self.author_index(index) is not None
         )
 
+    @property
+    def done(self) -> int:
+        """Cells of the author that are done."""
+        return self._done
+
+    def skipped(self, index: int) -> None:
+        """Count a cell that was done earlier."""
+        self.reached = index + 1
+        if self.author_index(index) is not None:
+            self._done += 1
+            self.skips += 1
+
     def cell_begins(self, index: int) -> None:
         """Start a cell's clock and tell the caller."""
+        if self.skips and self.first is None:
+            self.first = index
         self.reached = index + 1
         self._began = monotonic()
         self.guard.cell_starts()

@@ -6,7 +6,7 @@ import contextlib
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from mlops_nb.execution.control import Control
+from mlops_nb.execution.control import Control, author_index
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookOutcome
 from mlops_nb.execution.light import import_papermill
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
 
-    from mlops_nb.execution.jobs import CellProgress, NotebookJob
+    from mlops_nb.execution.jobs import CellProgress, Earlier, NotebookJob
     from mlops_nb.execution.kernels import Zygote
     from mlops_nb.model import Json
 
@@ -65,6 +65,8 @@ def run_notebook(
     engine = _engine()
     nb, injected = _prepare(job)
     kernel = job.kernel or nb.metadata.get("kernelspec", {}).get("name") or "python3"
+    if job.earlier is not None and (why := _cannot_resume(nb, job.earlier, injected)):
+        return NotebookOutcome(status=TaskStatus.PENDING, not_resumed=why)
     with Guard(
         timeout=job.timeout, cell_timeout=job.cell_timeout, grace=job.grace, cancel=cancel
     ) as guard:
@@ -85,7 +87,17 @@ def run_notebook(
         cells_total=control.total,
         peak_mb=control.peak_mb,
         seconds=monotonic() - began,
+        kept=control.kept,
+        skipped=control.skips,
+        resumed_at=None if control.first is None else control.author_index(control.first),
+        not_resumed=control.not_resumed,
     )
+
+
+def _cannot_resume(nb: Any, earlier: Earlier, injected: int | None) -> str:
+    from mlops_nb.execution.keeping import why_not
+
+    return why_not(nb.cells, earlier, lambda index: author_index(index, injected))
 
 
 def _engine() -> Any:

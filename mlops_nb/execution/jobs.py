@@ -10,7 +10,41 @@ from mlops_nb.model import CellRun, ErrorInfo, Json, Record, TaskStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Cancellation", "CellProgress", "NotebookJob", "NotebookOutcome"]
+__all__ = ["Cancellation", "CellProgress", "Earlier", "Kept", "NotebookJob", "NotebookOutcome"]
+
+
+class Earlier(Record, frozen=True, kw_only=True):
+    """A state to go on from."""
+
+    run: str
+    cell: int
+    """The cell to go on at, as that notebook's author saw it, from 0."""
+    namespace: str
+    """Absolute path of the file that holds it."""
+    digest: str
+    """Its SHA-256."""
+    notebook: str
+    """Absolute path of the notebook as it was executed then."""
+    before: tuple[str, ...]
+    """SHA-256 of the source of each cell that had run."""
+    missing: dict[str, str] = {}
+    """Names that could not be kept, and why."""
+    uses: dict[str, str] = {}
+    """The notebook's own function that uses a missing name."""
+
+
+class Kept(Record, frozen=True, kw_only=True):
+    """What was kept of a failed execution, or why nothing was."""
+
+    cell: int | None
+    """The failing cell, as the notebook's author sees it, from 0."""
+    why: str = ""
+    """Why nothing was kept; empty where it was."""
+    before: tuple[str, ...] = ()
+    missing: dict[str, str] = {}
+    uses: dict[str, str] = {}
+    files: tuple[str, ...] = ()
+    """Files that had been written below the staging folder before the failing cell."""
 
 
 class NotebookJob(Record, frozen=True, kw_only=True):
@@ -44,6 +78,14 @@ class NotebookJob(Record, frozen=True, kw_only=True):
     """Start a kernel afresh whatever is at hand."""
     max_output_mb: float = 5.0
     """MiB of output kept in the executed notebook per cell; the rest goes to a file beside it."""
+    keep: str = ""
+    """Folder that takes the state before a failing cell; empty to keep none. It is emptied first."""
+    keep_mb: float = 2_000.0
+    """MiB that the state may take."""
+    stage: str = ""
+    """Folder that the notebook writes its products below."""
+    earlier: Earlier | None = None
+    """The state to go on from."""
 
 
 class CellProgress(Record, frozen=True, kw_only=True):
@@ -75,6 +117,13 @@ class NotebookOutcome(Record, frozen=True, kw_only=True):
     peak_mb: float | None = None
     """Largest resident set of the kernel, MiB."""
     seconds: float = 0.0
+    kept: Kept | None = None
+    skipped: int = 0
+    """Cells that were not run, because it went on from an earlier state."""
+    resumed_at: int | None = None
+    """The first cell that was run then."""
+    not_resumed: str = ""
+    """Why it could not go on from the earlier state; nothing was run, and there is no status."""
 
 
 class Cancellation(threading.Event):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.config import Project
 
-__all__ = ["Holder", "lock_holder", "project_lock"]
+__all__ = ["Holder", "holder_in", "lock_holder", "project_lock"]
 
 _held: dict[str, str] = {}
 """What this process holds: the lock's path and the run that holds it."""
@@ -38,9 +38,13 @@ class Holder(Record, frozen=True, kw_only=True):
 
 def lock_holder(project: Project) -> Holder | None:
     """Return who changes the project's products just now; ``None`` where nobody does."""
-    path = project.state / "lock.json"
+    return holder_in(project.state)
+
+
+def holder_in(state: Path) -> Holder | None:
+    """Return who changes the products of the project with this state folder."""
     try:
-        holder = decode(path.read_bytes(), Holder)
+        holder = decode((state / "lock.json").read_bytes(), Holder)
     except (OSError, msgspec.MsgspecError):
         return None
     return None if is_alive(holder.owner) is False else holder

@@ -36,7 +36,7 @@ def mend(nb: Any, control: Control) -> None:
     """Correct the cells' states after an execution, and add the error and its banner.
 
     Cells that never ran are ``pending``, the failing one is ``failed``, the others are
-    ``completed``.
+    ``completed``. Where the execution went on from an earlier state, a line says so.
     """
     failed = control.failed
     reached = control.reached if failed is None else failed
@@ -48,11 +48,16 @@ def mend(nb: Any, control: Control) -> None:
             record["status"] = "completed"
         elif index >= reached or record.get("status") == "running":
             record["status"] = "pending"
-    if control.status is None:
-        return
-    nb.metadata.papermill["exception"] = True
-    nb.metadata.papermill["status"] = control.status.value
-    _show(nb, control)
+    first = None if control.first is None else nb.cells[control.first]
+    if control.status is not None:
+        nb.metadata.papermill["exception"] = True
+        nb.metadata.papermill["status"] = control.status.value
+        _show(nb, control)
+    if first is not None:
+        run = nb.metadata.papermill["resumed"]["run"]
+        place = next(index for index, cell in enumerate(nb.cells) if cell is first)
+        text = f"*Resumed here. The cells above were run in run {run} and not again.*"
+        nb.cells.insert(place, _markdown(nb, text))
 
 
 def _show(nb: Any, control: Control) -> None:

@@ -51,6 +51,9 @@ NEVER = frozenset(
 )
 """Modules that start threads, talk to a device or a display, embed another runtime, or show."""
 
+_OURS = ("narwhals", "pyarrow.dataset", "pyarrow.parquet", "skops.io", "yaml")
+"""What our own functions import when a notebook first calls them; skops alone takes a second."""
+
 _PREFIXES = [
     "OMP_",
     "OPENBLAS_",
@@ -98,8 +101,8 @@ def preload_for(notebooks: Iterable[Path | str]) -> tuple[str, ...]:
     """Return the modules worth importing before the notebooks are run.
 
     Those that the notebooks import at their top level and that are installed in this
-    interpreter's site-packages or belong to the standard library; never the project's own code,
-    nor anything on the list `NEVER`.
+    interpreter's site-packages or belong to the standard library, and what ``mlops_nb`` itself
+    would import in them; never the project's own code, nor anything on the list `NEVER`.
 
     Parameters
     ----------
@@ -120,6 +123,9 @@ def preload_for(notebooks: Iterable[Path | str]) -> tuple[str, ...]:
         except NotebookError:
             continue
         for item in imports_at_top(cells):
+            if item.module.partition(".")[0] == "mlops_nb":
+                found.update(name for name in _OURS if _places(name) is not None)
+                continue
             places = _places(item.module)
             if places is None:
                 continue
@@ -150,7 +156,7 @@ def _cells(path: Path) -> Cells:
 def _places(module: str) -> tuple[str, ...] | None:
     """Return a package's folders (none for a plain module); ``None`` where it is not to be preloaded."""
     top, *rest = module.split(".")
-    if top in NEVER or module in NEVER or top == "mlops_nb":
+    if top in NEVER or module in NEVER:
         return None
     if top in sys.stdlib_module_names:
         paths = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]

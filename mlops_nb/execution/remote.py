@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from mlops_nb.config import telemetry_off
-from mlops_nb.execution.attempt import run_attempt
+from mlops_nb.execution.attempt import fresh_stage, run_attempt
 from mlops_nb.execution.jobs import Cancellation
 from mlops_nb.execution.shipping import Shipped, pack, unpack
 from mlops_nb.execution.staging import STAGING
@@ -91,7 +90,7 @@ def run_order(data: bytes, tell: Callable[[bytes], object]) -> bytes:
         if order.store:
             run, files = _away(order, pass_on, cancel)
         else:
-            _fresh_stage(order.attempt)
+            _fresh(order.attempt)
             run, files = run_attempt(order.attempt, tell=pass_on, cancel=cancel), ()
     finally:
         with _guard:
@@ -109,13 +108,10 @@ def cancel_order(name: str) -> None:
         threading.Thread(target=cancel.set, name="mlops-nb cancel", daemon=True).start()
 
 
-def _fresh_stage(attempt: Attempt) -> None:
+def _fresh(attempt: Attempt) -> None:
     """Forget what a worker that died in the middle of this attempt has written."""
-    folder = Path(attempt.run_dir, STAGING, file_name(attempt.task.name))
-    if folder.exists():
-        shutil.rmtree(folder)
-    for path in attempt.products.values():
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if attempt.resume is None:  # else it does so itself
+        fresh_stage(attempt, str(Path(attempt.run_dir, STAGING, file_name(attempt.task.name))))
 
 
 def _away(
@@ -127,7 +123,7 @@ def _away(
         local = str(Path(folder).resolve() / "project")
         unpack(order.store, order.files, Path(local))
         attempt = _moved(order.attempt, root, local)
-        _fresh_stage(attempt)
+        _fresh(attempt)
         run = run_attempt(attempt, tell=tell, cancel=cancel)
         run_dir = Path(attempt.run_dir)
         executed = run_dir / attempt.notebook

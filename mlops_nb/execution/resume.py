@@ -7,17 +7,59 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from mlops_nb.errors import RunError
-from mlops_nb.model import Action, EventKind, Plan, Reason, RunStatus
+from mlops_nb.execution.states import EarlierState
+from mlops_nb.model import Action, Checkpoint, EventKind, Plan, Reason, RunStatus, TaskStatus
 from mlops_nb.pipeline.overrides import with_parameters
 from mlops_nb.pipeline.plan import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from mlops_nb.config import Project
     from mlops_nb.model import Event, Pipeline, Run
 
-__all__ = ["resume_plan"]
+__all__ = ["earlier_states", "resume_plan"]
+
+
+def earlier_states(run: Run, find: Callable[[str], Run], runs: Path) -> dict[str, EarlierState]:
+    """Return what is known of the states of a run's failed notebooks, by task.
+
+    A task that a run did not come to may have failed in the run that this one went on with.
+
+    Parameters
+    ----------
+    run
+        The run to go on with.
+    find
+        Returns a run by its id.
+    runs
+        The folder of all runs.
+    """
+    found: dict[str, EarlierState] = {}
+    tried: set[str] = set()
+    seen: set[str] = set()
+    while run.id not in seen:
+        seen.add(run.id)
+        for task in run.tasks:
+            if task.task in tried or not (task.attempt or task.status.is_good):
+                continue
+            tried.add(task.task)
+            if not task.status.is_good:
+                lost = task.status is TaskStatus.LOST
+                why = "its run was killed" if lost else '"checkpoint" was not set then'
+                found[task.task] = EarlierState(
+                    run=run.id,
+                    run_dir=str(runs / run.id),
+                    checkpoint=task.checkpoint or Checkpoint(why=why),
+                )
+        if not run.facts.resumed_from:
+            break
+        try:
+            run = find(run.facts.resumed_from)
+        except RunError:
+            break  # it was deleted since
+    return found
 
 
 def resume_plan(

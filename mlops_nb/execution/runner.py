@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.config import Project
     from mlops_nb.execution.cache import ProductCache
+    from mlops_nb.execution.states import EarlierState
     from mlops_nb.model import Pipeline, Plan
     from mlops_nb.protocols import EventSink, Executor
 
@@ -72,6 +73,7 @@ def run_plan(
     executor: Executor | None = None,
     cache: ProductCache | None = None,
     expected: Mapping[str, float] | None = None,
+    earlier: Mapping[str, EarlierState] | None = None,
     wait: float | None = 0.0,
 ) -> tuple[TaskRun, ...]:
     """Run what a plan asks for, and say of every task how it ended.
@@ -108,6 +110,8 @@ def run_plan(
         Products of earlier runs, to restore and to add to.
     expected
         Seconds that tasks took before, by name: long roads start first.
+    earlier
+        States of notebooks that failed in the run that is gone on with, by task.
     wait
         Seconds to wait for another run of this project to end; ``None`` for as long as it takes.
 
@@ -136,6 +140,7 @@ def run_plan(
             cold=cold or project.settings.cold,
             cache=cache,
             forge=forge,
+            earlier=earlier,
         )
         limit = timeout if timeout is not None else project.settings.timeout
         run = _Run(work, expected or {}, keep_going=keep_going, timeout=limit)

@@ -11,6 +11,7 @@ from nbclient.exceptions import CellExecutionComplete
 from mlops_nb.execution.control import is_runnable
 from mlops_nb.execution.direct import DirectKernel, Ended
 from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
+from mlops_nb.execution.keeping import Keeping, silent_answer, silent_request
 from mlops_nb.execution.outputs import BoundedClient
 from mlops_nb.model import TaskStatus
 
@@ -70,6 +71,7 @@ class WarmClient(BoundedClient):
         self.kernel = kernel
         self._events = kernel.receive()
         self._fatal = ""
+        self._keeping = Keeping(manager.control, manager.nb)
         self._logs = bool(self.log_output or self.stdout_file or self.stderr_file)
 
     def execute(self, **_: Any) -> Any:
@@ -80,10 +82,13 @@ class WarmClient(BoundedClient):
         control.pid = kernel.pid
         control.guard.attach(kernel.interrupt, kernel.kill)
         try:
-            self._cells()
+            if self._keeping.opened(self._ask(self._keeping.opening())[0]):
+                self._cells()
+                self._keep()
         finally:
             control.guard.detach()
             self.set_widgets_metadata()
+            self._keeping.closing()
             if control.status not in (None, TaskStatus.FAILED):
                 kernel.kill()
             else:
@@ -95,11 +100,13 @@ class WarmClient(BoundedClient):
     def _cells(self) -> None:
         control, guard = self.control, self.control.guard
         for index, cell in enumerate(self.nb.cells):
-            if not is_runnable(cell):
+            if not is_runnable(cell) or self._keeping.skips(index):
                 continue
             if guard.fired():
                 stopped(control, None, "")
                 return
+            if code := self._keeping.before(index):
+                self._keeping.took(*self._ask(code))
             self.nb_man.cell_start(cell, index)
             self.begin_cell()
             try:
@@ -121,6 +128,41 @@ class WarmClient(BoundedClient):
                 self.nb_man.cell_complete(cell, index)
             if control.status is not None:
                 return
+
+    def _keep(self) -> None:
+        """Have the state before a failed cell written down."""
+        control, keeping = self.control, self._keeping
+        if control.status is None:
+            self._ask(keeping.ended())
+        elif control.status is TaskStatus.DIED:
+            keeping.died()
+        elif control.status is not TaskStatus.CANCELLED:
+            if control.guard.fired():
+                control.guard.detach()  # it was interrupted and came back: it shall not be killed yet
+            self._ask(keeping.failed())
+        control.kept = keeping.result()
+
+    def _ask(self, code: str) -> tuple[str, str]:
+        """Evaluate an expression beside the notebook; return the error's text and the value's."""
+        if not code:
+            return "", ""
+        request = self.kc.msg("execute_request", silent_request(code))
+        self.kernel.send(request)
+        try:
+            for kind, what in self._events:
+                if kind != "message":
+                    continue
+                if what["channel"] == "control":
+                    self._ready(what)
+                elif (
+                    what["channel"] == "shell"
+                    and what["parent_header"].get("msg_id") == request["header"]["msg_id"]
+                ):
+                    return silent_answer(what["content"])
+        except Ended:
+            # The next cell will find out, and say how.
+            return "the kernel died", ""
+        return "the kernel died", ""
 
     def _run(self, cell: Any, index: int) -> dict[str, Any]:
         """Run one cell and return the content of the kernel's reply."""

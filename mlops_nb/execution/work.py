@@ -17,6 +17,7 @@ from mlops_nb.execution.convert import notebook_product
 from mlops_nb.execution.process import run_hook, run_pipeline_hook
 from mlops_nb.execution.recovery import Finisher
 from mlops_nb.execution.staging import Stage
+from mlops_nb.execution.states import EarlierState, States
 from mlops_nb.files import file_name
 from mlops_nb.model import Action, Attempt, EventKind, TaskKind, TaskRun, TaskStatus
 
@@ -55,6 +56,7 @@ class Work:
         cold: bool,
         cache: ProductCache | None,
         forge: Forge | None = None,
+        earlier: Mapping[str, EarlierState] | None = None,
     ) -> None:
         self.project = project
         self.pipeline = pipeline
@@ -71,6 +73,13 @@ class Work:
         self.forge = forge
         self.finisher = Finisher(project, pipeline)
         self._abandoned = threading.Event()
+        self.states = States(
+            project,
+            run_dir,
+            run_id,
+            earlier=earlier or {},
+            shared=bool(getattr(executor, "shares_files", True)),
+        )
         self._ran: set[str] = set()
         """Tasks that this run has executed, not skipped or restored."""
         self._keepers: list[threading.Thread] = []
@@ -101,15 +110,19 @@ class Work:
             restored = self._restore(task, fingerprint)
             if restored is not None:
                 return restored
-        stage = Stage(self.project.root, self.run_dir, task)
-        stage.make()
-        before = {path: _stamp(stage.final(path)) for path in stage.products}
-        attempt = self._make_attempt(task, number, stage)
-        self.sink.emit(EventKind.TASK_STARTED, name, attempt=number)
 
         def tell(kind: EventKind, **data: Json) -> object:
             return self.sink.emit(kind, name, **data)
 
+        found, why = self.states.find(task, fingerprint)
+        stage = Stage(self.project.root, found.stage_dir if found else self.run_dir, task)
+        stage.make()
+        before = {path: _stamp(stage.final(path)) for path in stage.products}
+        attempt = self._make_attempt(task, number, stage)
+        attempt = self.states.order(attempt, stage, found, fingerprint)
+        self.sink.emit(EventKind.TASK_STARTED, name, attempt=number)
+        if why:
+            tell(EventKind.NOTE, level="warning", text=why)
         run = self.executor.run(attempt, tell=tell, cancel=stop)
         if attempt.notebook and self._path(attempt.notebook).exists():
             stage.mend(self._path(attempt.notebook))
@@ -130,7 +143,8 @@ class Work:
             commit.undo(stage.folder)
         if run.status is TaskStatus.SUCCEEDED:
             self._ran.add(name)
-        return _mended(run, stage)
+        story = "; ".join(text for text in (item.why, why or run.why) if text)
+        return _mended(self.states.note(attempt, replace(run, why=story)), stage)
 
     def abandon(self) -> None:
         """Commit nothing more: the run goes on without the tasks that are still running."""
@@ -161,7 +175,8 @@ class Work:
         for thread in self._keepers:
             thread.join()
         self.finisher.close()
-        commit.tidy(self.run_dir)
+        for run_dir in (self.run_dir, *self.states.borrowed):
+            commit.tidy(run_dir)
 
     def _path(self, relative: str) -> Path:
         return self.run_dir / relative

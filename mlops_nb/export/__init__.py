@@ -1,16 +1,19 @@
 """Writes a pipeline for CI systems, orchestrators and containers.
 
 A target is one file behind the `Exporter` protocol: a pure function from the pipeline and
-``[tool.mlops-nb.export]`` to texts by path. `render` finds it by name, `diff` and `write` compare
-and put the texts in place.
+``[tool.mlops-nb.export]`` to texts by path. `render` finds it by name, `compare` and `write` hold
+the texts against the disk and put them in place.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlops_nb.export.facts import installed_packages, project_facts
-from mlops_nb.export.write import check, diff, write
+from mlops_nb.export.facts import missing_facts, project_facts
+from mlops_nb.export.jobs import given_parameters
+from mlops_nb.export.settings import is_plain_cron
+from mlops_nb.export.write import compare, write
+from mlops_nb.model import ExportTarget
 from mlops_nb.plugins import find, names
 
 if TYPE_CHECKING:
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
     from mlops_nb.protocols import Exporter
 
 __all__ = [
-    "check",
-    "diff",
-    "installed_packages",
+    "compare",
+    "describe",
+    "given_parameters",
+    "is_plain_cron",
+    "missing_facts",
     "project_facts",
     "render",
     "targets",
@@ -33,6 +38,26 @@ __all__ = [
 def targets() -> tuple[str, ...]:
     """Return the names of all targets, those of installed packages among them."""
     return names("exporter")
+
+
+def describe(target: str) -> ExportTarget:
+    """Return what a target is, for people.
+
+    An exporter says so in the attributes ``title`` and ``description``; without them its name and
+    the first line of its docstring stand in.
+
+    Raises
+    ------
+    PluginError
+        No target is called so.
+    """
+    exporter = find("exporter", target)
+    first = (exporter.__doc__ or "").strip().partition("\n")[0]
+    return ExportTarget(
+        name=target,
+        title=str(getattr(exporter, "title", target)),
+        description=str(getattr(exporter, "description", first)),
+    )
 
 
 def render(target: str, pipeline: Pipeline, settings: Mapping[str, Json]) -> dict[str, str]:

@@ -20,6 +20,9 @@ __all__ = ["AirflowExporter"]
 class AirflowExporter:
     """Writes ``airflow/<project>.py``."""
 
+    title = "Apache Airflow"
+    description = "A DAG file for Airflow 3."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the DAG file."""
         work = plan_work(pipeline, settings)
@@ -31,7 +34,8 @@ def _source(work: Work) -> str:
     notes = [
         "Put it into Airflow's folder of DAGs and set two variables in the workers' environment:",
         "MLOPS_NB_AIRFLOW_PROJECT, the project's folder, and MLOPS_NB_AIRFLOW_STORE, a folder that",
-        "all workers share: jobs hand their products to one another through it.",
+        "all workers share: jobs hand their products to one another through it, and leave their",
+        "executed notebooks and reports there.",
     ]
     if settings.secrets:
         notes.append(f"Needs Airflow Variables called {', '.join(settings.secrets)}.")
@@ -42,17 +46,20 @@ def _source(work: Work) -> str:
     names = "".join(f"    {one.id!r}: {one.name!r},\n" for one in work.inputs)
     schedule = repr(settings.schedule) if settings.schedule else "None"
     return f"""{work.header("airflow")}{comment(chr(10).join(notes))}
+import io
 import os
 import pathlib
 import secrets
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from datetime import timedelta
 
 import pendulum
 from airflow.sdk import DAG, Param, Variable, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 
 {jobs_literal(work)}
 # Parameters by the names that the form has; empty leaves the pipeline's own value.
@@ -85,10 +92,12 @@ def run(number):
     variables = {{**VARIABLES, **{{name: Variable.get(name) for name in SECRETS}}}}
     bundles = [(file.name, file.read_bytes()) for file in files]
     project = os.environ["MLOPS_NB_AIRFLOW_PROJECT"]
-    code, bundle = run_job(job, project, given, bundles, variables)
+    code, bundle, reports = run_job(job, project, given, bundles, variables)
     put(latest, bundle)
+    put(store / "reports" / this_run.name / latest.name, reports)
     if code:
-        raise RuntimeError(f"{{job['title']}} has failed: exit code {{code}}")
+        # Not retried: its tasks have retries of their own.
+        raise AirflowFailException(f"{{job['title']}} has failed: exit code {{code}}")
     put(this_run / latest.name, bundle)
 
 
@@ -100,7 +109,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=PARAMS,
-    # A task of the pipeline has retries of its own; these are for lost workers.
+    # For lost workers.
     default_args={{"retries": {settings.infrastructure_retries}, "retry_delay": timedelta(seconds=30)}},
     tags=["mlops-nb"],
 ) as dag:

@@ -24,14 +24,18 @@ _LATE_SECONDS = 600
 class ArgoExporter:
     """Writes ``argo/``."""
 
+    title = "Argo Workflows"
+    description = "A Workflow and a CronWorkflow whose pods hand their products on as artifacts."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the Workflow, and the CronWorkflow where a schedule is set."""
         work = plan_work(pipeline, settings)
         head = work.header("argo") + _notes(work)
+        account = work.settings.executor_account or f"{work.slug}-executor"
         meta = {"labels": {"app.kubernetes.io/name": work.slug}}
         if work.settings.namespace:
             meta["namespace"] = work.settings.namespace  # type: ignore[assignment]
-        spec = _spec(work)
+        spec = _spec(work, account)
         workflow = {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Workflow",
@@ -55,7 +59,41 @@ class ArgoExporter:
                 },
             }
             files[f"{_FOLDER}/cron.yaml"] = head + dump_yaml(cron)
+        if not work.settings.executor_account:
+            note = comment("What Argo's own container beside each job may do: report its results.")
+            parts = _account(account, meta)
+            files[f"{_FOLDER}/executor.yaml"] = work.header("argo") + note + dump_yaml(*parts)
         return files
+
+
+def _account(name: str, meta: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the account of Argo's executor, with the least that Argo's manual asks for."""
+
+    def part(version: str, kind: str, called: str = name, **rest: Any) -> dict[str, Any]:
+        return {"apiVersion": version, "kind": kind, "metadata": {"name": called, **meta}, **rest}
+
+    group = "rbac.authorization.k8s.io"
+    rule = {
+        "apiGroups": ["argoproj.io"],
+        "resources": ["workflowtaskresults"],
+        "verbs": ["create", "patch"],
+    }
+    token = part("v1", "Secret", f"{name}.service-account-token")
+    token["metadata"]["annotations"] = {"kubernetes.io/service-account.name": name}
+    subject = {"kind": "ServiceAccount", "name": name}
+    if "namespace" in meta:
+        subject["namespace"] = meta["namespace"]
+    return [
+        part("v1", "ServiceAccount", automountServiceAccountToken=False),
+        token | {"type": "kubernetes.io/service-account-token"},
+        part(f"{group}/v1", "Role", rules=[rule]),
+        part(
+            f"{group}/v1",
+            "RoleBinding",
+            roleRef={"apiGroup": group, "kind": "Role", "name": name},
+            subjects=[subject],
+        ),
+    ]
 
 
 def _notes(work: Work) -> str:
@@ -79,10 +117,13 @@ def _value(text: str) -> str:
     return pods.literal(text.replace("{{", "{{='{' + '{'}}"))
 
 
-def _spec(work: Work) -> dict[str, Any]:
+def _spec(work: Work, account: str) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "entrypoint": "pipeline",
         "securityContext": pods.pod(),
+        # A job's container gets no token; only Argo's own beside it may report.
+        "automountServiceAccountToken": False,
+        "executor": {"serviceAccountName": account},
         "podGC": {"strategy": "OnPodSuccess"},
         "ttlStrategy": {"secondsAfterCompletion": work.settings.keep_days * 86_400},
         "volumes": [{"name": "work", "emptyDir": {}}, pods.temporary()],
@@ -120,7 +161,7 @@ def _template(work: Work, job: Job) -> dict[str, Any]:
             f"cp -R /app/. {pods.WORK}/",
             f"cd {pods.WORK}",
             *([work.unpack(ABOVE)] if job.ancestors else []),
-            work.run(job, "|| status=$?"),
+            f"{work.run(job)} || status=$?",
             work.pack(job),
             'exit "${status:-0}"',
         ]

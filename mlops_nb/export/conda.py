@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlops_nb.export.jobs import Work
+    from mlops_nb.export.settings import ExportSettings
     from mlops_nb.model import Json, Pipeline
 
 __all__ = ["CondaEnvironment", "CondaExporter", "create_environment", "read_environment"]
@@ -62,10 +63,13 @@ class CondaEnvironment(Record, frozen=True, kw_only=True):
 class CondaExporter:
     """Writes ``environment.yml`` and the inputs of explicit locks."""
 
+    title = "Conda"
+    description = "An environment.yml with its pip part, and the inputs of explicit locks."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the environment, its pip part and what conda-lock reads."""
         work = plan_work(pipeline, settings)
-        pip = list(work.settings.pip_packages) or [f"-r {work.settings.lock}"]
+        pip = list(work.settings.pip_packages) or _pip_lines(work.settings)
         specs = _specs(work)
         body = {
             "name": work.slug,
@@ -88,9 +92,17 @@ class CondaExporter:
         }
 
 
+def _pip_lines(settings: ExportSettings) -> list[str]:
+    """Return the arguments of the project's own ``pip install``, one requirement a line."""
+    project = "." + (f"[{','.join(settings.extras)}]" if settings.extras else "")
+    if not settings.install_lock and not settings.install:
+        return [f"-c {settings.lock}", project]
+    return [f"-r {settings.lock}", *([project] if settings.package else [])]
+
+
 def _relative(pip: list[str]) -> list[str]:
-    # pip reads a nested file relative to the one that names it.
-    return [re.sub(r"^-r (?!/)", "-r ../", line) for line in pip]
+    # pip reads a nested file relative to the one that names it, and a project to where it runs.
+    return [re.sub(r"^(-[rc]) (?!/)", r"\1 ../", line) for line in pip]
 
 
 def _specs(work: Work) -> list[str]:

@@ -20,6 +20,9 @@ __all__ = ["DaskExporter"]
 class DaskExporter:
     """Writes ``dask/run.py``."""
 
+    title = "Dask"
+    description = "A script that runs the jobs on a cluster whose workers share nothing."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the script."""
         work = plan_work(pipeline, settings)
@@ -31,7 +34,8 @@ def _source(work: Work) -> str:
     notes = [
         "Run it in the project's folder: python dask/run.py --scheduler tcp://host:8786 -p name=value",
         "Workers need mlops-nb and the project's packages; the project and all products travel as",
-        "bytes. What is finished is unpacked here, so that the next run does only what changed.",
+        "bytes. What is finished is unpacked here, so that the next run does only what changed; the",
+        "workers' runs, with executed notebooks and reports, are listed by: mlops-nb runs list",
     ]
     if settings.secrets:
         notes.append(f"Workers need these environment variables: {', '.join(settings.secrets)}.")
@@ -56,9 +60,9 @@ def remote(job, project, parameters, earlier, *above):
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(project)) as archive:
             archive.extractall(folder, filter="data")
-        done = [bundle for _, bundle in above]
-        if any(code for code, _ in above):
-            return None, b""
+        done = [bundle for _, bundle, _ in above]
+        if any(code != 0 for code, _, _ in above):
+            return None, b"", b""
         files = ([("earlier.tar.gz", earlier)] if earlier else []) + [
             (name + ".tar.gz", bundle) for name, bundle in zip(job["above"], done)
         ]
@@ -99,9 +103,9 @@ def main():
         for future in as_completed(futures.values()):
             job = jobs[future.key]
             try:
-                code, bundle = future.result()
+                code, bundle, reports = future.result()
             except Exception as error:  # a lost worker, or a bundle that cannot be read
-                code, bundle = 1, b""
+                code, bundle, reports = 1, b"", b""
                 print(error, file=sys.stderr)
             if bundle:
                 file = store / (job["id"] + ".tar.gz")
@@ -110,6 +114,9 @@ def main():
                 os.replace(draft, file)
                 carry = [sys.executable, "-m", "mlops_nb.export.carry", "unpack", str(file)]
                 subprocess.run(carry, check=True)
+            if reports:
+                with tarfile.open(fileobj=io.BytesIO(reports)) as archive:
+                    archive.extractall(".mlops", filter="data")
             if code != 0:
                 failed.append(job["title"])
             print("blocked" if code is None else "failed" if code else "done", job["title"], flush=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mlops_nb.export.drift import plan_drift
 from mlops_nb.export.jobs import plan_work
-from mlops_nb.export.quoting import dockerfile_json, dump_yaml, shell_words
+from mlops_nb.export.quoting import comment, dockerfile_json, dump_yaml, shell_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +20,8 @@ __all__ = ["USER", "DockerExporter"]
 
 USER = 10001
 """User and group that containers run as; beyond those that a system gives out itself."""
+_TRACKING = 5000
+_METRICS = 9187
 _TELEMETRY = "DO_NOT_TRACK=true MLFLOW_DISABLE_TELEMETRY=true PLOOMBER_STATS_ENABLED=false"
 _IGNORED = """\
 .git
@@ -44,30 +48,54 @@ venv
 class DockerExporter:
     """Writes ``Dockerfile``, ``.dockerignore`` and ``compose.yaml``."""
 
+    title = "Docker"
+    description = "An image of the project, and a compose file with MLflow and the monitor."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the three files."""
         work = plan_work(pipeline, settings)
         return {
-            "Dockerfile": work.header("docker") + _dockerfile(work),
+            "Dockerfile": work.header("docker") + _pinned(work) + _dockerfile(work),
             ".dockerignore": work.header("docker") + _IGNORED + _products(work),
             "compose.yaml": work.header("docker") + dump_yaml(_compose(work)),
         }
 
 
 def folders(work: Work) -> list[str]:
-    """Return the folders that a run writes to: the state, and the topmost one of each product."""
+    """Return the folders that a run writes to: the state, and those of the products.
+
+    Each is the topmost one that holds no source of a task: a volume in its place would go on
+    showing the sources of an older image.
+    """
+    sources = {
+        parent.as_posix() for task in work.pipeline.tasks for parent in _parents(task.source)
+    }
     found = {".mlops"}
     for task in work.pipeline.tasks:
         for product in task.products:
-            top, inside, _ = product.path.partition("/")
-            if product.is_file and inside:
-                found.add(top)
-    return sorted(found)
+            # From the top down; the last one is the product's own folder.
+            parents = [one.as_posix() for one in _parents(product.path)] if product.is_file else []
+            if parents:
+                found.add(next((one for one in parents if one not in sources), parents[-1]))
+    return sorted(one for one in found if not any(one.startswith(f"{other}/") for other in found))
+
+
+def _parents(path: str) -> list[PurePosixPath]:
+    return list(PurePosixPath(path).parents)[-2::-1]
+
+
+def _pinned(work: Work) -> str:
+    if "@sha256:" in work.settings.python_image:
+        return ""
+    return comment(
+        'The base image is not pinned: set base-image = "name@sha256:..." in the settings.'
+    )
 
 
 def _dockerfile(work: Work) -> str:
     settings = work.settings
-    install = [_run(command, cached=not settings.install) for command in settings.install_commands]
+    lock = [_run(command, cached=True) for command in settings.install_lock]
+    project = [_run(command, cached=not settings.install) for command in settings.install_project]
     writable = shell_words(["install", "-d", "-o", str(USER), "-g", str(USER), *folders(work)])
     lines = [
         f"FROM {settings.python_image} AS build",
@@ -75,9 +103,9 @@ def _dockerfile(work: Work) -> str:
         "WORKDIR /app",
         "RUN python -m venv /opt/venv",
         "ENV PATH=/opt/venv/bin:$PATH",
-        "# The lock alone comes first: the layer below is made again only when it changes.",
-        f"COPY {settings.lock} {settings.lock}",
-        *install,
+        # The lock alone comes first: the layer below it is made again only when it changes.
+        *([f"COPY {settings.lock} {settings.lock}", *lock] if lock else []),
+        *(["COPY . .", *project] if project else []),
         "",
         f"FROM {settings.python_image}",
         f"RUN groupadd --gid {USER} mlops && \\",
@@ -124,7 +152,7 @@ def _compose(work: Work) -> dict[str, Any]:
     settings = work.settings
     image = settings.image or f"{work.slug}:local"
     environment: dict[str, str | None] = {
-        "MLOPS_NB_TRACKING_URI": "http://mlflow:5000",
+        "MLOPS_NB_TRACKING_URI": f"http://mlflow:{_TRACKING}",
         **{name: _literal(value) for name, value in settings.env.items()},
         # Without a value: taken from the environment that compose is started in.
         **dict.fromkeys(settings.secrets),
@@ -142,7 +170,18 @@ def _compose(work: Work) -> dict[str, Any]:
         for folder in folders(work)
     ]
     waits = {"mlflow": {"condition": "service_healthy"}}
-    probe = "import urllib.request as r; r.urlopen('http://127.0.0.1:5000/health', timeout=5)"
+    drift = plan_drift(work)
+    check = drift and {
+        **guarded,
+        "build": ".",
+        # Started by hand or by a timer: docker compose run drift
+        "profiles": ["drift"],
+        "entrypoint": ["sh", "-ec"],
+        "command": [_literal(drift.command)],
+        "environment": environment,
+        "volumes": volumes,
+        "depends_on": waits,
+    }
     return {
         "name": work.slug,
         "services": {
@@ -160,34 +199,52 @@ def _compose(work: Work) -> dict[str, Any]:
                 "build": ".",
                 "entrypoint": ["mlflow", "server"],
                 "command": [
-                    *("--host", "0.0.0.0", "--port", "5000"),  # noqa: S104 - inside the network of the services
-                    *("--allowed-hosts", "mlflow:5000,localhost:5000,127.0.0.1:5000"),
+                    *("--host", "0.0.0.0", "--port", str(_TRACKING)),  # noqa: S104 - inside the network of the services
+                    *(
+                        "--allowed-hosts",
+                        ",".join(
+                            f"{host}:{_TRACKING}" for host in ("mlflow", "localhost", "127.0.0.1")
+                        ),
+                    ),
                     *("--backend-store-uri", "sqlite:////app/.mlops/mlflow.db"),
                     *("--artifacts-destination", "/app/.mlops/artifacts"),
                 ],
-                "ports": ["127.0.0.1:5000:5000"],
+                "ports": [f"127.0.0.1:{_TRACKING}:{_TRACKING}"],
                 "volumes": [{"type": "volume", "source": "tracking", "target": "/app/.mlops"}],
-                "healthcheck": {
-                    "test": ["CMD", "python", "-c", probe],
-                    "interval": "10s",
-                    "timeout": "10s",
-                    "retries": 12,
-                    "start_period": "60s",
-                },
+                "healthcheck": _alive(_TRACKING, "health"),
                 "restart": "unless-stopped",
             },
             "monitor": {
                 **guarded,
                 "build": ".",
-                "profiles": ["monitor"],
-                "entrypoint": ["sh", "-ec"],
-                "command": [_literal(settings.drift_command)],
+                "command": ["monitor", "serve", "--host", "0.0.0.0", "--port", str(_METRICS)],  # noqa: S104
                 "environment": environment,
+                "ports": [f"127.0.0.1:{_METRICS}:{_METRICS}"],
                 "volumes": volumes,
                 "depends_on": waits,
+                "healthcheck": _alive(_METRICS, "metrics"),
+                "restart": "unless-stopped",
             },
+            **({"drift": check} if check else {}),
         },
         "volumes": {**{_volume(folder): None for folder in folders(work)}, "tracking": None},
+    }
+
+
+def _alive(port: int, page: str) -> dict[str, Any]:
+    """Return how a service is asked whether it serves."""
+    address = f"http://127.0.0.1:{port}/{page}"
+    return {
+        "test": [
+            "CMD",
+            "python",
+            "-c",
+            f"import urllib.request as r; r.urlopen('{address}', timeout=5)",
+        ],
+        "interval": "10s",
+        "timeout": "10s",
+        "retries": 12,
+        "start_period": "60s",
     }
 
 

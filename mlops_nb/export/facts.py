@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.metadata import distributions
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mlops_nb.model import Json
 
-__all__ = ["installed_packages", "project_facts"]
+__all__ = ["missing_facts", "project_facts"]
 
 LOCKS = (
     "requirements.lock",
@@ -38,11 +38,16 @@ def project_facts(root: Path) -> dict[str, Json]:
     Returns
     -------
     dict
-        ``python`` (from ``.python-version``, else one that ``requires-python`` allows), and ``lock``
-        with ``hashes`` where a lock file is found; nothing of the machine, so that the same files
-        give the same export everywhere. What the project's own settings say goes over these.
+        ``python`` (from ``.python-version``, else one that ``requires-python`` allows), ``package``
+        (a build system is declared), and ``lock`` with ``hashes`` where a lock file is found; nothing
+        of the machine, so that the same files give the same export everywhere. What the project's
+        own settings say goes over these.
     """
-    facts: dict[str, Json] = {"python": _allowed(_read(root / "pyproject.toml"))}
+    try:
+        declared = tomllib.loads(_read(root / "pyproject.toml"))
+    except tomllib.TOMLDecodeError:
+        declared = {}
+    facts: dict[str, Json] = {"python": _allowed(declared), "package": "build-system" in declared}
     pinned = _read(root / ".python-version").strip()
     if re.fullmatch(r"3\.\d+(\.\d+)?", pinned):
         facts["python"] = pinned
@@ -55,25 +60,39 @@ def project_facts(root: Path) -> dict[str, Json]:
     return facts
 
 
-def _allowed(text: str) -> str:
+def missing_facts(root: Path, settings: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return what a project lacks for its jobs to be installed, each with the way to mend it.
+
+    Parameters
+    ----------
+    root
+        The project's folder.
+    settings
+        Its own settings over `project_facts`.
+    """
+    if settings.get("install"):
+        return ()
+    lock = str(settings.get("lock", LOCKS[-1]))
+    text = _read(root / lock)
+    if not text:
+        return (
+            f"{lock} is not there, and jobs install from it; in an environment where the pipeline "
+            f"runs, write it with: python -m pip freeze --exclude-editable > {lock}",
+        )
+    if not settings.get("package") and not re.search(r"(?mi)^mlops[-_.]nb(?![\w.-])", text):
+        return (f"{lock} does not hold mlops-nb, which every job calls: add it",)
+    return ()
+
+
+def _allowed(declared: Mapping[str, Json]) -> str:
     """Return the version of Python to use where a ``pyproject.toml`` says which ones are allowed."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
-        asked = SpecifierSet(str(tomllib.loads(text).get("project", {}).get("requires-python", "")))
-    except (tomllib.TOMLDecodeError, InvalidSpecifier, AttributeError):
+        asked = SpecifierSet(str(declared.get("project", {}).get("requires-python", "")))
+    except (InvalidSpecifier, AttributeError):
         return VERSIONS[0]
     return next((one for one in VERSIONS if asked.contains(f"{one}.99")), VERSIONS[0])
-
-
-def installed_packages() -> tuple[str, ...]:
-    """Return the running environment as exact requirements, sorted; editable installs left out."""
-    found = {}
-    for one in distributions():
-        name = one.metadata["Name"]
-        if name and '"editable": true' not in (one.read_text("direct_url.json") or ""):
-            found[re.sub(r"[-_.]+", "-", name).lower()] = one.version
-    return tuple(f"{name}=={version}" for name, version in sorted(found.items()))
 
 
 def _read(path: Path) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mlops_nb.export.drift import PAGE, plan_drift
 from mlops_nb.export.jobs import ABOVE, plan_work
 from mlops_nb.export.naming import title
 from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell
@@ -12,10 +14,11 @@ from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlops_nb.export.drift import Drift
     from mlops_nb.export.jobs import Job, Work
     from mlops_nb.model import Json, Pipeline
 
-__all__ = ["GithubExporter"]
+__all__ = ["GithubExporter", "checkout_steps", "with_versions"]
 
 ACTIONS = {
     "actions/checkout": ("8e8c483db84b4bee98b60c0593521ed34d9990e8", "v6.0.1"),
@@ -34,12 +37,15 @@ Step = dict[str, Any]
 class GithubExporter:
     """Writes ``.github/workflows/``."""
 
+    title = "GitHub Actions"
+    description = "A workflow with a job for each task or group, and one that checks for drift."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the workflow, and the drift check where one is scheduled."""
         work = plan_work(pipeline, settings)
         files = {f".github/workflows/{work.slug}.yml": _workflow(work)}
-        if work.settings.drift_schedule:
-            files[f".github/workflows/{work.slug}-drift.yml"] = _drift(work)
+        if drift := plan_drift(work):
+            files[f".github/workflows/{work.slug}-drift.yml"] = _drift(work, drift)
         return files
 
 
@@ -80,7 +86,7 @@ def _workflow(work: Work) -> str:
         note = comment(f"GitHub takes {_MOST_INPUTS} inputs; left out: {left}")
     if work.settings.schedule and work.settings.timezone != "UTC":
         note += comment(f"GitHub reads schedules in UTC, not in {title(work.settings.timezone)}.")
-    return work.header("github") + note + _with_versions(dump_yaml(body))
+    return work.header("github") + note + with_versions(dump_yaml(body))
 
 
 def _job(work: Work, job: Job) -> dict[str, Any]:
@@ -94,16 +100,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
     }
     if settings.secrets:
         run["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
-    key = f"mlops-nb-{work.slug}-{job.id}-"
-    steps: list[Step] = [
-        *_prepared(work),
-        {
-            "name": "Restore what this job made last time",
-            "uses": _uses("actions/cache", "/restore"),
-            "with": {"path": job.bundle, "key": key, "restore-keys": key},
-        },
-        {"name": "Unpack it", "run": work.unpack(job.bundle, optional=True)},
-    ]
+    steps: list[Step] = [*checkout_steps(work), *_restored(work, job)]
     if names:
         which = {"name": names[0]} if len(names) == 1 else {"pattern": "{" + ",".join(names) + "}"}
         steps.append(
@@ -127,7 +124,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
             "uses": _uses("actions/cache", "/save"),
             "with": {
                 "path": job.bundle,
-                "key": f"{key}${{{{ hashFiles('{job.bundle}') }}}}",
+                "key": f"{_key(work, job)}${{{{ hashFiles('{job.bundle}') }}}}",
             },
         },
         {
@@ -186,7 +183,8 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
     }
 
 
-def _prepared(work: Work) -> list[Step]:
+def checkout_steps(work: Work) -> list[Step]:
+    """Return the steps that check the project out and install what it needs."""
     settings = work.settings
     python: dict[str, Any] = {"python-version": settings.python}
     if not settings.install:
@@ -195,6 +193,23 @@ def _prepared(work: Work) -> list[Step]:
         {"uses": _uses("actions/checkout"), "with": {"persist-credentials": False}},
         {"uses": _uses("actions/setup-python"), "with": python},
         {"name": "Install", "run": github_text("\n".join(settings.install_commands))},
+    ]
+
+
+def _key(work: Work, job: Job) -> str:
+    return f"mlops-nb-{work.slug}-{job.id}-"
+
+
+def _restored(work: Work, job: Job, *, needed: bool = False) -> list[Step]:
+    """Return the steps that put back what a job made last time."""
+    key = _key(work, job)
+    return [
+        {
+            "name": f"Restore what {title(job.title) if needed else 'this job'} made last time",
+            "uses": _uses("actions/cache", "/restore"),
+            "with": {"path": job.bundle, "key": key, "restore-keys": key},
+        },
+        {"name": "Unpack it", "run": work.unpack(job.bundle, optional=not needed)},
     ]
 
 
@@ -253,9 +268,9 @@ def _comment(work: Work) -> dict[str, Any]:
     }
 
 
-def _drift(work: Work) -> str:
+def _drift(work: Work, drift: Drift) -> str:
     settings = work.settings
-    check: Step = {"name": "Check for drift", "run": github_text(settings.drift_command)}
+    check: Step = {"name": "Check for drift", "run": github_text(drift.command)}
     if settings.secrets:
         check["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
     body: dict[str, Any] = {
@@ -273,7 +288,8 @@ def _drift(work: Work) -> str:
             "runs-on": settings.runner,
             "timeout-minutes": settings.timeout_minutes,
             "steps": [
-                *_prepared(work),
+                *checkout_steps(work),
+                *(_restored(work, drift.job, needed=True) if drift.job else []),
                 check,
                 {
                     "name": "Keep the reports",
@@ -281,7 +297,7 @@ def _drift(work: Work) -> str:
                     "uses": _uses("actions/upload-artifact"),
                     "with": {
                         "name": "drift-reports",
-                        "path": ".mlops/profiles\n.mlops/runs",
+                        "path": f"{PurePosixPath(PAGE).parent}\n.mlops/profiles\n.mlops/runs",
                         "include-hidden-files": True,
                         "if-no-files-found": "ignore",
                         "overwrite": True,
@@ -292,14 +308,14 @@ def _drift(work: Work) -> str:
         }
     }
     note = comment("The job fails where drift is found: exit code 10.")
-    return work.header("github") + note + _with_versions(dump_yaml(body))
+    return work.header("github") + note + with_versions(dump_yaml(body))
 
 
 def _uses(action: str, part: str = "") -> str:
     return f"{action}{part}@{ACTIONS[action][0]}"
 
 
-def _with_versions(text: str) -> str:
+def with_versions(text: str) -> str:
     """Say behind each pinned commit which release it is; scripts are indented further."""
     release = dict(ACTIONS.values())
     text = text.replace(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mlops_nb.export.drift import PAGE, plan_drift
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.naming import label, title
 from mlops_nb.export.quoting import comment, dump_yaml
@@ -25,6 +27,11 @@ _SUMMARY = ("summary.md", "metrics.txt", "junit.xml")
 class GitlabExporter:
     """Writes ``.gitlab-ci.yml``."""
 
+    title = "GitLab CI"
+    description = (
+        "A pipeline whose jobs need one another as the tasks do, with reports and a cache."
+    )
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the one file."""
         work = plan_work(pipeline, settings, most_ancestors=MOST_NEEDS)
@@ -39,7 +46,7 @@ def _header(work: Work) -> str:
         lines.append(
             f"Schedule: GitLab keeps schedules outside this file; make one with {settings.schedule} ({zone})."
         )
-    if settings.drift_schedule:
+    if plan_drift(work):
         lines.append(
             f"Drift: a second schedule with {settings.drift_schedule} and the variable MLOPS_NB_DRIFT=1."
         )
@@ -51,6 +58,7 @@ def _header(work: Work) -> str:
 
 def _body(work: Work) -> dict[str, Any]:
     settings = work.settings
+    drift = plan_drift(work)
     body: dict[str, Any] = {
         "workflow": {
             "name": work.title,
@@ -61,7 +69,7 @@ def _body(work: Work) -> dict[str, Any]:
                 {"if": "$CI_PIPELINE_SOURCE =~ /^(web|api|trigger)$/"},
             ],
         },
-        "stages": ["pipeline", "monitoring"] if settings.drift_schedule else ["pipeline"],
+        "stages": ["pipeline", "monitoring"] if drift else ["pipeline"],
         "variables": {
             "PIP_CACHE_DIR": "$CI_PROJECT_DIR/.cache/pip",
             # GitLab expands variables within variables; a doubled sign is a sign.
@@ -84,16 +92,22 @@ def _body(work: Work) -> dict[str, Any]:
     }
     for job in work.jobs:
         body[job.id] = _job(work, job)
-    if settings.drift_schedule:
+    if drift:
+        bundle = [{**_own_cache(work, drift.job), "policy": "pull"}] if drift.job else []
         body["mlops-nb-drift"] = {
             "stage": "monitoring",
             "needs": [],
             "rules": [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $MLOPS_NB_DRIFT'}],
-            "cache": [_pip_cache(work)],
-            "script": [*settings.install_commands, settings.drift_command],
+            "cache": [_pip_cache(work), *bundle],
+            "script": [
+                *settings.install_commands,
+                *([work.unpack(drift.job.bundle)] if drift.job else []),
+                drift.command,
+            ],
             "artifacts": {
                 "when": "always",
-                "paths": [".mlops/profiles/", ".mlops/runs/"],
+                "expose_as": "Drift",
+                "paths": [f"{PurePosixPath(PAGE).parent}/", ".mlops/profiles/", ".mlops/runs/"],
                 "expire_in": f"{settings.keep_days} days",
             },
         }
@@ -105,31 +119,32 @@ def _pip_cache(work: Work) -> dict[str, Any]:
     return {"key": {"files": [work.settings.lock], "prefix": "pip"}, "paths": [".cache/pip/"]}
 
 
-def _job(work: Work, job: Job) -> dict[str, Any]:
+def _own_cache(work: Work, job: Job) -> dict[str, Any]:
     key = f"mlops-nb-{work.slug}-{job.id}"
+    return {
+        "key": f"{key}-$CI_COMMIT_REF_SLUG",
+        "fallback_keys": [f"{key}-{label(work.settings.branch)}"],
+        "paths": [job.bundle],
+        # Also after a failure, so that what succeeded is not run again.
+        "when": "always",
+    }
+
+
+def _job(work: Work, job: Job) -> dict[str, Any]:
     reports = f"{_REPORTS}/{job.id}"
     result: dict[str, Any] = {
         "extends": ".mlops-nb",
         # Every job above, not only the nearest: their products and sidecars are all needed.
-        "needs": [{"job": name, "artifacts": True} for name in job.ancestors],
+        "needs": list(job.ancestors),
         "timeout": f"{job.minutes} minutes",
-        "cache": [
-            _pip_cache(work),
-            {
-                "key": f"{key}-$CI_COMMIT_REF_SLUG",
-                "fallback_keys": [f"{key}-{label(work.settings.branch)}"],
-                "paths": [job.bundle],
-                # Also after a failure, so that what succeeded is not run again.
-                "when": "always",
-            },
-        ],
+        "cache": [_pip_cache(work), _own_cache(work, job)],
         "script": [
             work.unpack(job.bundle, optional=True),
             *([work.unpack(*work.bundles(job.ancestors))] if job.ancestors else []),
             "\n".join(
                 [
                     # What succeeded is packed and what failed is reported before the job ends.
-                    work.run(job, "|| status=$?"),
+                    f"{work.run(job)} || status=$?",
                     work.pack(job),
                     work.summary(job, *(f"{reports}/{name}" for name in _SUMMARY)),
                     f"if [ -d .mlops/runs ]; then mv .mlops/runs {reports}/runs; fi",

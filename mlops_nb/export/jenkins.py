@@ -22,6 +22,9 @@ _BUILDS_KEPT = 30
 class JenkinsExporter:
     """Writes ``Jenkinsfile``."""
 
+    title = "Jenkins"
+    description = "A declarative Jenkinsfile whose parallel stages are the levels of the DAG."
+
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the one file."""
         work = plan_work(pipeline, settings)
@@ -101,11 +104,11 @@ def _stage(work: Work, job: Job, indent: str) -> Iterable[str]:
         f"python{settings.python} -m venv .venv",
         *settings.install_commands,
     )
+    # What an earlier build left in the workspace is kept, its reports are not.
+    prepare = ["rm -rf .mlops/runs .mlops/reports", *install]
     script = [
-        # What an earlier build left in the workspace is kept, its reports are not.
-        "rm -rf .mlops/runs .mlops/reports",
         *([work.unpack(*work.bundles(job.ancestors))] if job.ancestors else []),
-        work.run(job, "|| status=$?"),
+        f"{work.run(job)} || status=$?",
         work.pack(job),
         work.summary(job, f"{reports}/summary.md", junit=f"{reports}/junit.xml"),
         'exit "${status:-0}"',
@@ -113,18 +116,26 @@ def _stage(work: Work, job: Job, indent: str) -> Iterable[str]:
     agent = f"{{ label {groovy(settings.agent)} }}" if settings.agent else "any"
     yield f"{indent}stage({groovy(work.stage_title(job))}) {{"
     yield f"{indent}    agent {agent}"
-    yield f"{indent}    options {{ timeout(time: {job.minutes}, unit: 'MINUTES') }}"
+    if settings.infrastructure_retries:
+        # For a lost agent; a task that fails has retries of its own.
+        count = settings.infrastructure_retries + 1
+        yield f"{indent}    options {{"
+        yield f"{indent}        retry(count: {count}, conditions: [agent(), nonresumable()])"
+        yield f"{indent}    }}"
     yield f"{indent}    environment {{"
     yield f'{indent}        PATH = "${{env.WORKSPACE}}/.venv/bin:${{env.PATH}}"'
     yield f"{indent}    }}"
     yield f"{indent}    steps {{"
-    # The network may fail; a task that fails has retries of its own.
-    yield f"{indent}        retry({settings.infrastructure_retries + 1}) {{"
-    yield f"{indent}            sh {groovy_block(chr(10).join(install))}"
-    yield f"{indent}        }}"
+    # Here and not among the options, where waiting for an agent would count.
+    yield f"{indent}        timeout(time: {job.minutes}, unit: 'MINUTES') {{"
+    # The network may fail.
+    yield f"{indent}            retry({settings.infrastructure_retries + 1}) {{"
+    yield f"{indent}                sh {groovy_block(chr(10).join(prepare))}"
+    yield f"{indent}            }}"
     for name in job.ancestors:
-        yield f"{indent}        unstash '{name}'"
-    yield f"{indent}        sh {groovy_block(chr(10).join(script))}"
+        yield f"{indent}            unstash '{name}'"
+    yield f"{indent}            sh {groovy_block(chr(10).join(script))}"
+    yield f"{indent}        }}"
     yield f"{indent}        stash name: '{job.id}', includes: '{job.bundle}', useDefaultExcludes: false"
     yield f"{indent}    }}"
     yield f"{indent}    post {{"

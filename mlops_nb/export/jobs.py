@@ -11,10 +11,10 @@ import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mlops_nb.errors import ConfigError, PipelineError, nearest
+from mlops_nb.errors import ConfigError, ParameterError, PipelineError, nearest
 from mlops_nb.export.grouping import ancestors, group_tasks, limit_ancestors
-from mlops_nb.export.naming import env_names, label, safe_names, title
-from mlops_nb.export.quoting import header, shell, shell_words
+from mlops_nb.export.naming import ENV, env_names, label, safe_names, title
+from mlops_nb.export.quoting import header, shell_words
 from mlops_nb.export.settings import ExportSettings, looks_secret, read_settings
 from mlops_nb.model import Record
 
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Json, Pipeline, Task, TaskPolicy
 
-__all__ = ["ABOVE", "BUNDLES", "Input", "Job", "Work", "plan_work"]
+__all__ = [
+    "ABOVE",
+    "BUNDLES",
+    "Input",
+    "Job",
+    "Work",
+    "given_parameters",
+    "plan_work",
+    "read_inputs",
+]
 
 BUNDLES = ".mlops/carry"
 """Folder of the bundles that jobs hand to one another, relative to the project root."""
@@ -95,7 +104,7 @@ class Work:
     @cached_property
     def inputs(self) -> tuple[Input, ...]:
         """The parameters that can be given, sorted by name."""
-        return _inputs(self.pipeline, self.settings)
+        return read_inputs(self.pipeline, self.settings)
 
     def header(self, target: str, *, mark: str = "#") -> str:
         """Return the lines that a file of a target begins with."""
@@ -130,23 +139,14 @@ class Work:
         words = ["python", "-m", "mlops_nb.export.carry", "pack", "--to", job.bundle]
         return shell_words([*words, *_names(job.tasks)])
 
-    def run(self, job: Job | None = None, after: str = "") -> str:
-        """Return the lines that run a job's tasks, or the whole pipeline, with the given parameters.
+    def run(self, job: Job | None = None) -> str:
+        """Return the command that runs a job's tasks, or the whole pipeline.
 
-        ``after`` is shell that follows the command on its line.
+        Given parameters are read from the environment: no name and no value of one is ever a part
+        of a command.
         """
-        lines = []
-        if self.inputs:
-            lines.append("set --")
-            lines += [
-                f'[ -z "${{{one.env}:-}}" ] || set -- "$@" -p {shell(one.name + "=")}"${{{one.env}}}"'
-                for one in self.inputs
-            ]
-        rest = ' "$@"' if self.inputs else ""
-        # Options come first: a task may be called like one.
-        names = f" {shell_words(_names(job.tasks))}" if job else ""
-        lines.append(f"mlops-nb run{rest}{names} {after}".rstrip(" "))
-        return "\n".join(lines)
+        words = ["mlops-nb", "run", *(["--params-from-env"] if self.inputs else [])]
+        return shell_words([*words, *(_names(job.tasks) if job else [])])
 
     def summary(self, job: Job, to: str, metrics: str = "", junit: str = "") -> str:
         """Return the command that writes what happened: Markdown, OpenMetrics text, JUnit XML."""
@@ -271,7 +271,14 @@ def _minutes(policies: list[TaskPolicy], settings: ExportSettings) -> int:
     return own + (0 if all(policy.timeout for policy in policies) else settings.timeout_minutes)
 
 
-def _inputs(pipeline: Pipeline, settings: ExportSettings) -> tuple[Input, ...]:
+def read_inputs(pipeline: Pipeline, settings: ExportSettings) -> tuple[Input, ...]:
+    """Return the parameters that can be given when a run is started, sorted by name.
+
+    Raises
+    ------
+    ConfigError
+        The settings name a parameter that no task has.
+    """
     types: dict[str, str] = {}
     helps: dict[str, str] = {}
     values: dict[str, set[str]] = {}
@@ -297,7 +304,7 @@ def _inputs(pipeline: Pipeline, settings: ExportSettings) -> tuple[Input, ...]:
     return tuple(
         Input(
             name=name,
-            id=envs[name].removeprefix("PARAM_").lower(),
+            id=envs[name].removeprefix(ENV).lower(),
             env=envs[name],
             type=title(types[name], limit=40),
             default=values[name].copy().pop() if len(values[name]) == 1 else "",
@@ -305,6 +312,39 @@ def _inputs(pipeline: Pipeline, settings: ExportSettings) -> tuple[Input, ...]:
         )
         for name in sorted(wanted)
     )
+
+
+def given_parameters(
+    pipeline: Pipeline, table: Mapping[str, Json], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the parameters that the environment gives, by the names that the pipeline has.
+
+    Parameters
+    ----------
+    pipeline
+        As loaded.
+    table
+        ``[tool.mlops-nb.export]``.
+    environment
+        Variables; those of parameters begin with ``PARAM_``, and an empty one gives nothing.
+
+    Raises
+    ------
+    ParameterError
+        A variable with that beginning belongs to no parameter: it would be ignored.
+    """
+    names = {one.env: one.name for one in read_inputs(pipeline, read_settings(table))}
+    given = {key: text for key, text in environment.items() if key.startswith(ENV) and text}
+    for key in given:
+        if key not in names:
+            raise ParameterError(
+                f"{key} is set, and no parameter that can be given is called so",
+                where="the environment",
+                fix=f"{nearest(key, names)}; an older export is renewed by: mlops-nb export".lstrip(
+                    "; "
+                ),
+            )
+    return {names[key]: text for key, text in given.items()}
 
 
 def _shown(value: Json) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.export import pods
+from mlops_nb.export.drift import plan_drift
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.quoting import comment, dump_yaml
 
@@ -18,15 +19,21 @@ if TYPE_CHECKING:
     from mlops_nb.export.jobs import Work
     from mlops_nb.model import Json, Pipeline
 
-__all__ = ["KubernetesExporter"]
+__all__ = ["KubernetesExporter", "cron_job", "pipeline_pod"]
 
 _FOLDER = "kubernetes"
 _LATE_SECONDS = 600
+_CONTAINER = "pipeline"
+_KILLED = [137, 143]
+"""What a container ends with that was killed or told to stop: 128 and the signal."""
 _KEPT_SECONDS = 86_400
 
 
 class KubernetesExporter:
     """Writes ``kubernetes/``."""
+
+    title = "Kubernetes"
+    description = "A Job and CronJobs that keep their state on a volume, ready for kustomize."
 
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return a kustomization and its resources."""
@@ -37,21 +44,25 @@ class KubernetesExporter:
             "job.yaml": _job(work),
         }
         if work.settings.schedule:
-            parts["cronjob.yaml"] = _cron_job(
-                work, work.slug, work.settings.schedule, _pod(work, work.run())
+            parts["cronjob.yaml"] = cron_job(
+                work, work.slug, work.settings.schedule, pipeline_pod(work, work.run())
             )
-        if work.settings.drift_schedule:
-            parts["drift.yaml"] = _cron_job(
+        if drift := plan_drift(work):
+            parts["drift.yaml"] = cron_job(
                 work,
                 f"{work.slug}-drift",
                 work.settings.drift_schedule,
-                _pod(work, work.settings.drift_command),
+                pipeline_pod(work, drift.command),
             )
         files = {
             f"{_FOLDER}/{name}": work.header("kubernetes") + dump_yaml(part)
             for name, part in parts.items()
         }
-        note = comment("Apply with: kubectl apply -k kubernetes")
+        note = comment(
+            "Apply with: kubectl apply -k kubernetes\n"
+            "A Job cannot be changed; before applying again:"
+            f" kubectl delete job {work.slug} --ignore-not-found"
+        )
         if work.settings.secrets:
             note += comment(
                 f"Needs a Secret {pods.names(work)['secret']} with the keys "
@@ -110,20 +121,38 @@ def _job(work: Work) -> dict[str, Any]:
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": _meta(work, work.slug),
-        "spec": _job_spec(work, _pod(work, work.run())),
+        "spec": _job_spec(work, pipeline_pod(work, work.run())),
     }
 
 
 def _job_spec(work: Work, pod: dict[str, Any]) -> dict[str, Any]:
     return {
+        # For lost pods; a task that fails has retries of its own.
         "backoffLimit": work.settings.infrastructure_retries,
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "Ignore",
+                    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                },
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {
+                        "containerName": _CONTAINER,
+                        "operator": "NotIn",
+                        "values": _KILLED,
+                    },
+                },
+            ]
+        },
         "activeDeadlineSeconds": 60 * sum(job.minutes for job in work.jobs),
         "ttlSecondsAfterFinished": _KEPT_SECONDS,
         "template": pod,
     }
 
 
-def _cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict[str, Any]:
+def cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict[str, Any]:
+    """Return a CronJob that runs a pod."""
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -140,12 +169,13 @@ def _cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict
     }
 
 
-def _pod(work: Work, command: str) -> dict[str, Any]:
+def pipeline_pod(work: Work, command: str) -> dict[str, Any]:
+    """Return a pod that runs a command on the pipeline\'s volume."""
     names = pods.names(work)
     tasks = [task.policy for task in work.pipeline.tasks]
     script = f"cp -R /app/. {pods.WORK}/\ncd {pods.WORK}\n{command}"
     container: dict[str, Any] = {
-        "name": "pipeline",
+        "name": _CONTAINER,
         "image": pods.image(work),
         "command": ["sh", "-ec"],
         "args": [pods.literal(script)],

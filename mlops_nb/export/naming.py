@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["env_names", "identifier", "label", "safe_names", "title"]
+__all__ = ["ENV", "env_names", "identifier", "label", "safe_names", "title"]
 
 _RESERVED = frozenset(
     # Keys that GitLab takes for something else than a job.
@@ -43,6 +43,8 @@ _RESERVED = frozenset(
         "mlops-nb-report",
     ]
 )
+ENV = "PARAM_"
+"""What the environment variable of a parameter begins with."""
 _LIMIT = 40
 """Characters: a Kubernetes name has 63, of which a project's name and a pod's suffix take a part."""
 
@@ -108,7 +110,7 @@ def identifier(safe: str) -> str:
     return name + "_" if keyword.iskeyword(name) or keyword.issoftkeyword(name) else name
 
 
-def env_names(names: Iterable[str], prefix: str = "PARAM_") -> Mapping[str, str]:
+def env_names(names: Iterable[str], prefix: str = ENV) -> Mapping[str, str]:
     """Return the environment variable for each parameter."""
     return {
         name: prefix + safe.replace("-", "_").upper()
@@ -119,7 +121,8 @@ def env_names(names: Iterable[str], prefix: str = "PARAM_") -> Mapping[str, str]
 def title(text: str, *, limit: int = 80) -> str:
     """Return a name for people, on one line and without anything that a target would interpret."""
     clean = "".join(
-        char if char.isprintable() and char not in "`$\\{}<>\"'" else " " for char in text
+        char if char.isprintable() and char not in '`$\\{}<>"' else " "
+        for char in text.replace("'", "’")
     )
     clean = " ".join(clean.split())
     if len(clean) > limit:

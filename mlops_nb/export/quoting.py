@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "command",
     "comment",
     "dockerfile_json",
     "dump_yaml",
@@ -88,12 +89,17 @@ def comment(text: str, mark: str = "#") -> str:
     return "".join(f"{mark} {line}".rstrip() + "\n" for line in lines)
 
 
+def command(target: str) -> str:
+    """Return the command that makes the files of a target."""
+    return f"mlops-nb export {target}"
+
+
 def header(target: str, spec: str, *, mark: str = "#") -> str:
     """Return the lines that every written file begins with."""
     from mlops_nb.export.naming import title
 
     return comment(
         f"Made from {title(spec)} by mlops-nb. Do not edit: change the pipeline or\n"
-        f"[tool.mlops-nb.export] in pyproject.toml, then run: mlops-nb export {target}",
+        f"[tool.mlops-nb.export] in pyproject.toml, then run: {command(target)}",
         mark,
     )

@@ -15,7 +15,7 @@ __all__ = ["RUN_JOB", "jobs_literal"]
 
 RUN_JOB = '''
 def run_job(job, project, parameters, bundles, variables):
-    """Run one job in a copy of the project; return its bundle.
+    """Run one job in a copy of the project; return its exit code, bundle and reports.
 
     ``bundles`` holds what earlier jobs have packed, as (file name, content) pairs: what this job
     made the last time first, then those of the jobs above it.
@@ -44,7 +44,12 @@ def run_job(job, project, parameters, bundles, variables):
         packed = pathlib.Path(folder, "bundle.tar.gz")
         if call([*carry, "pack", "--to", str(packed), "--", *job["tasks"]]):
             raise RuntimeError(f"what {job['id']} has made cannot be packed")
-        return code, packed.read_bytes()
+        reports = io.BytesIO()
+        with tarfile.open(fileobj=reports, mode="w:gz") as archive:
+            # Executed notebooks and reports, also of a failure.
+            if (work / ".mlops" / "runs").is_dir():
+                archive.add(work / ".mlops" / "runs", "runs")
+        return code, packed.read_bytes(), reports.getvalue()
 '''
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Json
 
-__all__ = ["ExportSettings", "looks_secret", "read_settings"]
+__all__ = ["ExportSettings", "is_plain_cron", "looks_secret", "read_settings"]
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_END = re.compile(
@@ -28,9 +30,14 @@ _FORMS = {
     "namespace": r"[a-z0-9-]*",
     "volume": r"[a-z0-9.-]*",
     "secret_name": r"[a-z0-9.-]*",
+    "executor_account": r"[a-z0-9.-]*",
     "volume_size": r"[0-9]+[KMGT]i?",
 }
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,#?L-]+")
+_PIP = "python -m pip install --disable-pip-version-check"
+_CRON_FIELD = re.compile(r"[0-9*/,-]+")
+_NAME = re.compile(
+    r"(?i)jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun"
+)
 
 
 class ExportSettings(
@@ -43,19 +50,24 @@ class ExportSettings(
     group_seconds: float = 60.0
     """With ``auto``: a task shorter than this is tiny, and tiny tasks share a job up to this."""
     durations: dict[str, float] = {}
-    """Measured seconds by task, from earlier runs; the caller fills it in."""
+    """Measured seconds by task; by default those of earlier runs on this machine."""
     python: str = "3.12"
     """Version of Python that the jobs use."""
     lock: str = "requirements.txt"
     """File with the exact versions to install, relative to the project root."""
     hashes: bool = False
     """The lock holds hashes, and pip has to check them."""
+    package: bool = False
+    """The project is a package of its own, which jobs install as well."""
+    extras: tuple[str, ...] = ()
+    """Extras of that package."""
     install: tuple[str, ...] = ()
     """Shell commands that prepare a job, instead of ``pip install`` of the lock."""
     parameters: tuple[str, ...] | None = None
     """Parameters that can be given when a run is started; every one by default."""
     schedule: str = ""
-    """Cron expression of five fields; empty for none."""
+    """Cron expression of five fields; empty for none. The API takes it, with its time zone, from
+    ``[tool.mlops-nb.schedules]`` where one schedule there runs the whole pipeline."""
     timezone: str = "UTC"
     """IANA name; targets that know only UTC ignore it and say so."""
     branch: str = "main"
@@ -74,9 +86,14 @@ class ExportSettings(
     """Further attempts after a lost machine or pod; tasks have retries of their own."""
     keep_days: int = 14
     """Days that reports and bundles are kept."""
-    drift_schedule: str = "41 5 * * 1"
+    drift_data: str = ""
+    """Newest data, a file or folder below the root; the drift check compares it with a reference."""
+    drift_reference: str = ""
+    """Reference to compare with; by default the pipeline's product that is called ``reference``."""
+    drift_command: str = ""
+    """Shell that checks for drift in its own way; it fails where there is some."""
+    drift_schedule: str = "41 5 * * *"
     """Cron expression of the drift check; empty for none."""
-    drift_command: str = "mlops-nb drift check"
     namespace: str = ""
     """Kubernetes namespace; empty for the one that the files are applied to."""
     volume: str = ""
@@ -84,6 +101,8 @@ class ExportSettings(
     volume_size: str = "10Gi"
     secret_name: str = ""
     """Kubernetes Secret that holds `secrets`; made from the project's name by default."""
+    executor_account: str = ""
+    """Service account of Argo's executor; one that may only report results is written by default."""
     runner: str = "ubuntu-24.04"
     """Label of GitHub's runner."""
     agent: str = ""
@@ -92,7 +111,8 @@ class ExportSettings(
     conda_packages: tuple[str, ...] = ()
     """Specifications that conda installs; the rest comes from pip."""
     pip_packages: tuple[str, ...] = ()
-    """Exact requirements of the project's environment: ``numpy==2.4.0``; the caller fills it in."""
+    """Exact requirements of the project's environment: ``numpy==2.4.0``; by default
+    conda's pip part names the lock."""
 
     @property
     def python_image(self) -> str:
@@ -100,14 +120,33 @@ class ExportSettings(
         return self.base_image or f"python:{self.python}-slim-bookworm"
 
     @property
-    def install_commands(self) -> tuple[str, ...]:
-        """The commands that prepare a job."""
+    def install_lock(self) -> tuple[str, ...]:
+        """The commands that install the lock, before the project itself is there."""
+        if self.install or self._constrained:
+            return ()
+        flag = "--require-hashes " if self.hashes else ""
+        return (f"{_PIP} {flag}-r {quote(self.lock)}",)
+
+    @property
+    def install_project(self) -> tuple[str, ...]:
+        """The commands after these, which need the project's files."""
         if self.install:
             return self.install
-        from shlex import quote
+        if self._constrained:
+            extras = f"[{','.join(self.extras)}]" if self.extras else ""
+            return (f"{_PIP} -c {quote(self.lock)} {quote('.' + extras)}",)
+        return (f"{_PIP} --no-deps .",) if self.package else ()
 
-        flag = "--require-hashes " if self.hashes else ""
-        return (f"python -m pip install --disable-pip-version-check {flag}-r {quote(self.lock)}",)
+    @property
+    def install_commands(self) -> tuple[str, ...]:
+        """The commands that prepare a job."""
+        return (*self.install_lock, *self.install_project)
+
+    @property
+    def _constrained(self) -> bool:
+        """Whether the lock says which versions, and only the package which packages."""
+        constraints = self.lock.rpartition("/")[2].startswith("constraints")
+        return self.package and constraints and not self.hashes
 
 
 def read_settings(table: Mapping[str, Json]) -> ExportSettings:
@@ -155,6 +194,9 @@ def read_settings(table: Mapping[str, Json]) -> ExportSettings:
                 where=f"{where} {key.replace('_', '-')}",
                 fix="use letters, digits and . _ - / (an image may also have : and @)",
             )
+    for extra in settings.extras:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", extra):
+            raise ConfigError(f'"{extra}" is not an extra', where=f"{where} extras")
     if not re.fullmatch(r"3\.\d+(\.\d+)?", settings.python):
         raise ConfigError(
             f'"{settings.python}" is not a version of Python', where=where, fix='write "3.12"'
@@ -168,11 +210,24 @@ def looks_secret(name: str) -> bool:
     return _SECRET_END.search(snake) is not None
 
 
-def _check_cron(text: str, where: str) -> None:
+def is_plain_cron(text: str) -> bool:
+    """Whether every target reads a cron expression alike: five fields, none of the extensions."""
+    from cronsim import CronSim, CronSimError
+
     fields = text.split()
-    if text and (len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields)):
+    if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(_NAME.sub("1", one)) for one in fields):
+        return False
+    try:
+        next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration):
+        return False
+    return True
+
+
+def _check_cron(text: str, where: str) -> None:
+    if text and not is_plain_cron(text):
         raise ConfigError(
-            f'"{text}" is not a cron expression',
+            f'"{text}" is not a cron expression that every system reads',
             where=where,
             fix='write five fields: minute hour day month weekday, such as "30 4 * * *"',
         )

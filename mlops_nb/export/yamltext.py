@@ -27,8 +27,9 @@ class _Dumper(_Base):  # type: ignore[misc]
 
 
 def _text(dumper: Any, data: str) -> Any:
-    # A block cannot hold a carriage return, a tab at a line's start or trailing spaces safely.
-    plain = re.search(r"[^\x20-\x7e\n\u00a0-\ud7ff]|[ \t]\n|^[ \n]", data) is None
+    # A block cannot safely hold any line break but this one, a tab at a line's start or trailing
+    # spaces.
+    plain = re.search(r"[^\x20-\x7e\n\u00a0-\u2027\u202a-\ud7ff]|[ \t]\n|^[ \n]", data) is None
     style = "|" if "\n" in data and plain else None
     # Readers of YAML 1.1 and of 1.2 differ in what they take for a number or a truth value.
     if re.fullmatch(r"[-+]?\.?[0-9]\S*|[yYnN]", data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlops_nb.model.base import Record
+from mlops_nb.model.export import ExportTarget
 from mlops_nb.model.monitoring import (
     Alert,
     DriftState,
@@ -17,9 +18,6 @@ from mlops_nb.model.registry import GateResult, GateState, LedgerEntry, ModelVer
 __all__ = [
     "AddedTask",
     "AlertList",
-    "ExportFile",
-    "ExportPreview",
-    "ExportTarget",
     "ExportTargets",
     "Gates",
     "HeatCell",
@@ -37,7 +35,6 @@ __all__ = [
     "ProjectList",
     "ProjectView",
     "VersionList",
-    "Written",
 ]
 
 
@@ -212,42 +209,7 @@ class Page(Record, frozen=True, kw_only=True):
     """Relative to the project; get it from ``files``."""
 
 
-class ExportTarget(Record, frozen=True, kw_only=True):
-    """Something that the pipeline can be exported to."""
-
-    name: str
-    title: str
-    """One sentence for people."""
-
-
 class ExportTargets(Record, frozen=True, kw_only=True):
     """All targets."""
 
     targets: tuple[ExportTarget, ...] = ()
-
-
-class ExportFile(Record, frozen=True, kw_only=True):
-    """One file of an export."""
-
-    path: str
-    """Relative to the project."""
-    text: str
-    state: str
-    """``new``, ``changed`` or ``same`` as what is on disk."""
-    diff: str = ""
-    """Unified; empty where it is the same."""
-
-
-class ExportPreview(Record, frozen=True, kw_only=True):
-    """What writing a target would do."""
-
-    target: str
-    files: tuple[ExportFile, ...] = ()
-
-
-class Written(Record, frozen=True, kw_only=True):
-    """Files that were written because they differed."""
-
-    target: str
-    paths: tuple[str, ...] = ()
-    """Relative to the project."""

@@ -65,7 +65,8 @@ class Curves(Record, frozen=True, kw_only=True):
     """Recall against precision."""
     calibration: tuple[Bin, ...] = ()
     scores: Points = Points()
-    """Upper edges of the score's bins against their share of rows."""
+    """Upper edges of the score's bins, equally wide, against their share of rows; two versions that are
+    compared have the same bins."""
     n: int = 0
 
 

@@ -8,9 +8,11 @@ from mlops_nb.model.base import Json, Record
 
 __all__ = [
     "CellRun",
+    "Checkpoint",
     "ErrorInfo",
     "Event",
     "EventKind",
+    "Resumed",
     "Run",
     "RunFacts",
     "RunProfile",
@@ -117,6 +119,45 @@ class CellRun(Record, frozen=True, kw_only=True):
     """Resident set of the kernel after the cell, MiB."""
 
 
+class Checkpoint(Record, frozen=True, kw_only=True):
+    """What was kept of a notebook's state when a cell failed, or why nothing was."""
+
+    cell: int | None = None
+    """Index of the failing cell in the notebook as its author sees it, from 0."""
+    folder: str = ""
+    """Where it is, relative to the run's folder; empty where nothing was kept."""
+    digest: str = ""
+    """SHA-256 of its index, which holds the digests of the other files."""
+    size_mb: float = 0.0
+    missing: tuple[str, ...] = ()
+    """Names that could not be kept."""
+    why: str = ""
+    """Why nothing was kept."""
+
+    @property
+    def text(self) -> str:
+        """What was kept, or why nothing was, as a line for people."""
+        if self.why:
+            return f"its state could not be kept: {self.why}"
+        but = f" but for {', '.join(self.missing)}" if self.missing else ""
+        return f"its state before the cell was kept{but} ({self.size_mb:,.1f} MiB)"
+
+
+class Resumed(Record, frozen=True, kw_only=True):
+    """Where a task went on with what an earlier run, or an earlier attempt, had computed."""
+
+    run: str
+    cell: int
+    """Index of the first cell that was run, from 0, in the notebook as its author sees it."""
+    skipped: int
+    """Code cells that were not run again."""
+
+    @property
+    def text(self) -> str:
+        """Where it went on, as a line for people."""
+        return f"resumed at cell {self.cell + 1} from run {self.run}"
+
+
 class TaskRun(Record, frozen=True, kw_only=True):
     """One task of a run."""
 
@@ -140,6 +181,9 @@ class TaskRun(Record, frozen=True, kw_only=True):
     cells_total: int = 0
     cells_done: int = 0
     fingerprint: str = ""
+    checkpoint: Checkpoint | None = None
+    """Of a failed notebook whose task asks for one."""
+    resumed: Resumed | None = None
 
     @property
     def seconds(self) -> float | None:

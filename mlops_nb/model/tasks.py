@@ -79,6 +79,8 @@ class TaskPolicy(Record, frozen=True, kw_only=True):
     """MiB the task needs; 0 where it does not matter."""
     cold: bool = False
     """Always start this task's kernel afresh."""
+    checkpoint: bool = False
+    """Keep the state before a failing cell, so that a later run can go on there."""
     tags: tuple[str, ...] = ()
 
 

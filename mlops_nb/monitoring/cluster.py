@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import MonitoringError
@@ -17,13 +18,50 @@ from mlops_nb.monitoring.profile import (
 from mlops_nb.monitoring.workers import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mlops_nb.monitoring.collect.run import Plan, Progress
 
-__all__ = ["profile_dask"]
+__all__ = ["connected", "profile_dask"]
 
 _TASK_ROWS = 1_000_000
+
+
+@contextmanager
+def connected(address: str, *, timeout: float = 10.0) -> Iterator[Any]:
+    """Connect to a Dask scheduler for the length of a ``with`` block.
+
+    Parameters
+    ----------
+    address
+        Such as ``tcp://scheduler:8786``.
+    timeout
+        Seconds to wait for it.
+
+    Raises
+    ------
+    MonitoringError
+        Dask is not installed, or the scheduler cannot be reached.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MonitoringError(
+            "Dask is not installed", where="dask", fix='pip install "mlops-nb[dask]"'
+        ) from error
+    make: Any = Client
+    try:
+        client = make(address, timeout=timeout)
+    except (OSError, ValueError) as error:
+        raise MonitoringError(
+            f"the scheduler cannot be reached: {error}",
+            where=address,
+            fix="check the address, and that the scheduler runs",
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def profile_dask(

@@ -140,8 +140,12 @@ def describe(kind: str, old: ColumnSummary, new: ColumnSummary, found: Measured)
 def _moved_numbers(found: Measured, old: ColumnSummary, new: ColumnSummary) -> str:
     ps = (0.25, 0.5, 0.75)
     before, now = old.distribution.quantiles(ps), new.distribution.quantiles(ps)
+    # Labels and flags as floats: their median stands still while their shares move.
+    middle, a, b = "median", before[1], now[1]
+    if a == b:
+        middle, a, b = "mean", _mean(old), _mean(new)
     text = (
-        f"median {_number(before[1])} → {_number(now[1])}, middle half "
+        f"{middle} {_number(a)} → {_number(b)}, middle half "
         f"{_number(before[0])}–{_number(before[2])} → {_number(now[0])}–{_number(now[2])}"
     )
     hint = _transformation(old.distribution, new.distribution)

@@ -240,7 +240,7 @@ class Monitor:
             make_notifiers(self.alert_settings, env),
             max_attempts=self.alert_settings.max_attempts,
         )
-        if done != type(done)():
+        if done.sent or done.failed or done.given_up:
             self._note(journal.of_delivery(done))
         return done
 
@@ -278,6 +278,16 @@ class Monitor:
             rows = self.store.windows(db, model, last=last)
             seen = self.store.sightings(db, model)
         return with_since([row.result for row in rows], seen)
+
+    def recorded(self, model: str, window: str) -> WindowResult | None:
+        """Return one window as it was recorded; ``None`` where it was not."""
+        return next((r for r in self.history(model) if r.window == window), None)
+
+    def expected(self, model: str, window: str) -> dict[str, float]:
+        """Return the metrics that a window's realised ones are held against."""
+        with self.store.reading() as db:
+            row = None if db is None else self.store.window(db, model, window)
+        return {} if row is None else dict(row.expected)
 
     def performance(self, model: str, *, version: str = "") -> tuple[PerformancePoint, ...]:
         """Return a model's performance over all windows."""

@@ -48,6 +48,8 @@ class Delivery(Record, frozen=True, kw_only=True):
     failed: int = 0
     """Will be tried again."""
     given_up: int = 0
+    waiting: int = 0
+    """Messages that are not due yet, those that just failed among them."""
     errors: tuple[str, ...] = ()
 
 
@@ -106,7 +108,13 @@ def deliver(
         moment = time.time() if now is None else now
         message = _take(store, notifiers, moment, max_attempts)
         if message is None:
-            return Delivery(sent=sent, failed=failed, given_up=given_up, errors=tuple(errors))
+            return Delivery(
+                sent=sent,
+                failed=failed,
+                given_up=given_up,
+                waiting=_waiting(store, notifiers, max_attempts),
+                errors=tuple(errors),
+            )
         try:
             notifiers[message.notifier].send(
                 message.subject, message.text, {**message.payload, "key": message.key}
@@ -116,7 +124,9 @@ def deliver(
             done = msgspec.structs.replace(message, due=moment + wait, error=str(error))
             given_up += message.attempts >= max_attempts
             failed += message.attempts < max_attempts
-            errors.append(f"{message.notifier}: {error}")
+            said = str(error)
+            named = said.startswith(f"{message.notifier}: ")
+            errors.append(said if named else f"{message.notifier}: {said}")
         else:
             done = msgspec.structs.replace(message, delivered=moment, error="")
             sent += 1
@@ -140,6 +150,12 @@ def _take(
     return None
 
 
+def _waiting(store: Store, notifiers: Mapping[str, Notifier], max_attempts: int) -> int:
+    with store.reading() as db:
+        queued = () if db is None else store.messages(db, due=float("inf"))
+    return sum(m.notifier in notifiers and m.attempts < max_attempts for m in queued)
+
+
 class WebhookNotifier:
     """Posts the alert as JSON: ``subject``, ``text`` and the payload's fields."""
 
@@ -151,6 +167,7 @@ class WebhookNotifier:
         if settings.token_env and not self._token:
             raise _wrong(settings, f"the environment lacks {settings.token_env}")
         self._timeout = settings.timeout
+        self._name = settings.name or settings.kind
 
     def send(self, subject: str, text: str, payload: Mapping[str, Json]) -> None:
         """Post one message.
@@ -179,10 +196,10 @@ class WebhookNotifier:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             # The message of an error may hold the URL, and the URL a secret.
             raise MonitoringError(
-                f"the receiver cannot be reached ({type(error).__name__})", where="webhook"
+                f"the receiver cannot be reached ({type(error).__name__})", where=self._name
             ) from None
         if not answer.is_success:
-            raise MonitoringError(f"the receiver answered {answer.status_code}", where="webhook")
+            raise MonitoringError(f"the receiver answered {answer.status_code}", where=self._name)
 
 
 class SlackNotifier(WebhookNotifier):

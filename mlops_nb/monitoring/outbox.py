@@ -147,10 +147,13 @@ def _queue(
     subject = (
         f"[{alert.severity.value}] {alert.model}: {alert.subject} {alert.aspect} {_word(change)}"
     )
-    text = (
-        f"{alert.text}\n\nWindow {window}, bad since {alert.since}.\n"
-        f'Acknowledge: mlops-nb monitor ack "{alert.id}"'
-    )
+    if change.change == "closed":
+        text = f"{alert.text}\n\nOver in window {window}; it was bad since {alert.since}."
+    else:
+        text = (
+            f"{alert.text}\n\nWindow {window}, bad since {alert.since}.\n"
+            f'Acknowledge: mlops-nb monitor ack "{alert.id}"'
+        )
     payload = {
         "key": change.key,
         "alert": alert.id,

@@ -12,6 +12,7 @@ from mlops_nb.files import write_whole
 from mlops_nb.model import DriftState, Severity
 from mlops_nb.monitoring import svg
 from mlops_nb.monitoring.estimate import NOTE
+from mlops_nb.monitoring.pictures import charts, column_picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,19 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["ModelView", "render_overview", "render_report", "render_window", "write_page"]
 
 _HEAT_ROWS, _CARDS, _TABLE = 40, 24, 200
-_METRICS = {
-    "auc": "ROC area (AUC)",
-    "positive_rate": "Share of positives",
-    "brier": "Brier score",
-    "log_loss": "Log loss",
-    "accuracy": "Accuracy",
-    "calibration_error": "Calibration error",
-    "precision": "Precision",
-    "recall": "Recall",
-    "mae": "Absolute error (MAE)",
-    "rmse": "Squared error (RMSE)",
-    "bias": "Mean error",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +154,7 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
         "heat_hidden": hidden,
         "alerts": active,
         "closed": closed,
-        "charts": _charts(view),
+        "charts": charts((r.window for r in view.history), view.performance, view.expected),
         "performance_notes": _notes(view),
         "cards_title": f"What changed ({len(drifted)})"
         if drifted
@@ -304,37 +292,6 @@ def _heat(view: ModelView) -> tuple[Markup | None, int]:
     return picture, len(names) - len(rows)
 
 
-def _charts(view: ModelView) -> list[dict[str, Any]]:
-    windows = sorted({r.window for r in view.history} | {p.window for p in view.performance})
-    charts = []
-    for metric, title in _METRICS.items():
-        mine = sorted((p for p in view.performance if p.metric == metric), key=lambda p: p.window)
-        realised = [p for p in mine if p.kind == "realised"]
-        estimated = [p for p in mine if p.kind == "estimated"]
-        if not realised and (
-            not estimated or metric not in ("auc", "positive_rate", "brier", "mae")
-        ):
-            continue
-        last = (realised or estimated)[-1]
-        now = f"{last.window}: {last.value:.3f}"
-        if last.low is not None and last.high is not None:
-            now += f" ({last.low:.3f} – {last.high:.3f})"
-        charts.append(
-            {
-                "title": title,
-                "now": now,
-                "picture": svg.lines(
-                    realised,
-                    estimated,
-                    windows,
-                    name=f"{title} over time",
-                    reference=view.expected.get(metric),
-                ),
-            }
-        )
-    return charts
-
-
 def _notes(view: ModelView) -> dict[str, list[str]]:
     """Say what the estimate is worth, and where realised performance left what was expected."""
     told = [s for s in view.skills if s.metric in ("auc", "positive_rate", "mae")]
@@ -350,13 +307,6 @@ def _sentence(text: str) -> str:
 
 
 def _card(column: ColumnDrift) -> dict[str, Any]:
-    picture: Markup | None = None
-    name = f"{column.column}: reference against this window"
-    if column.overlay is not None:
-        text = _date if column.kind == "datetime" else None
-        picture = svg.overlay(column.overlay, name=name, text=text)
-    elif column.shares:
-        picture = svg.shares(column.shares, name=name)
     facts = [column.kind]
     if column.since:
         facts.append(f"since {column.since}")
@@ -371,16 +321,12 @@ def _card(column: ColumnDrift) -> dict[str, Any]:
     pill = column.severity.value if column.drifted else column.state.value
     if column.state is DriftState.SCHEMA:
         pill = "schema"
-    return {"column": column, "picture": picture, "facts": " · ".join(facts), "pill": pill}
-
-
-def _date(seconds: float) -> str:
-    from datetime import UTC, datetime
-
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
-    except (OverflowError, OSError, ValueError):
-        return f"{seconds:.4g}"
+    return {
+        "column": column,
+        "picture": column_picture(column),
+        "facts": " · ".join(facts),
+        "pill": pill,
+    }
 
 
 def _span(labels: Sequence[str]) -> str:

@@ -68,13 +68,15 @@ def _complete_task(project: Project, task: Task, read: dict[str, Cells], modules
     else:
         declared = infer_parameters(cells, where=task.source)
         _check_spelling(task, cells, declared)
-    limit = settings.cell_timeout
+    policy = settings.policy()
+    if settings.checkpoint is None:
+        policy = msgspec.structs.replace(policy, checkpoint=project.settings.checkpoint)
     return msgspec.structs.replace(
         task,
         declared=declared,
         has_parameters=tagged is not None,
         kernel=task.kernel or cells.kernel,
-        policy=msgspec.structs.replace(settings.policy(), cell_timeout=limit),
+        policy=policy,
         inputs=_inputs(task, settings),
     )
 

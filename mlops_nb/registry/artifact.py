@@ -21,7 +21,7 @@ import msgspec
 from mlops_nb.errors import ArtifactError
 from mlops_nb.model import ArtifactFile, ArtifactInfo, Card, Metric, encode
 from mlops_nb.registry import mlmodel
-from mlops_nb.registry.card import render_html, render_markdown
+from mlops_nb.registry.card import render_html, render_markdown, slice_table
 from mlops_nb.registry.holdout import FEATURES, SCORES, check_scores
 from mlops_nb.registry.loading import (
     EXAMPLE,
@@ -147,8 +147,10 @@ def save_model(
         slices=slices,
         card=card or Card(),
     )
-    files["card.md"] = render_markdown(info, holdout_scores).encode()
-    files["card.html"] = render_html(info, holdout_scores).encode()
+    by_slice = () if holdout_scores is None else slice_table(holdout_scores, slices)
+    rows = 0 if holdout_scores is None else len(holdout_scores)
+    files["card.md"] = render_markdown(info, by_slice, rows).encode()
+    files["card.html"] = render_html(info, by_slice, rows).encode()
     files[mlmodel.FILE] = mlmodel.render(info, types)
     files[mlmodel.ENVIRONMENT] = mlmodel.environment(info)
     listed = tuple(

@@ -55,21 +55,30 @@ def slice_table(scores: pd.DataFrame, columns: tuple[str, ...]) -> tuple[SliceRo
     return tuple(rows)
 
 
-def render_markdown(info: ArtifactInfo, scores: pd.DataFrame | None = None) -> str:
-    """Return an artifact's model card as Markdown."""
-    return _render(_MARKDOWN, info, scores, html=False)
+def render_markdown(info: ArtifactInfo, slices: tuple[SliceRow, ...] = (), rows: int = 0) -> str:
+    """Return an artifact's model card as Markdown.
+
+    Parameters
+    ----------
+    info
+        The artifact.
+    slices, rows
+        What `slice_table` says of its holdout, and how many rows that has.
+    """
+    return _render(_MARKDOWN, info, slices, rows, html=False)
 
 
-def render_html(info: ArtifactInfo, scores: pd.DataFrame | None = None) -> str:
+def render_html(info: ArtifactInfo, slices: tuple[SliceRow, ...] = (), rows: int = 0) -> str:
     """Return an artifact's model card as a page of its own; everything in it is escaped."""
-    return _render(_HTML, info, scores, html=True)
+    return _render(_HTML, info, slices, rows, html=True)
 
 
-def _render(template: str, info: ArtifactInfo, scores: pd.DataFrame | None, *, html: bool) -> str:
-    slices = slice_table(scores, info.slices) if scores is not None else ()
+def _render(
+    template: str, info: ArtifactInfo, slices: tuple[SliceRow, ...], rows: int, *, html: bool
+) -> str:
     text = _compiled(template, html).render(
         info=info,
-        rows=0 if scores is None else len(scores),
+        rows=rows,
         slices=slices,
         slice_metrics=sorted({name for row in slices for name in row.metrics}),
         when=datetime.fromtimestamp(info.created, UTC).strftime("%Y-%m-%d %H:%M UTC"),

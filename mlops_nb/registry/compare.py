@@ -77,6 +77,7 @@ def compare_versions(
             difference = _difference(name, frame, confidence, resamples, seed)
             if difference is not None:
                 paired[name] = difference
+    left_curves, right_curves = _stored_curves(old_folder, new_folder)
     return Comparison(
         left=old,
         right=new,
@@ -90,8 +91,8 @@ def compare_versions(
             for name in names
         ),
         slices=() if frame is None else _slices(frame, new_info, resamples, seed),
-        left_curves=_stored_curves(old_folder),
-        right_curves=_stored_curves(new_folder),
+        left_curves=left_curves,
+        right_curves=right_curves,
         params=_changes(old_info.params, new_info.params),
         data=_changes(old_info.data_digests, new_info.data_digests),
         requirements=_changes(_pins(old_info), _pins(new_info)),
@@ -169,12 +170,17 @@ def _slices(
     return tuple(found)
 
 
-def _stored_curves(folder: Path) -> Curves:
-    scores = load_scores(folder)
-    return Curves() if scores is None else curves_of(scores)
+def _stored_curves(*folders: Path) -> tuple[Curves, ...]:
+    """Return each artifact's curves; their scores are counted in the same bins."""
+    stored = [load_scores(folder) for folder in folders]
+    every = [(part["score"].min(), part["score"].max()) for part in stored if part is not None]
+    span = (min(low for low, _ in every), max(high for _, high in every)) if every else None
+    return tuple(Curves() if part is None else curves_of(part, span=span) for part in stored)
 
 
-def curves_of(scores: pd.DataFrame, *, points: int = 200) -> Curves:
+def curves_of(
+    scores: pd.DataFrame, *, points: int = 200, span: tuple[float, float] | None = None
+) -> Curves:
     """Return ROC, precision-recall and calibration curves and the distribution of the scores.
 
     Parameters
@@ -183,11 +189,13 @@ def curves_of(scores: pd.DataFrame, *, points: int = 200) -> Curves:
         A holdout with ``target`` and ``score``; other than two classes have a distribution only.
     points
         How many points a curve keeps at most.
+    span
+        The range that the scores are counted over, in 30 bins; their own by default.
     """
     import numpy as np
 
     target, score = scores["target"].to_numpy(float), scores["score"].to_numpy(float)
-    counts, edges = np.histogram(score, bins=30)
+    counts, edges = np.histogram(score, bins=30, range=span)
     shares = Points(x=_floats(edges[1:]), y=_floats(counts / len(score)))
     if not _is_binary(scores) or not 0 < target.sum() < len(target):
         return Curves(scores=shares, n=len(score))

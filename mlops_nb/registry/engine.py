@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from mlops_nb.database import BUSY_SECONDS, open_database
 from mlops_nb.errors import RegistryError
 from mlops_nb.registry import schema
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA", "locked", "open_engine"]
 
 SCHEMA = 1
-_BUSY_SECONDS = 60.0
 _KEY = 0x6D6C6F7073  # "mlops": the advisory lock of the mirror
 _KEY_CREATE = _KEY + 1
 
@@ -31,58 +30,7 @@ def open_engine(url: str) -> sa.Engine:
     RegistryError
         The URL is of no use, the database cannot be reached, or a later version wrote it.
     """
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise RegistryError("is not a SQLAlchemy URL", where=f"ledger {url!r}") from error
-    shown = parsed.render_as_string(hide_password=True)
-    if parsed.drivername in ("postgres", "postgresql"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise RegistryError(
-            f"the ledger cannot live in {parsed.get_backend_name()}",
-            where=shown,
-            fix="use sqlite:///… or postgresql://…",
-        )
-    try:
-        with contextlib.ExitStack() as failed:
-            sqlite = parsed.get_backend_name() == "sqlite"
-            engine = _sqlite(parsed) if sqlite else _postgresql(parsed)
-            failed.callback(engine.dispose)
-            _create(engine)
-            failed.pop_all()
-    except ModuleNotFoundError as error:
-        raise RegistryError(
-            f"{error.name} is not installed", where=shown, fix='pip install "mlops-nb[postgresql]"'
-        ) from error
-    except (sa.exc.SQLAlchemyError, OSError) as error:
-        original = getattr(error, "orig", None) or error
-        raise RegistryError(f"cannot be opened: {original}", where=shown) from error
-    return engine
-
-
-def _sqlite(url: sa.URL) -> sa.Engine:
-    if not url.database or url.database == ":memory:":
-        raise RegistryError(
-            "the ledger needs a file", where=str(url), fix="use sqlite:////absolute/path/ledger.db"
-        )
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
-
-    @sa.event.listens_for(engine, "connect")
-    def _settle(connection: Any, _record: object) -> None:
-        # We begin transactions ourselves: sqlite3 would start them too late to be alone.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
-        connection.execute("PRAGMA synchronous = FULL")
-
-    return engine
-
-
-def _postgresql(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(
-        url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 10}
-    )
+    return open_database(url, "ledger", RegistryError, _create)
 
 
 def _create(engine: sa.Engine) -> None:
@@ -139,7 +87,7 @@ def locked(engine: sa.Engine, *, create: bool = False) -> Iterator[None]:
 
         path = f"{engine.url.database}.{'create' if create else 'mirror'}.lock"
         try:
-            with FileLock(path, timeout=2 * _BUSY_SECONDS):
+            with FileLock(path, timeout=2 * BUSY_SECONDS):
                 yield
         except Timeout as error:
             raise RegistryError("another process holds it for too long", where=path) from error

@@ -17,6 +17,7 @@ from mlops_nb.model import (
     to_builtins,
 )
 from mlops_nb.registry.checks import RELATIVE, Answer, Candidate, Tools, answer
+from mlops_nb.registry.mirror import settle
 from mlops_nb.registry.settings import AnyGate, ApprovalGate, gate_digest
 from mlops_nb.registry.versions import find_version
 
@@ -99,6 +100,7 @@ def judge(
                 payload=to_builtins(result),
             )
             stored.append(msgspec.structs.replace(result, seq=entry.seq))
+    settle(registry)
     return tuple(stored)
 
 

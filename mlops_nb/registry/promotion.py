@@ -152,11 +152,17 @@ def _refusal(version: ModelVersion, states: tuple[GateState, ...], alias: str) -
             where=where,
             fix="approve it first, or force the promotion with a reason",
         )
-    failed = "; ".join(f"{state.gate}: {state.text}" for state in states if not state.ok)
+    open_ = [state for state in states if not state.ok]
+    failed = "; ".join(f"{state.gate}: {state.text}" for state in open_)
+    steps = []
+    if any(state.kind == "approval" for state in open_):
+        steps.append('have it approved ("mlops-nb models approve")')
+    if any(state.kind != "approval" for state in open_):
+        steps.append('ask the gates again ("mlops-nb models check")')
     return GateError(
         f"gates stand against it: {failed}",
         where=where,
-        fix='ask them again with "mlops-nb models check", or force it with a reason',
+        fix=f"{' and '.join(steps)}, or force it with a reason",
     )
 
 

@@ -1,26 +1,18 @@
-"""Figures of a model with intervals: weighted metrics, the paired bootstrap, calibration.
-
-Every metric is computed for many weightings of the rows at once, so that a bootstrap sorts the
-scores only once.
-"""
+"""Figures of a model with intervals: the bootstrap, also of pairs and of clusters; calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from mlops_nb.errors import GateError, nearest
+from mlops_nb.errors import GateError
 from mlops_nb.model import Bin, Difference, Metric
+from mlops_nb.registry.metrics import METRICS, MetricKind, metric_kind
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-    Prepared = Callable[[Floats], Floats]
-    """Takes weights of shape (resamples, rows), gives one value a resample."""
 
 __all__ = [
     "METRICS",
@@ -35,150 +27,28 @@ __all__ = [
 _CHUNK = 2_000_000
 """Weights held at a time: 16 MB."""
 
-
-class MetricKind(msgspec.Struct, frozen=True):
-    """How a metric is prepared, and which way is better."""
-
-    prepare: Callable[..., Callable[..., object]]
-    better: str = "higher"
-
-    @property
-    def sign(self) -> float:
-        """1 where higher is better, -1 where lower is."""
-        return 1.0 if self.better == "higher" else -1.0
-
-
-def _auc(target: Floats, score: Floats) -> Prepared:
-    """Area under the ROC curve as the Mann-Whitney statistic, ties counted half."""
-    import numpy as np
-
-    order = np.argsort(score, kind="stable")
-    positive = target[order] > 0.5
-    ordered = score[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-
-    def value(weights: Floats) -> Floats:
-        sorted_weights = weights[:, order]
-        up = np.add.reduceat(np.where(positive, sorted_weights, 0.0), starts, axis=1)
-        down = np.add.reduceat(np.where(positive, 0.0, sorted_weights), starts, axis=1)
-        below = np.cumsum(down, axis=1) - down
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(
-                (up * (below + 0.5 * down)).sum(axis=1) / (up.sum(axis=1) * down.sum(axis=1))
-            )
-
-    return value
-
-
-def _average_precision(target: Floats, score: Floats) -> Prepared:
-    """Average precision: precision at every threshold weighted by the step in recall."""
-    import numpy as np
-
-    order = np.argsort(-score, kind="stable")
-    positive = target[order] > 0.5
-    ordered = score[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-
-    def value(weights: Floats) -> Floats:
-        sorted_weights = weights[:, order]
-        hits = np.add.reduceat(np.where(positive, sorted_weights, 0.0), starts, axis=1)
-        seen = np.cumsum(np.add.reduceat(sorted_weights, starts, axis=1), axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision = np.where(seen > 0, np.cumsum(hits, axis=1) / seen, 0.0)
-            return np.asarray((precision * hits).sum(axis=1) / hits.sum(axis=1))
-
-    return value
-
-
-def _mean_of(loss: Callable[[Floats, Floats], Floats]) -> Callable[[Floats, Floats], Prepared]:
-    def prepare(target: Floats, score: Floats) -> Prepared:
-        import numpy as np
-
-        losses = loss(target, score)
-        return lambda weights: np.asarray(weights @ losses / weights.sum(axis=1))
-
-    return prepare
-
-
-def _log_loss(target: Floats, score: Floats) -> Floats:
-    import numpy as np
-
-    clipped = np.clip(score, 1e-15, 1 - 1e-15)
-    return np.asarray(-np.where(target > 0.5, np.log(clipped), np.log1p(-clipped)))
-
-
-def _rmse(target: Floats, score: Floats) -> Prepared:
-    import numpy as np
-
-    mean = _mean_of(lambda t, s: (t - s) ** 2)(target, score)
-    return lambda weights: np.sqrt(mean(weights))
-
-
-def _r2(target: Floats, score: Floats) -> Prepared:
-    import numpy as np
-
-    residual = (target - score) ** 2
-
-    def value(weights: Floats) -> Floats:
-        total = weights.sum(axis=1)
-        centre = weights @ target / total
-        spread = weights @ target**2 / total - centre**2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(1 - weights @ residual / total / spread)
-
-    return value
-
-
-def _f1(target: Floats, score: Floats) -> Prepared:
-    import numpy as np
-
-    hit = ((target > 0.5) & (score >= 0.5)).astype(float)
-    either = (target > 0.5).astype(float) + (score >= 0.5).astype(float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return lambda weights: np.asarray(2 * (weights @ hit) / (weights @ either))
-
-
-METRICS: dict[str, MetricKind] = {
-    "roc_auc": MetricKind(_auc),
-    "average_precision": MetricKind(_average_precision),
-    "accuracy": MetricKind(_mean_of(lambda t, s: ((t > 0.5) == (s >= 0.5)).astype(float))),
-    "f1": MetricKind(_f1),
-    "log_loss": MetricKind(_mean_of(_log_loss), "lower"),
-    "brier": MetricKind(_mean_of(lambda t, s: (t - s) ** 2), "lower"),
-    "mae": MetricKind(_mean_of(lambda t, s: abs(t - s)), "lower"),
-    "rmse": MetricKind(_rmse, "lower"),
-    "r2": MetricKind(_r2),
-}
-"""Metrics that can be computed from target and score alone, by name."""
-
-
-def metric_kind(name: str) -> MetricKind:
-    """Return a metric by name.
-
-    Raises
-    ------
-    GateError
-        There is none of that name.
-    """
-    if name not in METRICS:
-        raise GateError(
-            f'"{name}" cannot be computed from target and score', fix=nearest(name, METRICS)
-        )
-    return METRICS[name]
+_FEW_CLUSTERS = 500
+"""Up to so many clusters, a table of how each fares against each costs less than the rows."""
 
 
 def _resampled(
-    prepared: tuple[Prepared, ...],
-    rows: int,
+    kind: MetricKind,
+    target: Floats,
+    scores: tuple[Floats, ...],
     resamples: int,
     seed: int,
     clusters: NDArray[np.intp] | None,
 ) -> tuple[Floats, ...]:
-    """Values of every prepared metric over the same resamples of rows, or of whole clusters."""
+    """Values of a metric of every score over the same resamples of rows, or of whole clusters."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    units = rows if clusters is None else int(clusters.max()) + 1
+    units = len(target) if clusters is None else int(clusters.max()) + 1
+    prepared = [kind.prepare(target, score) for score in scores]
+    if clusters is not None and kind.by_cluster is not None and units <= _FEW_CLUSTERS:
+        prepared = [kind.by_cluster(target, score, clusters) for score in scores]
+        clusters = None
+    rows = units if clusters is None else len(clusters)
     step = max(1, _CHUNK // max(rows, 1))
     parts: list[list[Floats]] = [[] for _ in prepared]
     for start in range(0, resamples, step):
@@ -187,8 +57,9 @@ def _resampled(
         for index in range(size):
             counts = np.bincount(rng.integers(0, units, units), minlength=units)
             weights[index] = counts if clusters is None else counts[clusters]
+        by_row = np.ascontiguousarray(weights.T)
         for part, value in zip(parts, prepared, strict=True):
-            part.append(value(weights))
+            part.append(np.asarray(value(by_row)))
     return tuple(np.concatenate(part) for part in parts)
 
 
@@ -246,10 +117,10 @@ def bootstrap_metric(
 
     kind = metric_kind(name)
     prepared = kind.prepare(target, score)
-    value = float(prepared(np.ones((1, len(target))))[0])  # type: ignore[index]
+    value = float(prepared(np.ones((len(target), 1)))[0])  # type: ignore[index]
     if not np.isfinite(value):
         raise GateError(f"{name} is undefined on these {len(target)} rows")
-    (values,) = _resampled((prepared,), len(target), resamples, seed, clusters)  # type: ignore[arg-type]
+    (values,) = _resampled(kind, target, (score,), resamples, seed, clusters)
     low, high = _interval(values, confidence, name)
     return Metric(value=value, low=low, high=high, better=kind.better, n=len(target))
 
@@ -283,11 +154,11 @@ def paired_bootstrap(
 
     kind = metric_kind(name)
     prepared = (kind.prepare(target, candidate), kind.prepare(target, champion))
-    ones = np.ones((1, len(target)))
+    ones = np.ones((len(target), 1))
     ours, theirs = (float(value(ones)[0]) for value in prepared)  # type: ignore[index]
     if not (np.isfinite(ours) and np.isfinite(theirs)):
         raise GateError(f"{name} is undefined on these {len(target)} rows")
-    new, old = _resampled(prepared, len(target), resamples, seed, clusters)  # type: ignore[arg-type]
+    new, old = _resampled(kind, target, (candidate, champion), resamples, seed, clusters)
     low, high = _interval(kind.sign * (new - old), confidence, name)
     return Difference(
         candidate=ours,

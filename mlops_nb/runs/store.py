@@ -349,23 +349,45 @@ class RunStore:
         RunError
             The run is unknown or was removed, or its log is damaged.
         """
+        for events in self.batches(run, since=since):
+            yield from events
+
+    def batches(
+        self, run: str, *, since: int = 0, stop: threading.Event | None = None
+    ) -> Iterator[tuple[Event, ...]]:
+        """Yield what was written since the last look; nothing about once a second without news.
+
+        Parameters
+        ----------
+        run, since
+            Which run, and the number of the event to begin after.
+        stop
+            Ends it before the run's end when it is set.
+
+        Raises
+        ------
+        RunError
+            The run is unknown or was removed, or its log is damaged.
+        """
         facts = self.facts(run)
         reader = EventReader(self.folder / facts.id / "events.jsonl")
+        stop = stop or threading.Event()
         looks = 0
         gone = False
-        while True:
-            for event in reader.read():
-                if event.seq > since:
-                    yield event
-                if event.kind is EventKind.RUN_FINISHED:
-                    return
-            if gone:
+        while not stop.is_set():
+            read = tuple(reader.read())
+            events = tuple(event for event in read if event.seq > since)
+            if events:
+                yield events
+            if gone or any(event.kind is EventKind.RUN_FINISHED for event in read):
                 return
             looks += 1
-            # The owner is looked at once a second, and the log once more after it was gone.
-            gone = looks % 25 == 0 and _is_gone(facts)
+            if looks % 25 == 0:
+                # The owner is looked at once a second, and the log once more after it was gone.
+                gone = _is_gone(facts)
+                yield ()
             if not gone:
-                time.sleep(_POLL)
+                stop.wait(_POLL)
 
     def remove(self, run: str) -> None:
         """Delete a run's folder.

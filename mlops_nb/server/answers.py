@@ -55,6 +55,6 @@ def forbidden(message: str, *, where: str = "", fix: str = "") -> Refusal:
     return Refusal(403, ErrorView(kind="Forbidden", message=message, where=where, fix=fix))
 
 
-def unavailable(message: str, *, fix: str = "", status: int = 503) -> Refusal:
-    """Return the answer where a worker died or a feature is not there."""
-    return Refusal(status, ErrorView(kind="Unavailable", message=message, fix=fix))
+def unavailable(message: str, *, fix: str = "") -> Refusal:
+    """Return the answer where a worker died or cannot be started."""
+    return Refusal(503, ErrorView(kind="Unavailable", message=message, fix=fix))

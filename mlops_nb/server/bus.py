@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from importlib.resources import files
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.model.base import to_builtins
 from mlops_nb.server.records import PanelEvent, PanelEventKind
+from mlops_nb.server.schema import SCHEMA, register
 
 if TYPE_CHECKING:
     from mlops_nb.model.base import Json
     from mlops_nb.model.runs import Event
 
 __all__ = ["SCHEMA", "Bus"]
-
-SCHEMA = "https://events.mlops-nb.org/panel/v1"
 
 
 class Bus:
@@ -31,9 +29,7 @@ class Bus:
     def __init__(self, logger: Any) -> None:
         self._logger = logger
         self._seq = count(1)
-        if SCHEMA not in logger.schemas:
-            text = files("mlops_nb.server").joinpath("events.yaml").read_text(encoding="utf-8")
-            logger.register_event_schema(text)
+        register(logger)
 
     def run_event(self, project: str, event: Event) -> None:
         """Pass an event of a run on."""
@@ -55,7 +51,7 @@ class Bus:
             PanelEvent(
                 project=project,
                 run=run,
-                seq=next(self._seq),
+                seq=0 if run else next(self._seq),
                 time=time.time(),
                 kind=kind,
                 data=data,

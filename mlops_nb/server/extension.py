@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float, Int
 
+from mlops_nb.server.schema import register
+
 if TYPE_CHECKING:
     from mlops_nb.server.panel import Panel
 
@@ -48,6 +50,8 @@ class MlopsNbExtension(ExtensionApp):
         """Take every request below our prefix."""
         from mlops_nb.server.handler import ApiHandler
 
+        assert self.serverapp is not None  # noqa: S101
+        register(self.serverapp.event_logger)
         self.handlers.append((r"/mlops-nb/v1(?:/.*)?", ApiHandler, {"extension": self}))
 
     async def stop_extension(self) -> None:

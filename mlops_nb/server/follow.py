@@ -19,6 +19,8 @@ _POLL = 0.05
 """Seconds between two looks at the log of a run that goes on."""
 _LOOKS = 20
 """Looks between two at the run's process: one a second."""
+_LEAVING = 0.25
+"""Seconds between two looks at a run that has told its end and writes its pages."""
 _BATCH = 100
 """Events told in one go, before other requests get their turn."""
 
@@ -77,6 +79,9 @@ class Followers:
                     self._tell_end(project, tail)
                     return
                 await asyncio.sleep(_POLL)
+            while not tail.is_settled():
+                await asyncio.sleep(_LEAVING)
+            self._bus.tell(project, PanelEventKind.RUN_SETTLED, run=tail.run)
         except RunError as error:
             self._bus.tell(
                 project, PanelEventKind.NOTE, run=tail.run, text=str(error), level="error"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -71,9 +73,9 @@ class ApiHandler(APIHandler):
     async def _answer(self) -> None:
         try:
             route, path = self._route()
-            call = self._call(route, path)
+            call = await self._call(route, path)
             if route.lane == "here" and route.name == "file":
-                self._send_file(call)
+                await self._send_file(call)
             elif route.lane == "here":
                 self._send(route.status, msgspec.json.encode(await self.panel.here(route, call)))
             elif route.lane == "job":
@@ -105,7 +107,7 @@ class ApiHandler(APIHandler):
             raise bad_request(f"{self.request.method} is not for {path}", status=405)
         raise not_found(f"there is no endpoint {path}", fix="see mlops_nb/server/openapi.yaml")
 
-    def _call(self, route: Route, path: dict[str, str]) -> Call:
+    async def _call(self, route: Route, path: dict[str, str]) -> Call:
         from mlops_nb.server.places import project_folder
         from mlops_nb.server.requests import ProjectQuery
         from mlops_nb.server.wire import Call
@@ -114,7 +116,7 @@ class ApiHandler(APIHandler):
         body = None if route.body is None else self._body(route.body)
         project = label = ""
         if isinstance(query, ProjectQuery):
-            folder = project_folder(self.panel.root, query.project)
+            folder = await asyncio.to_thread(project_folder, self.panel.root, query.project)
             project = str(folder)
             label = "" if folder == self.panel.root else (
                 folder.relative_to(self.panel.root).as_posix()
@@ -170,16 +172,15 @@ class ApiHandler(APIHandler):
         else:
             self.finish(data)
 
-    def _send_file(self, call: Call) -> None:
+    async def _send_file(self, call: Call) -> None:
         """Send a file as it is, away from the server's origin."""
         from mimetypes import guess_type
-        from pathlib import Path
 
         from mlops_nb.server.places import servable
 
         path = servable(Path(call.project), call.path["path"])
         try:
-            data = path.read_bytes()
+            data = await asyncio.to_thread(path.read_bytes)
         except OSError as error:
             raise not_found(f"cannot be read: {error.strerror}", where=call.path["path"]) from error
         kind = {".ipynb": "application/json", ".log": "text/plain"}.get(path.suffix)

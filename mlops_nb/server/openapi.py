@@ -39,7 +39,7 @@ _PARTS = {
     "models": "Versions, gates, promotion, rollback",
     "monitoring": "Drift, alerts, performance",
     "export": "Files for CI systems and orchestrators",
-    "schedules": "Runs at set times; 501 where `about` does not list the feature",
+    "schedules": "Runs at set times",
 }
 _TROUBLES = {
     400: "The request is malformed.",
@@ -50,7 +50,6 @@ _TROUBLES = {
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "The project, the pipeline, a parameter, a gate or a setting refuses it.",
-    501: "This installation lacks the feature.",
     503: "A worker died or could not be started; try again.",
 }
 
@@ -174,8 +173,6 @@ def _success(route: Route) -> dict[str, Any]:
 def _may_be(route: Route, code: int) -> bool:
     if code in (413, 415):
         return route.body is not None
-    if code == 501:
-        return route.area == "schedules"
     return code != 409 or route.writes
 
 

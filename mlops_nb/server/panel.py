@@ -86,11 +86,8 @@ class Panel:
         """Answer what needs no worker."""
         if route.name == "about":
             from mlops_nb import __version__
-            from mlops_nb.server.features import features
 
-            return About(
-                version=__version__, root=self.root.name, events=SCHEMA, features=features()
-            )
+            return About(version=__version__, root=self.root.name, events=SCHEMA)
         if route.name == "projects":
             return await asyncio.to_thread(find_projects, self.root, depth=self._depth)
         if route.name == "jobs":

@@ -18,6 +18,7 @@ __all__ = ["find_projects", "inside", "project_folder", "servable"]
 SPEC = "pipeline.yaml"
 _SKIPPED = frozenset(("node_modules", "__pycache__", "site-packages", "products", "lost+found"))
 _MOST_FOLDERS = 5_000
+_LONGEST_PATH, _LONGEST_NAME = 3_000, 255
 _OPEN_STATE = ("runs", "reports", "gates", "launch")
 """What may be read of ``.mlops``: pages, notebooks and logs, no databases."""
 
@@ -30,8 +31,8 @@ def inside(root: Path, path: str) -> Path:
     Refusal
         It leads outside, also by a link, or is no path.
     """
-    if "\0" in path or "\\" in path:
-        raise bad_request("is no path", where=path)
+    if "\0" in path or "\\" in path or _is_too_long(path):
+        raise bad_request("is no path", where=path[:200])
     root = root.resolve()
     try:
         place = (root / PurePosixPath(path)).resolve()
@@ -40,6 +41,13 @@ def inside(root: Path, path: str) -> Path:
     if not place.is_relative_to(root):
         raise forbidden("leads outside", where=path)
     return place
+
+
+def _is_too_long(path: str) -> bool:
+    """Whether no file system would take it."""
+    return len(path) > _LONGEST_PATH or any(
+        len(part.encode("utf-8", "replace")) > _LONGEST_NAME for part in path.split("/")
+    )
 
 
 def project_folder(root: Path, path: str) -> Path:

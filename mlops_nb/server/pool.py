@@ -16,6 +16,8 @@ from mlops_nb.server.wire import Answer, Call, read_frame, worker_environment, w
 __all__ = ["Lane", "Pool", "Worker"]
 
 _MOST_THREADS = 16
+_MOST_JOBS = 2
+"""Long calls at a time; each has a process of its own, and further ones wait."""
 
 
 class Lane(NamedTuple):
@@ -94,6 +96,7 @@ class Pool:
         self._idle_seconds = idle_seconds
         self._workers: dict[Lane, Worker] = {}
         self._locks: dict[Lane, asyncio.Lock] = {}
+        self._jobs = asyncio.Semaphore(_MOST_JOBS)
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="mlops-nb-worker")
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
@@ -140,11 +143,12 @@ class Pool:
             The worker died or cannot be started.
         """
         lane = Lane(call.project, f"job {id(call)}")
-        try:
-            return await self.ask(lane, call, again=False)
-        finally:
-            self._drop(lane)
-            self._locks.pop(lane, None)
+        async with self._jobs:
+            try:
+                return await self.ask(lane, call, again=False)
+            finally:
+                self._drop(lane)
+                self._locks.pop(lane, None)
 
     def _ask(self, lane: Lane, call: Call) -> Answer:
         worker = self._workers.get(lane)

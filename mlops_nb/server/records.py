@@ -13,7 +13,6 @@ __all__ = [
     "About",
     "ErrorBody",
     "ErrorView",
-    "Feature",
     "JobList",
     "JobState",
     "JobView",
@@ -21,12 +20,6 @@ __all__ = [
     "PanelEventKind",
     "Started",
 ]
-
-
-class Feature(Enum):
-    """A part of the API that an installation may lack."""
-
-    SCHEDULES = "schedules"
 
 
 class About(Record, frozen=True, kw_only=True):
@@ -40,7 +33,6 @@ class About(Record, frozen=True, kw_only=True):
     """The name of the server's root folder, for display."""
     events: str
     """Schema id of the events on Jupyter's event bus."""
-    features: tuple[Feature, ...] = ()
 
 
 class ErrorView(Record, frozen=True, kw_only=True):
@@ -129,6 +121,8 @@ class PanelEventKind(Enum):
     """``status``, ``seconds``."""
     RUN_LOST = "run.lost"
     """The run's process is gone without a last word."""
+    RUN_SETTLED = "run.settled"
+    """A run that has finished has also written its pages; another may start."""
     RUN_REFUSED = "run.refused"
     """A run that was started came to nothing before its first event; ``message``, ``where``, ``fix``."""
     PIPELINE_CHANGED = "pipeline.changed"
@@ -151,7 +145,8 @@ class PanelEvent(Record, frozen=True, kw_only=True):
     run: str = ""
     """The run's id; empty for what belongs to no run."""
     seq: int
-    """Counts from 1 without gaps within a run; without a run, within the server's life."""
+    """Counts from 1 without gaps within a run, and within the server's life for what belongs to no
+    run; 0 for what is said of a run and not by it (``run.lost``, ``run.settled``, ``run.refused``)."""
     time: float
     kind: PanelEventKind
     task: str = ""

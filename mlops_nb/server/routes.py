@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 from mlops_nb.model import boards, views
 from mlops_nb.model.comparison import Comparison
+from mlops_nb.model.export import ExportPreview
 from mlops_nb.model.monitoring import Alert, ColumnDrift, WindowResult
 from mlops_nb.model.registry import LedgerEntry, Promotion, VersionDetails
 from mlops_nb.model.runs import RunProfile
+from mlops_nb.model.scheduling import Occurrence
 from mlops_nb.server import records, requests, timetable
 
 __all__ = ["PREFIX", "ROUTES", "Route"]
@@ -20,7 +22,8 @@ class Route(NamedTuple):
     """One method of one path.
 
     ``name`` is the function that answers: of ``mlops_nb.server.operations.<area>``, run in a
-    worker of the kind ``lane``; ``here`` is the server itself and ``job`` a worker of its own.
+    worker of the kind ``lane``. What only reads records has one that never waits for a plan, which
+    may take Ploomber seconds; ``here`` is the server itself, ``job`` a worker of its own.
     """
 
     method: str
@@ -32,7 +35,7 @@ class Route(NamedTuple):
     body: Any = None
     answer: Any = None
     status: int = 200
-    lane: str = "quick"
+    lane: str = "plan"
     writes: bool = False
     """Whether it changes anything; what does not is asked again where a worker died."""
 
@@ -90,24 +93,24 @@ ROUTES: tuple[Route, ...] = (
     # Runs.
     _get(
         "/runs", "runs", "runs", "The history, the newest first.", views.RunList,
-        query=requests.RunsQuery,
+        query=requests.RunsQuery, lane="records"
     ),
     _post(
         "/runs", "runs", "start", "Start a run; it goes on without browser and server.",
         records.Started, body=requests.RunRequest, status=202,
     ),
-    _get("/runs/{run}", "runs", "run", "One run with its tasks and cells.", views.RunView),
-    Route("DELETE", "/runs/{run}", "runs", "remove", "Delete a run's records.", status=204, writes=True),
+    _get("/runs/{run}", "runs", "run", "One run with its tasks and cells.", views.RunView, lane="records"),
+    Route("DELETE", "/runs/{run}", "runs", "remove", "Delete a run's records.", status=204, writes=True, lane="records"),
     _get(
-        "/runs/{run}/diff/{other}", "runs", "diff", "What differs between two runs.", views.RunDiff
+        "/runs/{run}/diff/{other}", "runs", "diff", "What differs between two runs.", views.RunDiff, lane="records"
     ),
     _get(
         "/runs/{run}/events", "runs", "events", "The run's events after a seq.",
-        views.EventsView, query=requests.EventsQuery,
+        views.EventsView, query=requests.EventsQuery, lane="records"
     ),
     _get(
         "/runs/{run}/log", "runs", "log", "The end of what a task or the run printed.",
-        views.LogView, query=requests.LogQuery,
+        views.LogView, query=requests.LogQuery, lane="records"
     ),
     _get(
         "/runs/{run}/profile", "runs", "profile", "Where the run's time and memory went.",
@@ -119,7 +122,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     _post(
         "/runs/{run}/cancel", "runs", "cancel", "Ask the run to stop; it ends as cancelled.",
-        views.RunSummary, status=202,
+        views.RunSummary, status=202, lane="records"
     ),
     _post(
         "/runs/{run}/resume", "runs", "resume", "Run what the run still lacks.",
@@ -222,38 +225,51 @@ ROUTES: tuple[Route, ...] = (
     _get("/export", "export", "targets", "What the pipeline can be exported to.", boards.ExportTargets),
     _get(
         "/export/{target}", "export", "preview", "The files, and how they differ from those on disk.",
-        boards.ExportPreview, query=requests.ExportQuery,
+        ExportPreview, query=requests.ExportQuery,
     ),
     _post(
         "/export/{target}", "export", "write", "Write the files that differ.",
-        boards.Written, body=requests.WriteExport,
+        ExportPreview, body=requests.WriteExport,
     ),
     # Schedules.
-    _get("/schedules", "schedules", "schedules", "All schedules.", timetable.ScheduleList),
+    _get("/schedules", "schedules", "schedules", "All schedules.", timetable.ScheduleList, lane="records"),
     _post(
         "/schedules", "schedules", "add", "Add a schedule.", timetable.ScheduleView,
         body=timetable.AddSchedule, status=201,
     ),
     _post(
         "/schedules-preview", "schedules", "preview", "When a schedule would be due.",
-        timetable.ScheduleTimes, body=timetable.PreviewSchedule, writes=False,
+        timetable.ScheduleTimes, body=timetable.PreviewSchedule, writes=False, lane="records"
     ),
     Route(
         "DELETE", "/schedules/{schedule}", "schedules", "remove", "Remove a schedule.",
-        status=204, writes=True,
+        status=204, writes=True, lane="records"
     ),
-    _post("/schedules/{schedule}/pause", "schedules", "pause", "Pause it.", timetable.ScheduleView),
-    _post("/schedules/{schedule}/resume", "schedules", "resume", "Go on.", timetable.ScheduleView),
+    _post(
+        "/schedules/{schedule}/edit", "schedules", "edit", "Change some of it.",
+        timetable.ScheduleView, body=timetable.EditSchedule,
+    ),
+    _post(
+        "/schedules/{schedule}/cancel", "schedules", "cancel",
+        "Stop an occurrence that runs, or end one that waits.",
+        Occurrence, body=timetable.CancelOccurrence, status=202, lane="records"
+    ),
+    _get(
+        "/schedules-calendar", "schedules", "calendar", "The times of all between two moments.",
+        timetable.CalendarView, query=timetable.CalendarQuery, lane="records"
+    ),
+    _post("/schedules/{schedule}/pause", "schedules", "pause", "Pause it.", timetable.ScheduleView, lane="records"),
+    _post("/schedules/{schedule}/resume", "schedules", "resume", "Go on.", timetable.ScheduleView, lane="records"),
     _post(
         "/schedules/{schedule}/run-now", "schedules", "run_now", "Have it run once now.",
-        timetable.OccurrenceView, status=202,
+        Occurrence, status=202, lane="records"
     ),
     _get(
         "/schedules/{schedule}/next", "schedules", "next_times", "Its coming times.",
-        timetable.ScheduleTimes, query=requests.NextQuery,
+        timetable.ScheduleTimes, query=requests.NextQuery, lane="records"
     ),
     _get(
         "/schedules/{schedule}/history", "schedules", "history", "What became of its times.",
-        timetable.OccurrenceList, query=requests.NextQuery,
+        timetable.OccurrenceList, query=timetable.OccurrencesQuery, lane="records"
     ),
 )  # fmt: skip

@@ -44,9 +44,11 @@ class Saves:
         self._log = log
         self._observer: Any = None
         self._watched: dict[str, set[Path]] = {}
+        self._sources: dict[str, tuple[str, ...]] = {}
         self._waiting: dict[str, set[str]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def watch(self, project: str, root: Path, sources: Iterable[str]) -> None:
         """Watch a project's folder, those of its sources, and that of its runs.
@@ -60,9 +62,10 @@ class Saves:
         sources
             Paths of sources relative to it.
         """
-        runs = root / ".mlops" / "runs"
+        state = root / ".mlops"
+        self._sources[project] = tuple(sources)
         wanted = dict.fromkeys(
-            [runs if runs.is_dir() else root, root, *((root / path).parent for path in sources)]
+            [root, state, state / "runs", *((root / path).parent for path in sources)]
         )
         folders = [one for one in wanted if one.is_dir()][:_MOST_FOLDERS]
         known = self._watched.setdefault(project, set())
@@ -79,6 +82,8 @@ class Saves:
         """Watch nothing any more."""
         for timer in self._timers.values():
             timer.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self._observer is not None:
             self._observer.stop()
             self._observer.join(5)
@@ -118,11 +123,14 @@ class Saves:
 
     def _told(self, project: str, root: Path, path: Path, made: bool) -> None:
         """Sort a notice: a run that began, or a file that was saved."""
-        if path.parent.name == "runs" and path.parent.parent.name == ".mlops":
+        state = root / ".mlops"
+        if path.parent == state / "runs":
             if made and not path.name.startswith("."):
                 self._began(project, path.name)
             return
-        if path == root / ".mlops" or path.name.startswith(".") or path.name.endswith("~"):
+        if path in (state, state / "runs") and made:
+            self._rewatch(project, root)
+        if path.parent == state or path.name.startswith(".") or path.name.endswith("~"):
             return
         if path.suffix.lower() not in _SUFFIXES or not path.is_relative_to(root):
             return
@@ -131,6 +139,18 @@ class Saves:
             self._timers[project].cancel()
         loop = asyncio.get_running_loop()
         self._timers[project] = loop.call_later(_SETTLED, self._settle, project)
+
+    def _rewatch(self, project: str, root: Path) -> None:
+        """Watch folders that have just appeared, and see what is in them already."""
+        from mlops_nb.api.tail import run_ids
+
+        watching = self.watch(project, root, self._sources.get(project, ()))
+        task = asyncio.get_running_loop().create_task(watching)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(
+            lambda _: [self._began(project, run) for run in run_ids(root / ".mlops")[:1]]
+        )
 
     def _settle(self, project: str) -> None:
         self._timers.pop(project, None)

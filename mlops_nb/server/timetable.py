@@ -1,78 +1,54 @@
-"""Schedules as the API tells them."""
+"""Schedules as the API tells them and is told of them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from mlops_nb.model.base import Json, Record
-from mlops_nb.server.requests import Body, Name, Names
+from mlops_nb.model.base import Json, Record, to_builtins
+from mlops_nb.model.scheduling import Occurrence, SchedulerStatus, ScheduleState, When
+from mlops_nb.server.requests import Body, Name, Names, ProjectQuery
 
 __all__ = [
     "AddSchedule",
+    "CalendarQuery",
+    "CalendarView",
+    "CancelOccurrence",
+    "EditSchedule",
     "OccurrenceList",
-    "OccurrenceView",
+    "OccurrencesQuery",
     "PreviewSchedule",
     "ScheduleList",
     "ScheduleTimes",
     "ScheduleView",
+    "changes_of",
 ]
 
-
-class OccurrenceView(Record, frozen=True, kw_only=True):
-    """One time at which a schedule was, or is, due."""
-
-    schedule: str
-    scheduled_at: float
-    """Seconds since the epoch; the same for every retry."""
-    state: str
-    """``due``, ``running``, ``succeeded``, ``failed``, ``missed``, ``skipped`` or ``cancelled``."""
-    run: str = ""
-    """The run's id; empty where none was started."""
-    attempt: int = 0
-    started: float | None = None
-    ended: float | None = None
-    text: str = ""
-    """Why it stands so."""
+Count = Annotated[int, Meta(ge=0, le=1_000)]
+Seconds = Annotated[float, Meta(ge=0, le=10_000_000_000)]
+Short = Annotated[str, Meta(max_length=500)]
+Missed = Literal["skip", "once", "all"] | Annotated[int, Meta(ge=1, le=1_000)]
+Overlap = Literal["skip", "queue", "cancel", "allow"]
+Source = Literal["latest", "snapshot", "commit"]
 
 
-class ScheduleView(Record, frozen=True, kw_only=True):
-    """One schedule."""
+class ScheduleView(ScheduleState, frozen=True, kw_only=True):
+    """One schedule and how it stands."""
 
-    name: str
-    when: str
-    """As it was written: a cron expression, an interval or words."""
-    words: str
-    """For people: ``every weekday at 06:00``."""
-    timezone: str
-    tasks: tuple[str, ...] = ()
-    """The whole pipeline where empty."""
-    notebook: str = ""
-    """A notebook on its own, relative to the project."""
-    parameters: dict[str, Json] = {}
-    paused: bool = False
-    missed: str = ""
-    overlap: str = ""
-    retries: int = 0
-    timeout: float | None = None
-    start: float | None = None
-    end: float | None = None
-    versioned: bool = False
-    """Whether it comes from the project's settings, so that it is edited there."""
-    next: tuple[float, ...] = ()
-    """The coming times, seconds since the epoch; empty while it is paused."""
-    last: OccurrenceView | None = None
+    next: tuple[When, ...] = ()
+    """The coming times, as if it were not paused."""
 
 
 class ScheduleList(Record, frozen=True, kw_only=True):
     """All schedules of a project."""
 
     schedules: tuple[ScheduleView, ...] = ()
+    schedulers: tuple[SchedulerStatus, ...] = ()
     served: bool = False
-    """Whether a scheduler is running that obeys them."""
+    """Whether one of them is active: otherwise nothing starts by itself."""
     fix: str = ""
-    """How to start one, where none is running."""
+    """How to start one, where none is active."""
 
 
 class ScheduleTimes(Record, frozen=True, kw_only=True):
@@ -80,40 +56,97 @@ class ScheduleTimes(Record, frozen=True, kw_only=True):
 
     words: str = ""
     timezone: str = ""
-    times: tuple[float, ...] = ()
-    """Seconds since the epoch."""
+    times: tuple[When, ...] = ()
+
+
+class CalendarView(Record, frozen=True, kw_only=True):
+    """The times of all schedules that are not paused, by name."""
+
+    times: dict[str, tuple[When, ...]] = {}
 
 
 class OccurrenceList(Record, frozen=True, kw_only=True):
-    """What became of a schedule's times, the latest first."""
+    """What became of times, the latest first."""
 
-    occurrences: tuple[OccurrenceView, ...] = ()
+    occurrences: tuple[Occurrence, ...] = ()
+
+
+class OccurrencesQuery(ProjectQuery, frozen=True, kw_only=True):
+    """Which occurrences."""
+
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 50
+    before: float | None = None
+    """Only those with an earlier logical time."""
+    since: float | None = None
+
+
+class CalendarQuery(ProjectQuery, frozen=True, kw_only=True):
+    """Between which moments, seconds since the epoch."""
+
+    since: Annotated[float, Meta(ge=0, le=10_000_000_000)]
+    until: Annotated[float, Meta(ge=0, le=10_000_000_000)]
 
 
 class PreviewSchedule(Body, frozen=True, kw_only=True):
     """When a schedule would be due."""
 
     when: Name
-    timezone: Annotated[str, Meta(max_length=100)] = ""
-    """An IANA name; the machine's where empty."""
+    timezone: Short = "UTC"
+    """An IANA name."""
+    start: Short = ""
+    end: Short = ""
     count: Annotated[int, Meta(ge=1, le=500)] = 10
 
 
-class AddSchedule(Body, frozen=True, kw_only=True):
-    """A new schedule."""
+class CancelOccurrence(Body, frozen=True, kw_only=True):
+    """Which occurrence to end."""
+
+    at: Seconds
+    """Its logical time."""
+
+
+class EditSchedule(Body, frozen=True, kw_only=True, omit_defaults=True):
+    """What changes of a schedule; what is left out stays."""
+
+    when: Name | UnsetType = UNSET
+    """A cron expression, ``every 15 minutes``, or words such as ``every weekday at 6``."""
+    timezone: Short | UnsetType = UNSET
+    """An IANA name."""
+    tasks: Names | UnsetType = UNSET
+    """The whole pipeline where empty."""
+    parameters: Annotated[dict[Name, Json], Meta(max_length=5_000)] | UnsetType = UNSET
+    """Texts may hold ``{{ scheduled_at | date }}``."""
+    force: bool | UnsetType = UNSET
+    source: Source | UnsetType = UNSET
+    """Which sources it runs: the latest, a snapshot made at its start, or a commit."""
+    ref: Short | UnsetType = UNSET
+    missed: Missed | UnsetType = UNSET
+    """What becomes of times that nobody was there for."""
+    grace: Seconds | UnsetType = UNSET
+    overlap: Overlap | UnsetType = UNSET
+    """What happens when the one before is not over."""
+    max_running: Count | UnsetType = UNSET
+    retries: Count | UnsetType = UNSET
+    backoff: Seconds | UnsetType = UNSET
+    timeout: Seconds | UnsetType | None = UNSET
+    jitter: Seconds | UnsetType = UNSET
+    start: Short | UnsetType = UNSET
+    end: Short | UnsetType = UNSET
+    sla: Seconds | UnsetType | None = UNSET
+    description: Annotated[str, Meta(max_length=20_000)] | UnsetType = UNSET
+
+
+class AddSchedule(EditSchedule, frozen=True, kw_only=True):
+    """A new schedule; what is left out has the default."""
 
     name: Name
     when: Name
-    """A cron expression, an interval, or words such as ``every weekday at 6``."""
-    timezone: Annotated[str, Meta(max_length=100)] = ""
-    tasks: Names = ()
-    notebook: Annotated[str, Meta(max_length=4_000)] = ""
-    parameters: Annotated[dict[Name, Json], Meta(max_length=5_000)] = {}
-    missed: Literal["", "skip", "once", "all"] = ""
-    """What becomes of times that nobody was there for; the default where empty."""
-    overlap: Literal["", "skip", "queue", "cancel", "allow"] = ""
-    """What happens when the run before goes on still; the default where empty."""
-    retries: Annotated[int, Meta(ge=0, le=100)] = 0
-    timeout: Annotated[float, Meta(gt=0, le=10_000_000)] | None = None
-    start: float | None = None
-    end: float | None = None
+    """A cron expression, ``every 15 minutes``, or words such as ``every weekday at 6``."""
+    notebooks: Names = ()
+    """Notebooks whose tasks it runs, relative to the project; instead of ``tasks``."""
+
+
+def changes_of(body: EditSchedule) -> dict[str, Any]:
+    """Return the fields of a body that were given, as plain JSON."""
+    given: dict[str, Any] = to_builtins(body)
+    return given

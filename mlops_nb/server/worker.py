@@ -47,17 +47,25 @@ def answer(call: Call) -> Answer:
     except MlopsNbError as error:
         told = refusal_of(error)
         return Answer(status=told.status, error=told.error)
+    except OSError as error:
+        view = ErrorView(
+            kind="OSError",
+            message=f"a file cannot be read or written: {error.strerror or error}",
+            where=str(error.filename or call.route)[:500],
+            fix="check that it is there, may be written, and that its disk has room",
+        )
+        return Answer(status=422, error=view)
     except Exception as error:  # noqa: BLE001 - the border: a worker outlives what it is asked for
         import traceback
 
         traceback.print_exc()
-        view = ErrorView(
+        failed = ErrorView(
             kind=type(error).__name__,
             message=f"the request failed: {error}",
             where=call.route,
             fix="see the Jupyter server's log",
         )
-        return Answer(status=503, error=view)
+        return Answer(status=503, error=failed)
 
 
 def _do(route: Route, call: Call) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,16 +61,25 @@ class Panel(ipywidgets.VBox):
         What it is, for people and screen readers: ``models of flights``.
     content
         The widgets in it, top to bottom; notices stand below them.
+    below
+        Widgets that stand below the notices.
     """
 
-    def __init__(self, name: str, *content: ipywidgets.Widget) -> None:
+    def __init__(
+        self,
+        name: str,
+        *content: ipywidgets.Widget,
+        below: tuple[ipywidgets.Widget, ...] = (),
+    ) -> None:
         self.name = name
         self._picture_id = uuid.uuid4().hex
         self._displayed = False
+        self._showing = threading.RLock()
+        """Held while a result is put in, and while a picture is taken."""
         self._failure: Failure | None = None
         self._notice = Surface(live="polite", picture=self._picture_id)
         self._work = Work(self._show_failure, self._show_busy)
-        super().__init__([style(), *content, self._notice])
+        super().__init__([style(), *content, self._notice, *below])
         self.add_class("mnb-panel")
 
     def body(self) -> Markup:
@@ -104,7 +114,8 @@ class Panel(ipywidgets.VBox):
 
         def show(result: T) -> None:
             if then is not None:
-                then(result)
+                with self._showing:
+                    then(result)
             self.update_picture()
 
         begun = self._work.start(label, job, show)
@@ -118,15 +129,19 @@ class Panel(ipywidgets.VBox):
 
     def say(self, text: str, tone: str = "done") -> None:
         """Show a line below the panel: ``done``, ``caution`` or ``dim``."""
-        self._notice.html = self._notice_html(text=text, tone=tone)
+        self._notice.html = str(self._notice_html(text=text, tone=tone))
+
+    def fail(self, error: BaseException, label: str = "") -> None:
+        """Show an error that no work in the background raised."""
+        self._show_failure(Failure.of(error), label)
 
     def progress(self, text: str, share: float | None = None) -> None:
         """Show how far the work is, from 0 to 1 where that is known."""
-        self._notice.html = self._notice_html(busy=text, share=share)
+        self._notice.html = str(self._notice_html(busy=text, share=share))
 
-    def _notice_html(self, **values: Any) -> str:
+    def _notice_html(self, **values: Any) -> Markup:
         defaults: dict[str, Any] = {"failure": None, "label": "", "busy": "", "share": None}
-        return str(render("notice.html.j2", **{**defaults, "text": "", "tone": "dim", **values}))
+        return render("notice.html.j2", **{**defaults, "text": "", "tone": "dim", **values})
 
     def _show_busy(self, label: str) -> None:
         self.set_enabled(not label)
@@ -137,22 +152,20 @@ class Panel(ipywidgets.VBox):
 
     def _show_failure(self, failure: Failure, label: str) -> None:
         self._failure = failure
-        self._notice.html = self._notice_html(failure=failure, label=label)
+        self._notice.html = str(self._notice_html(failure=failure, label=label))
         self.update_picture()
 
     def picture(self) -> Markup:
         """Return the panel as HTML that stands alone."""
         shown = self.body()
         if self._failure is not None:
-            shown += render(
-                "notice.html.j2",
-                failure=self._failure, label="", busy="", share=None, text="", tone="dim",
-            )  # fmt: skip
+            shown += self._notice_html(failure=self._failure)
         return page(shown, name=self.name, picture=self._picture_id)
 
     def _still(self) -> dict[str, Any]:
-        bundle: dict[str, Any] = {"text/html": str(self.picture()), "text/plain": self.name}
-        png = self.image()
+        with self._showing:
+            bundle: dict[str, Any] = {"text/html": str(self.picture()), "text/plain": self.name}
+            png = self.image()
         if png is not None:
             bundle["image/png"] = base64.b64encode(png).decode()
         return bundle

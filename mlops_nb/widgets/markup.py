@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from mlops_nb.widgets.words import amount, duration, figure, since
+from mlops_nb.widgets.words import amount, duration, figure, moment, since
 
 __all__ = ["page", "render"]
 
@@ -54,7 +54,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(figure=figure, since=since, duration=duration, amount=amount)
+    made.filters.update(amount=amount, duration=duration, figure=figure, moment=moment, since=since)
     return made
 
 

@@ -5,7 +5,58 @@ from __future__ import annotations
 import datetime
 import time
 
-__all__ = ["amount", "duration", "figure", "moment", "since"]
+from markupsafe import Markup
+
+__all__ = ["MARKS", "amount", "duration", "figure", "mark", "moment", "since", "verdict"]
+
+MARKS: dict[str, tuple[str, str]] = {
+    "ok": ("✓", "good"),
+    "drift": ("≠", "warn"),
+    "schema": ("×", "bad"),
+    "insufficient data": ("–", "dim"),
+    "none": ("·", "dim"),
+    "info": ("i", "info"),
+    "warning": ("!", "warn"),
+    "critical": ("‼", "bad"),
+    "open": ("●", "bad"),
+    "acknowledged": ("◐", "warn"),
+    "snoozed": ("◌", "info"),
+    "closed": ("○", "dim"),
+    "pending": ("○", "dim"),
+    "running": ("▶", "info"),
+    "succeeded": ("✓", "good"),
+    "skipped": ("=", "dim"),
+    "restored": ("↺", "info"),
+    "failed": ("✗", "bad"),
+    "timed-out": ("✗", "bad"),
+    "died": ("✗", "bad"),
+    "exited": ("✗", "bad"),
+    "cancelled": ("■", "warn"),
+    "blocked": ("⊘", "warn"),
+    "lost": ("?", "bad"),
+    "waiting": ("○", "dim"),
+    "missed": ("∅", "warn"),
+    "registered": ("·", "dim"),
+    "approved": ("✓", "good"),
+    "rejected": ("✗", "bad"),
+    "rolled-back": ("↩", "warn"),
+    "deleted": ("⌫", "dim"),
+    "passed": ("✓", "good"),
+    "not asked": ("○", "dim"),
+    "gate": ("·", "dim"),
+    "promoted": ("↑", "good"),
+    "unaliased": ("↓", "warn"),
+    "unpickled": ("!", "warn"),
+    "mended": ("✎", "warn"),
+}
+"""Sign and tone of each state; the state is always written beside them."""
+
+
+def mark(state: str, text: str = "") -> Markup:
+    """Return a state as sign and word; ``text`` stands in for the word."""
+    sign, tone = MARKS.get(state, ("·", "dim"))
+    template = Markup('<span class="mnb-{}"><span aria-hidden="true">{}</span> {}</span>')
+    return template.format(tone, sign, text or state)
 
 
 def figure(value: float | None, digits: int = 4) -> str:
@@ -49,3 +100,12 @@ def amount(size: float) -> str:
     if size < 1e6:
         return f"{size / 1e3:.0f} kB"
     return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
+
+
+def verdict(low: float, high: float) -> Markup:
+    """Return what an interval of a difference says; above zero is better."""
+    if low > 0:
+        return Markup('<span class="mnb-good">▲ better</span>')
+    if high < 0:
+        return Markup('<span class="mnb-bad">▼ worse</span>')
+    return Markup('<span class="mnb-dim">≈ unsure</span>')

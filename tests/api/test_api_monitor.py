@@ -50,12 +50,23 @@ def test_a_window_like_the_reference_is_clean_and_measured(tmp_path: Path) -> No
 def test_labels_that_come_later_replace_the_window(tmp_path: Path) -> None:
     root = champion(tmp_path)
     early = kit.window(tmp_path, "early", late=float("nan"))
-    first = monitor.record(str(root), window="2013-05", data=early, columns=SAID, ignore=["late"])
+    first = monitor.record(str(root), window="2013-05", data=early, columns=SAID)
     assert {p.kind for p in first.result.performance} == {"estimated"}
+    # That labels have not come yet is no drift of theirs.
+    assert first.result.pinned is not None
+    assert "late" not in [column.column for column in first.result.pinned.columns]
+    assert not first.drifted
+    # In the meantime another version became champion: the window remains that of the first.
+    models.promote(str(root), kit.register(root, noise=0.3), force=True, reason="test")
     later = kit.window(tmp_path, "later")
     second = monitor.record(str(root), window="2013-05", data=later, columns=SAID)
     assert {p.kind for p in second.result.performance} == {"estimated", "realised"}
+    assert second.result.version == "1"
     assert len(monitor.windows(str(root))) == 1
+    assert monitor.backfill(str(root), data={"2013-05": later})[0].version == "1"
+    assert monitor.backfill(str(root), data={"2013-06": later})[0].version == "2"
+    named = monitor.record(str(root), window="2013-05", data=later, version="champion")
+    assert named.result.version == "2"
 
 
 def test_drift_alerts_once_and_is_delivered(tmp_path: Path) -> None:
@@ -91,6 +102,25 @@ def test_drift_alerts_once_and_is_delivered(tmp_path: Path) -> None:
     assert page.with_name("2013-05.html").is_file()
     with pytest.raises(MonitoringError, match="never recorded"):
         write_pages(str(root), window="2013-07")
+
+
+def test_rows_in_hand_are_measured_as_their_file_is(tmp_path: Path) -> None:
+    from mlops_nb.api.measure import measure, read_baseline
+    from mlops_nb.monitoring.reference import Reference
+
+    path = kit.window(tmp_path, "may")
+    baseline = read_baseline(
+        kit.artifact(), Reference.load(kit.reference()), model="trips", version="1"
+    )
+    assert {"auc", "brier"} <= baseline.expected.keys()
+    made = profiles.profile_files([path], score="score", predictions="said", label="late")
+    read, held = (
+        measure("w", made, data, SAID, baseline) for data in (path, pd.read_parquet(path))
+    )
+    assert [(p.kind, p.metric) for p in read] == [(p.kind, p.metric) for p in held]
+    for one, other in zip(read, held, strict=True):
+        assert one.value == pytest.approx(other.value, abs=0.003)
+    assert measure("w", made, path, Columns(), baseline) == ()
 
 
 def test_a_missing_column_alerts_at_once(tmp_path: Path) -> None:

@@ -31,14 +31,12 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-CHROMIUM = (
-    os.environ.get("MLOPS_NB_CHROMIUM", "") or shutil.which("chromium") or "/usr/bin/chromium"
-)
+CHROMIUM = os.environ.get("CHROMIUM", "") or shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PATIENCE = 120
+PATIENCE = 60
 """Seconds a step may take on a busy machine."""
 _FOREIGN = re.compile(r"^(?:https?|wss?)://(?!127\.0\.0\.1[:/]|localhost[:/])")
 _WITHOUT = {"@jupyterlab/apputils-extension:announcements": True, "ploomber-extension": True}
@@ -213,8 +211,8 @@ class LabPage:
         return self.page.locator(selector)
 
     def shot(self, name: str, selector: str = "") -> None:
-        """Save a picture where ``MLOPS_NB_SHOTS`` names a folder; for people to look at."""
-        folder = os.environ.get("MLOPS_NB_SHOTS", "")
+        """Save a picture where ``LAB_SHOTS`` names a folder; for people to look at."""
+        folder = os.environ.get("LAB_SHOTS", "")
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
             target = self.page.locator(selector).first if selector else self.page

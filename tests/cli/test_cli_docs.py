@@ -15,10 +15,11 @@ from mlops_nb.config import Project
 from mlops_nb.monitoring.notify import make_notifiers
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
 from mlops_nb.registry.settings import GateSettings, RegistrySettings
+from mlops_nb.scheduling.settings import SchedulerSettings, read_schedules
 
 PAGES = [
     Path(__file__).parents[2] / "docs" / "how-to" / name
-    for name in ("registry-commands.md", "monitoring.md")
+    for name in ("registry-commands.md", "monitoring.md", "schedules.md")
 ]
 
 
@@ -58,12 +59,21 @@ def test_settings_are_read(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "toml"):
         tables = tomllib.loads(block)["tool"]["mlops-nb"]
         project = Project(root=tmp_path, spec=tmp_path / "pipeline.yaml", tables=tables)
-        assert tables.keys() <= {"gates", "registry", "monitoring", "alerts"}
+        assert tables.keys() <= {
+            "gates",
+            "registry",
+            "monitoring",
+            "alerts",
+            "schedules",
+            "scheduler",
+        }
         project.section("registry", RegistrySettings)
         project.section("monitoring", MonitoringSettings)
         assert project.section("gates", GateSettings).checks.keys() == (
             tables.get("gates", {}).get("checks", {}).keys()
         )
+        read_schedules(tables.get("schedules", {}))
+        project.section("scheduler", SchedulerSettings)
         alerts = project.section("alerts", AlertSettings)
         assert len(make_notifiers(alerts, {"SLACK_URL": "https://example.org"})) == len(
             alerts.notify

@@ -109,6 +109,9 @@ def test_run_status_alerts_and_answers(call, tmp_path: Path) -> None:
     assert "acknowledged" in out
     snoozed = read(call("monitor", "snooze", alert, "--until", "2013-09", "--json"))
     assert (snoozed["state"], snoozed["snoozed_until"]) == ("snoozed", "2013-09")
+    code, _, err = call("monitor", "alerts", "tripz")
+    assert code == ExitCode.MONITORING
+    assert "tripz" in err and "trips" in err
     code, _, err = call("monitor", "ack", "trips/a/drift@2013-05")
     assert code == ExitCode.MONITORING
     assert alert in err
@@ -139,6 +142,9 @@ def test_messages_that_cannot_be_sent_are_told_and_wait(call, tmp_path: Path) ->
         told = call("monitor", "run", "--window", f"2013-0{number}", "--data", moved)
     assert "✗ not delivered: command: no-such-program" in told[1]
     assert "mlops-nb monitor deliver tries again" in told[1]
+    again = call("monitor", "deliver")
+    assert again[0] == ExitCode.OK and "nothing is due" in again[1]
+    assert "wait; mlops-nb monitor deliver" in again[1]
 
 
 def test_what_is_missing_exits_with_its_phase(call, tmp_path: Path) -> None:
@@ -166,6 +172,8 @@ def test_series_and_rules_for_prometheus(call, tmp_path: Path) -> None:
     code, _, err = call("monitor", "serve", "--host", "256.0.0.1")
     assert code == ExitCode.MONITORING
     assert "--port" in err
+    board = read(call("monitor", "dashboard", "grafana/trips.json", "--json"))["file"]
+    assert json.loads(Path(board).read_text())["uid"] == "mlops-nb-monitoring"
     rules, tests = read(call("monitor", "rules", "prometheus", "--json"))
     assert "MlopsNbDrift" in Path(rules).read_text()
     assert Path(rules).name in Path(tests).read_text()

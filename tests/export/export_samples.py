@@ -269,8 +269,6 @@ def tasks_run(commands: list[list[str]]) -> list[str]:
     names: list[str] = []
     for words in commands:
         if words[:2] == ["mlops-nb", "run"]:
-            rest = words[2:]
-            while rest[:1] == ["-p"]:
-                rest = rest[2:]
+            rest = words[3:] if words[2:3] == ["--params-from-env"] else words[2:]
             names += rest[1:] if rest[:1] == ["--"] else rest
     return names

@@ -10,9 +10,9 @@ import pytest
 from export_samples import small
 
 from mlops_nb import export
-from mlops_nb.errors import ProjectError
+from mlops_nb.errors import ConfigError, ProjectError
 from mlops_nb.export.carry import carried_files, pack, unpack
-from mlops_nb.export.facts import installed_packages
+from mlops_nb.export.settings import read_settings
 
 
 def project(root: Path) -> Path:
@@ -116,7 +116,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_facts_of_a_project(tmp_path: Path) -> None:
-    assert export.project_facts(tmp_path) == {"python": "3.12"}
+    assert export.project_facts(tmp_path) == {"python": "3.12", "package": False}
     for asked, version in (
         (">=3.11,<3.12", "3.11"),
         (">=3.13", "3.13"),
@@ -124,13 +124,57 @@ def test_facts_of_a_project(tmp_path: Path) -> None:
         ("x", "3.12"),
     ):
         (tmp_path / "pyproject.toml").write_text(f'[project]\nrequires-python = "{asked}"\n')
-        assert export.project_facts(tmp_path) == {"python": version}
+        assert export.project_facts(tmp_path)["python"] == version
     (tmp_path / ".python-version").write_text("3.13\n")
     (tmp_path / "requirements.txt").write_text("a==1\n")
     (tmp_path / "requirements.lock").write_text("a==1 --hash=sha256:00\n")
     assert export.project_facts(tmp_path) == {
         "python": "3.13",
+        "package": False,
         "lock": "requirements.lock",
         "hashes": True,
     }
-    assert any(one.startswith("pyyaml==") for one in installed_packages())
+
+
+def test_what_a_project_lacks_to_be_installed_is_told(tmp_path: Path) -> None:
+    def lacks(**settings: object) -> str:
+        return "\n".join(export.missing_facts(tmp_path, export.project_facts(tmp_path) | settings))
+
+    assert "pip freeze --exclude-editable > requirements.txt" in lacks()
+    assert lacks(install=["make deps"]) == ""
+    (tmp_path / "requirements.txt").write_text("numpy==2.4.0\nmlops-nb-tools==1\n")
+    assert "does not hold mlops-nb" in lacks()
+    assert "locks/prod.txt is not there" in lacks(lock="locks/prod.txt")
+    (tmp_path / "requirements.txt").write_text("numpy==2.4.0\nmlops_nb==0.1.0\n")
+    assert lacks() == ""
+    (tmp_path / "requirements.txt").write_text("numpy==2.4.0\n")
+    (tmp_path / "pyproject.toml").write_text('[build-system]\nrequires = ["hatchling"]\n')
+    assert lacks() == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "commands"),
+    [
+        ({"lock": "a b.txt"}, None),
+        ({}, ["-r requirements.txt"]),
+        ({"hashes": True}, ["--require-hashes -r requirements.txt"]),
+        ({"package": True}, ["-r requirements.txt", "--no-deps ."]),
+        ({"package": True, "lock": "constraints.txt"}, ["-c constraints.txt ."]),
+        (
+            {"package": True, "lock": "constraints.txt", "extras": ["demo", "x"]},
+            ["-c constraints.txt '.[demo,x]'"],
+        ),
+        (
+            {"package": True, "lock": "constraints.txt", "hashes": True},
+            ["--require-hashes -r constraints.txt", "--no-deps ."],
+        ),
+        ({"extras": ["a; b"]}, None),
+    ],
+)
+def test_jobs_install_the_lock_and_the_package(settings: dict, commands: list | None) -> None:
+    if commands is None:
+        with pytest.raises(ConfigError):
+            read_settings(settings)
+        return
+    pip = "python -m pip install --disable-pip-version-check "
+    assert read_settings(settings).install_commands == tuple(pip + one for one in commands)

@@ -24,7 +24,7 @@ def test_environment_with_its_pip_part(tmp_path: Path) -> None:
         {"pip": ["numpy==2.4.0", "mlops-nb==0.1.0"]},
     ]
     assert files["conda/pip-requirements.txt"].endswith("\nnumpy==2.4.0\nmlops-nb==0.1.0\n")
-    export.write(files, tmp_path)
+    export.write("conda", files, tmp_path)
     back = read_environment(tmp_path / "environment.yml")
     assert back.python == "3.12"
     assert back.pip == ("numpy==2.4.0", "mlops-nb==0.1.0")

@@ -6,12 +6,26 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from export_samples import HOSTILE, hostile, load_yaml, record_commands, small, tasks_run, wide
+import yaml
+from export_samples import (
+    HOSTILE,
+    hostile,
+    load_yaml,
+    record_commands,
+    small,
+    task,
+    tasks_run,
+    wide,
+)
 
 from mlops_nb import export
+from mlops_nb.model import Pipeline, Product
+from tests.schemas_kit import official_schema
 
-SCHEMA = json.loads((Path(__file__).parent / "schemas/argo-workflows.schema.json").read_text())
+EXECUTOR = "argo/executor.yaml"
+ARGO = "argo-workflows.schema.json"
 SETTINGS = {
+    "drift-command": "mlops-nb drift check old.csv new.csv",
     "schedule": "30 4 * * *",
     "timezone": "Europe/Berlin",
     "secrets": ["DB_PASSWORD"],
@@ -23,7 +37,9 @@ SETTINGS = {
 def load(target: str, pipeline=None, **settings: object) -> dict[str, dict]:
     files = export.render(target, pipeline or small(), settings)
     return {
-        path: load_yaml(text) for path, text in files.items() if path.endswith((".yaml", ".yml"))
+        path: load_yaml(text)
+        for path, text in files.items()
+        if path.endswith((".yaml", ".yml")) and path != EXECUTOR
     }
 
 
@@ -44,7 +60,9 @@ def kubernetes_value(text: str, variables: dict[str, str]) -> str:
 def unknown_keys(value: object, schema: dict, path: str = "") -> list[str]:
     """Return the keys that the schema does not name; the schema itself takes any."""
     if "$ref" in schema:
-        return unknown_keys(value, SCHEMA["definitions"][schema["$ref"].split("/")[-1]], path)
+        return unknown_keys(
+            value, official_schema(ARGO)["definitions"][schema["$ref"].split("/")[-1]], path
+        )
     if isinstance(value, dict) and "properties" in schema:
         found = [f"{path}.{key}" for key in value if key not in schema["properties"]]
         for key in value:
@@ -74,7 +92,7 @@ def test_argo_keeps_to_the_schema_and_knows_every_key(pipeline) -> None:
     assert {body["kind"] for body in found.values()} == kinds
     for body in found.values():
         kind = f"io.argoproj.workflow.v1alpha1.{body['kind']}"
-        schema = {**SCHEMA, "$ref": f"#/definitions/{kind}"}
+        schema = {**official_schema(ARGO), "$ref": f"#/definitions/{kind}"}
         if body["kind"] == "Workflow":
             # The published schema asks for nothing that generateName leaves out.
             assert "name" not in body["metadata"]
@@ -116,6 +134,32 @@ def test_argo_jobs_and_artifacts() -> None:
     assert cron["schedules"] == ["30 4 * * *"]
     assert (cron["timezone"], cron["concurrencyPolicy"]) == ("Europe/Berlin", "Forbid")
     assert cron["startingDeadlineSeconds"] == 600
+
+
+def test_argo_gives_a_token_to_its_executor_only() -> None:
+    files = export.render("argo", small(), {"namespace": "ml", "schedule": "30 4 * * *"})
+    account, token, role, binding = yaml.safe_load_all(files[EXECUTOR])
+    assert account["automountServiceAccountToken"] is False
+    assert token["metadata"]["name"] == "flights-demo-executor.service-account-token"
+    assert role["rules"] == [
+        {
+            "apiGroups": ["argoproj.io"],
+            "resources": ["workflowtaskresults"],
+            "verbs": ["create", "patch"],
+        }
+    ]
+    assert binding["subjects"][0]["namespace"] == "ml"
+    flow, cron = (
+        yaml.safe_load(files["argo/workflow.yaml"]),
+        yaml.safe_load(files["argo/cron.yaml"]),
+    )
+    for spec in (flow["spec"], cron["spec"]["workflowSpec"]):
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["executor"] == {"serviceAccountName": "flights-demo-executor"}
+    own = export.render("argo", small(), {"executor-account": "theirs"})
+    assert EXECUTOR not in own
+    spec = yaml.safe_load(own["argo/workflow.yaml"])["spec"]
+    assert spec["executor"] == {"serviceAccountName": "theirs"}
 
 
 ARGO_TAG = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -166,6 +210,15 @@ def test_kubernetes_does_as_little_as_it_may() -> None:
     assert cron["spec"]["timeZone"] == "Europe/Berlin"
     assert cron["spec"]["concurrencyPolicy"] == "Forbid"
     assert cron["spec"]["startingDeadlineSeconds"] == 600
+    ignore, fail = job["spec"]["podFailurePolicy"]["rules"]
+    assert ignore["action"] == "Ignore"
+    # A notebook that fails is not run again: only a killed container is.
+    assert fail["action"] == "FailJob"
+    assert fail["onExitCodes"] == {
+        "containerName": "pipeline",
+        "operator": "NotIn",
+        "values": [137, 143],
+    }
     assert found["kubernetes/parameters.yaml"]["data"]["PARAM_MONTH"] == ""
 
 
@@ -174,10 +227,8 @@ def test_kubernetes_hostile_names(tmp_path: Path) -> None:
         "containers"
     ][0]
     script = kubernetes_value(container["args"][0], {"touch PWNED": "X", "HOME": "X"})
-    commands = record_commands(
-        [script.split("\n", 2)[2]], tmp_path, env={"PARAM_P1": "$(touch PWNED)"}
-    )
-    assert commands == [["mlops-nb", "run", "-p", "p1=$(touch PWNED)"]]
+    commands = record_commands([script.split("\n", 2)[2]], tmp_path)
+    assert commands == [["mlops-nb", "run", "--params-from-env"]]
 
 
 def test_docker_is_locked_layered_and_not_root() -> None:
@@ -193,10 +244,52 @@ def test_docker_is_locked_layered_and_not_root() -> None:
     assert {".git", ".mlops", "**/.env*", "**/*.pem", "products/train_b.csv"} <= set(ignored)
 
 
+def test_docker_installs_a_package_after_its_lock() -> None:
+    def lines(**settings: object) -> list[str]:
+        text = export.render("docker", small(), settings)["Dockerfile"]
+        build = text.split("\nFROM ")[1]
+        kinds = ("COPY", "RUN --mount", "RUN cat")
+        return [
+            one.rpartition("version-check ")[2]
+            for one in build.splitlines()
+            if one.startswith(kinds)
+        ]
+
+    assert lines() == ["COPY requirements.txt requirements.txt", "-r requirements.txt"]
+    assert lines(package=True) == [
+        *(
+            "COPY requirements.txt requirements.txt",
+            "-r requirements.txt",
+            "COPY . .",
+            "--no-deps .",
+        )
+    ]
+    assert lines(package=True, lock="constraints.txt") == ["COPY . .", "-c constraints.txt ."]
+    assert lines(install=["cat x"]) == ["COPY . .", "RUN cat x"]
+
+
+def test_no_volume_hides_the_sources() -> None:
+    def targets(*products: str) -> list[str]:
+        made = task(
+            "a", source="notebooks/a.ipynb", products=tuple(Product(path=p) for p in products)
+        )
+        body = load("docker", Pipeline(name="x", root="/p", spec="s", tasks=(made,)))[
+            "compose.yaml"
+        ]
+        return [one["target"] for one in body["services"]["pipeline"]["volumes"]]
+
+    assert targets("products/a/x", "products/b") == ["/app/.mlops", "/app/products"]
+    assert targets("notebooks/out/deep/x") == ["/app/.mlops", "/app/notebooks/out"]
+    assert targets("x") == ["/app/.mlops"]
+
+
 def test_compose_runs_pipeline_server_and_monitor() -> None:
     body = load("docker", secrets=["DB_PASSWORD"], env={"A": "x$y"})["compose.yaml"]
     services = body["services"]
     assert set(services) == {"pipeline", "mlflow", "monitor"}
+    assert services["monitor"]["command"][:2] == ["monitor", "serve"]
+    assert "9187/metrics" in str(services["monitor"]["healthcheck"]["test"])
+    assert set(load("docker", **SETTINGS)["compose.yaml"]["services"]) == {*services, "drift"}
     assert services["pipeline"]["depends_on"] == {"mlflow": {"condition": "service_healthy"}}
     assert "healthcheck" in services["mlflow"]
     assert services["pipeline"]["environment"]["DB_PASSWORD"] is None
@@ -225,6 +318,8 @@ def test_docker_hostile_names(tmp_path: Path) -> None:
     assert "PWNED" not in files["Dockerfile"].replace("# ", "")
     command = load_yaml(files["compose.yaml"])["services"]["pipeline"]["command"][0]
     assert "$" not in command.replace("$$", "")
-    assert record_commands([command.replace("$$", "$")], tmp_path) == [["mlops-nb", "run"]]
+    assert record_commands([command.replace("$$", "$")], tmp_path) == [
+        ["mlops-nb", "run", "--params-from-env"]
+    ]
     with pytest.raises(Exception, match="cannot be used"):
         export.render("docker", small(), {"lock": "a; touch PWNED"})

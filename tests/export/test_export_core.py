@@ -4,19 +4,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from export_samples import HOSTILE, hostile, record_commands, small, task, tasks_run, wide
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_nb import export
-from mlops_nb.errors import ConfigError, PipelineError, PluginError, ProjectError
+from mlops_nb.errors import ConfigError, ParameterError, PipelineError, PluginError, ProjectError
 from mlops_nb.export.grouping import ancestors, group_tasks
-from mlops_nb.export.jobs import plan_work
+from mlops_nb.export.jobs import given_parameters, plan_work
 from mlops_nb.export.naming import env_names, identifier, label, safe_names, title
 from mlops_nb.export.quoting import dump_yaml, groovy
-from mlops_nb.export.settings import looks_secret
-from mlops_nb.model import Pipeline, Product
+from mlops_nb.export.settings import is_plain_cron, looks_secret
+from mlops_nb.model import ExportFile, FileState, Pipeline, Product
 
 
 def test_names_are_safe_and_never_meet() -> None:
@@ -76,7 +77,9 @@ JSON = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False)
     | st.text(max_size=30)
-    | st.sampled_from(["a\nb\n", "a\n  b", "x\n\ny", "yes", "1e3", "- a", "a: b", "\ud83d"[:0]]),
+    | st.sampled_from(
+        ["a\nb\n", "a\n  b", "x\n\ny", "yes", "1e3", "- a", "a: b", "a\u2028b\nc", "x\n\u2029"]
+    ),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
     ),
@@ -120,6 +123,9 @@ def test_a_secret_never_reaches_a_file() -> None:
         ({"group": "some"}, "Invalid enum value"),
         ({"schedule": "every day"}, "not a cron expression"),
         ({"schedule": "0 4 * * *; rm"}, "not a cron expression"),
+        ({"schedule": "99 4 * * *"}, "not a cron expression"),
+        ({"schedule": "0 4 L * *"}, "not a cron expression that every system reads"),
+        ({"schedule": "0 4 * * MON#2"}, "not a cron expression"),
         ({"env": {"API_TOKEN": "x"}}, "looks like a secret"),
         ({"secrets": ["a b"]}, "cannot name an environment variable"),
         ({"python": "3.12; x"}, "not a version of Python"),
@@ -129,6 +135,12 @@ def test_a_secret_never_reaches_a_file() -> None:
 def test_wrong_settings_are_told(table: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan_work(small(), table).inputs  # noqa: B018
+
+
+def test_names_of_days_and_months_are_plain_cron() -> None:
+    assert is_plain_cron("30 4 1,15 JAN-mar MON-fri")
+    assert is_plain_cron("*/15 0-6 * * 1")
+    assert not is_plain_cron("")
 
 
 def test_what_cannot_travel_is_told() -> None:
@@ -206,26 +218,35 @@ def test_groups_never_wait_in_a_circle(edges: list, seconds: list, how: str) -> 
 
 def test_commands_hand_over_every_name_unharmed(tmp_path: Path) -> None:
     work = plan_work(hostile(), {})
-    given_values = {one.env: "a 'b' $(touch PWNED)\n`x`" for one in work.inputs}
-    commands = record_commands([work.script(job) for job in work.jobs], tmp_path, env=given_values)
+    commands = record_commands([work.script(job) for job in work.jobs], tmp_path)
     assert tasks_run(commands) == list(HOSTILE)
-    runs = [words for words in commands if words[0] == "mlops-nb"]
-    expected = [
-        word for one in work.inputs for word in ("-p", f"{one.name}=a 'b' $(touch PWNED)\n`x`")
-    ]
-    assert runs[0][2 : 2 + len(expected)] == expected
     packed = [words for words in commands if "pack" in words]
     assert [words[-1] for words in packed] == list(HOSTILE)
 
 
-def test_an_empty_parameter_leaves_the_pipelines_own(tmp_path: Path) -> None:
+def test_parameters_of_any_name_and_value_come_from_the_environment() -> None:
+    inputs = plan_work(hostile(), {}).inputs
+    assert {one.name for one in inputs} >= {name for name in HOSTILE if not looks_secret(name)}
+    value = "a 'b' $(touch PWNED)\n`x`"
+    found = given_parameters(hostile(), {}, {one.env: value for one in inputs})
+    assert found == dict.fromkeys([one.name for one in inputs], value)
+
+
+def test_an_empty_parameter_leaves_the_pipelines_own() -> None:
     work = plan_work(small(), {})
     assert [one.name for one in work.inputs] == ["max_depth", "month", "source"]
     assert work.inputs[2].default == ""
-    script = work.run(work.jobs[0])
-    assert record_commands([script], tmp_path, env={"PARAM_MONTH": "4", "PARAM_MAX_DEPTH": ""}) == [
-        ["mlops-nb", "run", "-p", "month=4", "ingest"]
-    ]
+    assert work.run(work.jobs[0]) == "mlops-nb run --params-from-env ingest"
+    environment = {"PARAM_MONTH": "4", "PARAM_MAX_DEPTH": "", "HOME": "/x"}
+    assert given_parameters(small(), {}, environment) == {"month": "4"}
+    assert given_parameters(small(), {"parameters": ["month"]}, environment) == {"month": "4"}
+
+
+def test_a_parameter_that_would_be_ignored_is_told() -> None:
+    with pytest.raises(ParameterError, match='did you mean "PARAM_MONTH"'):
+        given_parameters(small(), {}, {"PARAM_MONTHS": "4"})
+    with pytest.raises(ParameterError, match="PARAM_MONTH is set"):
+        given_parameters(small(), {"parameters": ["max_depth"]}, {"PARAM_MONTH": "4"})
 
 
 def test_every_target_renders_the_same_twice_and_says_how_it_was_made() -> None:
@@ -243,17 +264,71 @@ def test_unknown_target() -> None:
         export.render("gitub", small(), {})
 
 
+HEAD = "# Made from pipeline.yaml by mlops-nb. Do not edit: change it\n# and run: mlops-nb export demo\n"
+
+
+def paths(files: tuple[ExportFile, ...]) -> list[str]:
+    return [file.path for file in files]
+
+
 def test_write_diff_and_check(tmp_path: Path) -> None:
     files = {"a/b.yml": "x: 1\n", "c": "two\n"}
-    assert not export.check(files, tmp_path)
-    assert export.write(files, tmp_path) == ("a/b.yml", "c")
-    assert export.write(files, tmp_path) == ()
-    assert export.check(files, tmp_path)
+    preview = export.compare("demo", files, tmp_path)
+    assert preview.stale
+    assert [file.state for file in preview.files] == [FileState.MISSING, FileState.MISSING]
+    assert "+++ b/a/b.yml\n@@ -0,0 +1 @@\n+x: 1\n" in preview.diff
+    assert not list(tmp_path.iterdir())
+    assert paths(export.write("demo", files, tmp_path)) == ["a/b.yml", "c"]
+    assert export.write("demo", files, tmp_path) == ()
+    preview = export.compare("demo", files, tmp_path)
+    assert not preview.stale
+    assert preview.diff == ""
     (tmp_path / "a/b.yml").write_text("x: 2\n")
-    found = export.diff(files, tmp_path)
-    assert "-x: 2" in found and "+x: 1" in found and "a/b.yml" in found
+    preview = export.compare("demo", files, tmp_path)
+    assert [file.state for file in preview.files] == [FileState.STALE, FileState.SAME]
+    assert "-x: 2" in preview.diff and "+x: 1" in preview.diff and "a/b.yml" in preview.diff
     (tmp_path / "a/b.yml").write_bytes(b"x: 1\r\n")
-    assert "line endings" in export.diff(files, tmp_path)
+    assert "line endings" in export.compare("demo", files, tmp_path).diff
+    assert paths(export.write("demo", files, tmp_path)) == ["a/b.yml"]
+
+
+def test_a_file_of_an_earlier_export_is_stale_and_removed(tmp_path: Path) -> None:
+    both = {"k/job.yaml": HEAD + "a\n", "k/cron.yaml": HEAD + "b\n"}
+    export.write("demo", both, tmp_path)
+    others = {
+        "k/mine.yaml": "c\n",
+        "k/other.yaml": HEAD.replace("pipeline.yaml", "other.yaml"),
+        "k/target.yaml": HEAD.replace("export demo", "export demo2"),
+        "elsewhere/job.yaml": HEAD,
+    }
+    for name, text in others.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    del both["k/cron.yaml"]
+    preview = export.compare("demo", both, tmp_path)
+    assert preview.stale
+    assert {file.path: file.state for file in preview.files} == {
+        "k/cron.yaml": FileState.LEFT_OVER,
+        "k/job.yaml": FileState.SAME,
+    }
+    assert "+++ /dev/null" in preview.diff and "-b" in preview.diff
+    assert paths(export.write("demo", both, tmp_path)) == ["k/cron.yaml"]
+    assert not (tmp_path / "k/cron.yaml").exists()
+    assert all((tmp_path / name).read_text() == text for name, text in others.items())
+    assert not export.compare("demo", both, tmp_path).stale
+
+
+def test_every_target_finds_what_it_has_left(tmp_path: Path) -> None:
+    settings = {"schedule": "30 4 * * *", "install": ["true"]}
+    for target in export.targets():
+        root = tmp_path / target
+        root.mkdir()
+        export.write(target, export.render(target, small(), settings), root)
+        renamed = msgspec.structs.replace(small(), name="Renamed")
+        after = export.render(target, renamed, settings | {"schedule": "", "drift-schedule": ""})
+        export.write(target, after, root)
+        left = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()}
+        assert left == set(after), target
 
 
 @pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "link/x"])
@@ -262,17 +337,28 @@ def test_nothing_is_written_outside(tmp_path: Path, path: str) -> None:
     root.mkdir()
     (root / "link").symlink_to(tmp_path)
     with pytest.raises(ProjectError, match="outside"):
-        export.write({path: "x"}, root)
+        export.write("demo", {path: "x"}, root)
     assert not (tmp_path / "x").exists()
 
 
 def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
-    with pytest.raises(ProjectError, match="cannot be"):
-        export.write({"c": "two\n"}, tmp_path)
     with pytest.raises(ProjectError, match="cannot be read"):
-        export.diff({"c": "two\n"}, tmp_path)
-    assert list(tmp_path.iterdir()) == [tmp_path / "c"]
+        export.write("demo", {"c": "two\n"}, tmp_path)
+    with pytest.raises(ProjectError, match="cannot be read"):
+        export.compare("demo", {"c": "two\n"}, tmp_path)
+    (tmp_path / "d").write_text("a file")
+    with pytest.raises(ProjectError, match="cannot be"):
+        export.write("demo", {"d/e": "two\n"}, tmp_path)
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "c", tmp_path / "d"]
+
+
+def test_targets_are_described() -> None:
+    for name in export.targets():
+        one = export.describe(name)
+        assert one.name == name
+        assert one.title[0].isupper()
+        assert one.description.endswith(".") and len(one.description) <= 90
 
 
 def test_rendering_loads_nothing_heavy() -> None:

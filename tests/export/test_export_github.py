@@ -3,10 +3,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
+import pytest
 from export_samples import HOSTILE, hostile, load_yaml, record_commands, small, task, tasks_run
 
 from mlops_nb import export
-from mlops_nb.model import Pipeline
+from mlops_nb.errors import ConfigError
+from mlops_nb.model import Pipeline, Product
 
 FLOW = ".github/workflows/flights-demo.yml"
 
@@ -102,12 +105,43 @@ def test_parameters_schedule_and_secrets() -> None:
     assert "DB_PASSWORD" not in body["env"]
 
 
+REFERENCE = Product(path="products/reference", key="reference")
+
+
 def test_the_drift_check_is_a_workflow_of_its_own() -> None:
-    files = export.render("github", small(), {})
+    pipeline = msgspec.structs.replace(
+        small(), tasks=(*small().tasks, task("register", "evaluate", products=(REFERENCE,)))
+    )
+    files = export.render("github", pipeline, {"drift-data": "new's.csv"})
     drift = load_yaml(files[".github/workflows/flights-demo-drift.yml"])
-    assert drift["on"]["schedule"] == [{"cron": "41 5 * * 1"}]
-    assert steps(drift["jobs"]["drift"])["Check for drift"]["run"] == "mlops-nb drift check"
-    assert list(export.render("github", small(), {"drift-schedule": ""})) == [FLOW]
+    assert drift["on"]["schedule"] == [{"cron": "41 5 * * *"}]
+    found = steps(drift["jobs"]["drift"])
+    # What the reference is made of lies in the cache of the job that makes it.
+    restore = found["Restore what register made last time"]["with"]
+    saved = steps(load_yaml(files[FLOW])["jobs"]["register"])["Keep it for the next run"]["with"]
+    assert saved["key"].startswith(restore["restore-keys"])
+    assert restore["path"] == saved["path"] == ".mlops/carry/register.tar.gz"
+    assert found["Unpack it"]["run"].endswith("carry unpack .mlops/carry/register.tar.gz")
+    assert found["Check for drift"]["run"] == (
+        "mlops-nb drift check --page .mlops/drift/report.html -- "
+        "products/reference 'new'\"'\"'s.csv'"
+    )
+    assert ".mlops/drift" in found["Keep the reports"]["with"]["path"].splitlines()
+    assert found["Keep the reports"]["if"] == "always()"
+
+
+def test_without_data_to_compare_there_is_no_drift_check() -> None:
+    assert list(export.render("github", small(), {})) == [FLOW]
+    both = {"drift-data": "new.csv", "drift-reference": "old.csv"}
+    assert list(export.render("github", small(), both | {"drift-schedule": ""})) == [FLOW]
+    drift = load_yaml(
+        export.render("github", small(), both)[".github/workflows/flights-demo-drift.yml"]
+    )
+    assert not any(
+        "cache/restore" in step.get("uses", "") for step in drift["jobs"]["drift"]["steps"]
+    )
+    with pytest.raises(ConfigError, match='no product is called "reference"'):
+        export.render("github", small(), {"drift-data": "new.csv"})
 
 
 def test_more_parameters_than_github_takes_are_named() -> None:

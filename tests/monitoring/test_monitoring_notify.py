@@ -124,8 +124,8 @@ def test_a_failure_is_tried_again_later_and_later(receiver: Receiver, store: Sto
     notifiers = one("webhook", url=receiver.url)
     queue(store, "k1")
     first = deliver(store, notifiers, now=1000.0)
-    assert (first.sent, first.failed) == (0, 1)
-    assert first.errors == ("webhook: webhook: the receiver answered 500",)
+    assert (first.sent, first.failed, first.waiting) == (0, 1, 1)
+    assert first.errors == ("webhook: the receiver answered 500",)
     assert deliver(store, notifiers, now=1029.0) == deliver(store, notifiers, now=1029.0)
     assert len(receiver.got) == 1
     assert deliver(store, notifiers, now=1031.0).failed == 1

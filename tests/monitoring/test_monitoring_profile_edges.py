@@ -284,12 +284,17 @@ def test_ten_thousand_columns(tmp_path: Path) -> None:
         ("a.csv.gz", b"no gzip", "cannot be read"),
         ("a.arrow", b"ARROW1junk", "cannot be read as Arrow"),
         ("a.feather", b"", "cannot be read as Arrow"),
+        ("a.arrows", b"\xff\xff\xff\xff\x10\0\0\0junk", "cannot be read as Arrow"),
+        ("a.json", b'[{"a": 1}]', "is neither Parquet nor CSV nor Arrow"),
+        ("a.xml", b"<rows/>", "is neither Parquet nor CSV nor Arrow"),
+        ("a.xlsx", b"PK\x03\x04\x14\0\x06\0", "is neither Parquet nor CSV nor Arrow"),
     ],
 )
 def test_broken_files(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(MonitoringError, match=reason):
+    with pytest.raises(MonitoringError, match=reason) as caught:
         profile(tmp_path / name)
+    assert caught.value.where == str(tmp_path / name)
 
 
 def test_parquet_broken_in_the_middle(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from whylogs_oracle import exact
 
 from mlops_nb.errors import MonitoringError
-from mlops_nb.monitoring.cluster import profile_dask
+from mlops_nb.monitoring.cluster import connected, profile_dask
 from mlops_nb.monitoring.collect.sources import deal, find_pieces
 from mlops_nb.monitoring.profile import Profile, profile
 
@@ -97,6 +97,11 @@ def test_arrow_and_feather(tmp_path: Path) -> None:
     assert_same(profile(tmp_path / "a.arrow"))
     (tmp_path / "a.arrow").rename(tmp_path / "nameless")
     assert_same(profile(tmp_path / "nameless"))
+    with pa.ipc.new_stream(tmp_path / "a.arrows", TABLE.schema) as stream:
+        stream.write_table(TABLE, max_chunksize=5_000)
+    assert_same(profile(tmp_path / "a.arrows"))
+    (tmp_path / "a.arrows").rename(tmp_path / "stream")
+    assert_same(profile(tmp_path / "stream"))
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.txt"])
@@ -283,7 +288,15 @@ def test_a_dask_cluster(tmp_path: Path) -> None:
         assert_same(found)
         assert seen[-1] == N and len(found.segments) == 6
         assert_same(profile_dask(client, [dask.delayed(TABLE)]))
+        with connected(client.scheduler_info()["address"]) as found_again:
+            assert_same(profile_dask(found_again, tmp_path / "a.parquet"))
         with pytest.raises(MonitoringError, match='no column "absent"'):
             profile_dask(client, tmp_path / "a.parquet", columns=["absent"])
         with pytest.raises(MonitoringError, match=r"a task failed: .*zero"):
             profile_dask(client, [dask.delayed(lambda: 1 // 0)()])
+    for address in ("tcp://127.0.0.1:1", "carrier-pigeon://coop"):
+        with (
+            pytest.raises(MonitoringError, match="the scheduler cannot be reached"),
+            connected(address, timeout=0.5),
+        ):
+            pass

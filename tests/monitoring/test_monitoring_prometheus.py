@@ -29,16 +29,15 @@ from mlops_nb.monitoring.profile import Profile, profile
 from mlops_nb.monitoring.prometheus import Exporter, exposition, push, serve, write_textfile
 from mlops_nb.monitoring.reference import Reference
 from mlops_nb.monitoring.rules import RuleSettings, alert_rules, rule_tests
+from tests.schemas_kit import official_schema
 
-SCHEMAS = Path(__file__).resolve().parents[3] / "shared" / "schemas"
 
-
-def needed(thing: str | Path) -> str:
-    """Return a program's or file's path; without it the test says so by name, and fails in CI."""
-    found = shutil.which(str(thing)) or (str(thing) if Path(thing).is_file() else "")
+def needed(program: str) -> str:
+    """Return a program's path; without it the test says so by name, and fails in CI."""
+    found = shutil.which(program) or ""
     if not found:
         text = (
-            f"needs {thing} (Debian: prometheus, prometheus-alertmanager, prometheus-pushgateway)"
+            f"needs {program} (Debian: prometheus, prometheus-alertmanager, prometheus-pushgateway)"
         )
         (pytest.fail if os.environ.get("CI") else pytest.skip)(text)
     return found
@@ -225,7 +224,7 @@ def _yaml(text: str) -> dict:
 
 def test_the_dashboard_fits_grafanas_schema_and_its_queries_promtool(tmp_path: Path) -> None:
     text = dashboard()
-    schema = json.loads(Path(needed(SCHEMAS / "grafana-dashboard-11.6.schema.json")).read_text())
+    schema = official_schema("grafana-dashboard-11.6.schema.json")
     jsonschema.validate(json.loads(text), schema)
     assert text == dashboard()
     found = expressions(text)

@@ -53,8 +53,25 @@ def test_weighted_metrics_agree_with_scikit_learn(name, seed, rows, digits):
     weight[:2] = 1
     if name == "f1":
         score[1] = 0.9
-    ours = float(METRICS[name].prepare(target, score)(weight[None, :])[0])
+    ours = float(METRICS[name].prepare(target, score)(weight[:, None])[0])
     assert ours == pytest.approx(_oracle(name, target, score, weight), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, kind in METRICS.items() if kind.by_cluster))
+@given(seed=st.integers(0, 10_000), rows=st.integers(20, 80), clusters=st.integers(1, 9))
+@settings(max_examples=15, deadline=None)
+def test_weights_of_clusters_give_what_the_same_weights_of_their_rows_give(
+    name, seed, rows, clusters
+):
+    rng = np.random.default_rng(seed)
+    target = (rng.random(rows) < 0.4).astype(float)
+    target[:2] = (0.0, 1.0)
+    score = np.round(rng.uniform(0.01, 0.99, rows), 1)  # with ties
+    cluster = rng.integers(0, clusters, rows)
+    weights = rng.integers(1, 4, (cluster.max() + 1, 5)).astype(float)
+    by_cluster = METRICS[name].by_cluster(target, score, cluster)(weights)
+    by_row = METRICS[name].prepare(target, score)(weights[cluster])
+    assert by_cluster == pytest.approx(by_row, rel=1e-9)
 
 
 def test_the_interval_covers_as_often_as_it_says():

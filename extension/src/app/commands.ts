@@ -43,7 +43,9 @@ export function addCommands(
   commands: CommandRegistry,
   panel: IPanel,
   shell: Shell,
-  opener: Opener | null
+  opener: Opener | null,
+  /** The task that was clicked with the right button; empty elsewhere. */
+  pointed: () => string = () => ''
 ): void {
   const { trans } = panel;
   const add = (id: string, command: ICommand) =>
@@ -51,9 +53,10 @@ export function addCommands(
       label: command.label,
       icon: command.icon,
       caption: command.caption ?? '',
-      isEnabled: command.enabled,
-      execute: command.does
+      isEnabled: command.enabled && (args => command.enabled!(here(args))),
+      execute: args => command.does(here(args))
     });
+  const here = (args: Args): Args => ('task' in args ? args : { ...args, task: pointed() });
 
   add(CommandIDs.open, {
     label: trans.__('Open a View'),

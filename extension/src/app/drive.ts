@@ -24,8 +24,17 @@ export class RunDrive implements Contents.IDrive {
     return this._isDisposed;
   }
 
-  async get(path: string): Promise<Contents.IModel> {
+  async get(path: string, options?: Contents.IFetchOptions): Promise<Contents.IModel> {
     const name = PathExt.basename(path);
+    if (options?.type === 'directory' || !PathExt.extname(path)) {
+      return {
+        ...facts(path),
+        type: 'directory',
+        format: 'json',
+        mimetype: '',
+        content: []
+      };
+    }
     const response = await ServerConnection.makeRequest(
       await this.getDownloadUrl(path),
       {},
@@ -36,16 +45,11 @@ export class RunDrive implements Contents.IDrive {
     }
     const isNotebook = name.endsWith('.ipynb');
     const content: unknown = isNotebook ? await response.json() : await response.text();
-    const time = new Date().toISOString();
     return {
-      name,
-      path,
+      ...facts(path),
       type: isNotebook ? 'notebook' : 'file',
       format: isNotebook ? 'json' : 'text',
       mimetype: isNotebook ? 'application/x-ipynb+json' : 'text/plain',
-      writable: false,
-      created: time,
-      last_modified: time,
       content
     };
   }
@@ -104,6 +108,13 @@ export class RunDrive implements Contents.IDrive {
 
   private readonly _fileChanged = new Signal<this, Contents.IChangedArgs>(this);
   private _isDisposed = false;
+}
+
+/** What every file of the drive has. Its folders are not listed: files are opened by their path. */
+function facts(path: string) {
+  const time = new Date().toISOString();
+  const name = PathExt.basename(path);
+  return { name, path, writable: false, created: time, last_modified: time };
 }
 
 function refuse(): Promise<never> {

@@ -9,6 +9,7 @@ import { html5Icon } from '@jupyterlab/ui-components';
 import type { IPanel } from '../components/context';
 import { fileUrl } from '../request';
 import { RUN_DRIVE } from './drive';
+import { EXECUTED } from './executed';
 
 /** Opens documents and pages of a project. */
 export class Opener {
@@ -32,10 +33,7 @@ export class Opener {
     const full = PathExt.join(this.panel.model.project.path, path);
     const widget = this.documents.openOrReveal(
       `${RUN_DRIVE}:${full}`,
-      undefined,
-      undefined,
-      undefined,
-      { shouldStart: false, autoStartDefault: false, canStart: false }
+      path.endsWith('.ipynb') ? EXECUTED : undefined
     );
     if (widget instanceof NotebookPanel && cell !== undefined && cell !== null) {
       await goToCell(widget, cell);

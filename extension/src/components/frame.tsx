@@ -60,7 +60,7 @@ function ProjectPicker(): JSX.Element | null {
   }
   return (
     <select
-      className="mn-Select jp-mod-styled"
+      className="mn-Select"
       aria-label={trans.__('Project')}
       value={project.path}
       onChange={event => model.select(event.target.value)}
@@ -97,10 +97,17 @@ export function NoProject(): JSX.Element {
   );
 }
 
-/** Load something when a view appears, and again when it becomes another thing. */
+/**
+ * Load something when a view appears, and again when it becomes another thing. Nothing is asked for
+ * where there is no project to ask about.
+ */
 export function useLoad(refresh: () => Promise<void>, deps: readonly unknown[]): void {
+  const { model } = usePanel();
+  const any = (useSnapshot(model.projects).value?.projects.length ?? 0) > 0;
   useEffect(() => {
-    void refresh();
+    if (any) {
+      void refresh();
+    }
     // The caller says what it depends on.
-  }, deps);
+  }, [...deps, any]);
 }

@@ -25,7 +25,11 @@ export function detailText(node: IGraphNode, trans: Trans): string {
   if (node.why) {
     return node.state === 'stale' ? trans.__('because %1', node.why) : node.why;
   }
-  return node.state === 'running' ? '' : duration(node.seconds);
+  const took = duration(node.seconds);
+  if (!took || node.state === 'running' || node.state === 'outside') {
+    return '';
+  }
+  return node.folded ? trans.__('took %1 together', took) : trans.__('took %1', took);
 }
 
 /** All of it for a screen reader. */

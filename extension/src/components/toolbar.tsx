@@ -87,7 +87,7 @@ export function Search(props: {
   return (
     <input
       type="search"
-      className="mn-Search jp-mod-styled"
+      className="mn-Search"
       placeholder={props.label}
       aria-label={props.label}
       value={props.value}

@@ -85,8 +85,8 @@ export class RunFeed implements IReadable<LiveRuns>, IDisposable {
       return;
     }
     const run = this._runs.get(event.run);
-    if (!run || event.kind === 'run.lost') {
-      void this._fetch(event.run); // nobody was there to log an event of a loss
+    if (!run || event.kind === 'run.lost' || event.kind === 'run.settled') {
+      void this._fetch(event.run); // neither a loss nor a page that was written is in the log
     } else if (event.seq === run.summary.last_seq + 1) {
       this._put(applyEvent(run, event));
     } else if (event.seq > run.summary.last_seq) {

@@ -57,11 +57,25 @@ export interface IGraph {
   readonly shape: string;
 }
 
+/** Reasons that a node names. */
+const REASONS = 3;
+
 /** The prefix of the ids of folded grids. */
 const GROUP = 'group:';
 
 /** Grids of more tasks than this are folded until they are opened. */
 export const FOLD_ABOVE = 3;
+
+/** Return the grids that are shown task by task: small ones, and those that were toggled. */
+export function openGroups(
+  pipeline: PipelineView,
+  toggled: readonly string[]
+): Set<string> {
+  const open = pipeline.groups.filter(
+    group => group.tasks.length <= FOLD_ABOVE !== toggled.includes(group.name)
+  );
+  return new Set(open.map(group => group.name));
+}
 
 /** Return the run whose states the picture shows: one that goes on, or ended a moment ago. */
 export function liveRun(pipeline: PipelineView, runs: LiveRuns): RunView | null {
@@ -106,7 +120,8 @@ export function standingOf(
   if (live) {
     return { ...base, state: 'outside', why: '' };
   }
-  const { action, why } = plan ?? task;
+  const { action, reasons } = plan ?? task;
+  const why = shortened(reasons.map(reason => reason.text));
   if (action === 'skip') {
     const left = plan?.reasons.some(reason => reason.kind === 'unselected');
     return { ...base, state: left ? 'outside' : 'fresh', why: '' };
@@ -125,6 +140,12 @@ export function standingOf(
     };
   }
   return { ...base, state: 'stale', why };
+}
+
+/** The first reasons: a picture has no room for a hundred. */
+function shortened(reasons: readonly string[]): string {
+  const first = reasons.slice(0, REASONS).join(', ');
+  return reasons.length > REASONS ? `${first} …` : first;
 }
 
 /** States from the one that needs most attention to the one that needs none. */

@@ -4,7 +4,7 @@ import { Graph, layout } from '@dagrejs/dagre';
 import type { IGraph } from './graph';
 
 /** The size of every node, pixels at zoom 1. */
-export const NODE = { width: 216, height: 58 } as const;
+export const NODE = { width: 220, height: 70 } as const;
 
 export interface IPlace {
   readonly x: number;
@@ -13,14 +13,25 @@ export interface IPlace {
   readonly rank: number;
 }
 
-export type Places = ReadonlyMap<string, IPlace>;
+export interface IPoint {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Where everything stands. */
+export interface ILayout {
+  /** The top left corner of each node. */
+  readonly places: ReadonlyMap<string, IPlace>;
+  /** What each edge passes on its way around other nodes, its ends among it. */
+  readonly routes: ReadonlyMap<string, readonly IPoint[]>;
+}
 
 const MANY = 150;
 const KEPT = 8;
-const known = new Map<string, Places>();
+const known = new Map<string, ILayout>();
 
-/** Return the top left corner of each node, layer by layer from top to bottom. */
-export function placeNodes(graph: Pick<IGraph, 'nodes' | 'edges' | 'shape'>): Places {
+/** Return where everything stands, layer by layer from top to bottom. */
+export function layOut(graph: Pick<IGraph, 'nodes' | 'edges' | 'shape'>): ILayout {
   const before = known.get(graph.shape);
   if (before) {
     return before;
@@ -52,17 +63,44 @@ export function placeNodes(graph: Pick<IGraph, 'nodes' | 'edges' | 'shape'>): Pl
   const places = new Map(
     corners.map(({ id, x, y }) => [id, { x, y, rank: rank.get(Math.round(y))! }])
   );
+  const routes = new Map(
+    graph.edges.map(edge => {
+      const { points } = dag.edge(edge.source, edge.target) as { points: IPoint[] };
+      return [edge.id, around(points, places.get(edge.source)!, places.get(edge.target)!)];
+    })
+  );
   if (known.size >= KEPT) {
     known.delete(known.keys().next().value!);
   }
-  known.set(graph.shape, places);
-  return places;
+  const made = { places, routes };
+  known.set(graph.shape, made);
+  return made;
+}
+
+/** An edge from the bottom of its source to the top of its target, past what lies between. */
+function around(points: readonly IPoint[], source: IPlace, target: IPlace): IPoint[] {
+  return [
+    { x: source.x + NODE.width / 2, y: source.y + NODE.height },
+    ...points.slice(1, -1).filter((_, index) => points.length > 3 || index > 0),
+    { x: target.x + NODE.width / 2, y: target.y }
+  ];
+}
+
+/** The path through the points as an SVG path: straight down at each, round in between. */
+export function pathThrough(points: readonly IPoint[]): string {
+  let path = `M${points[0].x},${points[0].y}`;
+  for (let at = 1; at < points.length; at++) {
+    const [a, b] = [points[at - 1], points[at]];
+    const half = (a.y + b.y) / 2;
+    path += ` C${a.x},${half} ${b.x},${half} ${b.x},${b.y}`;
+  }
+  return path;
 }
 
 /** Where an arrow key leads from a node: along edges up and down, within a layer left and right. */
 export function neighbour(
   graph: Pick<IGraph, 'edges'>,
-  places: Places,
+  { places }: ILayout,
   from: string,
   key: string
 ): string | null {

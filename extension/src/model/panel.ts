@@ -23,6 +23,9 @@ export type PanelEvents = IStream<unknown, Event.Emission>;
 /** Runs a page of the history holds at first, and how many each further page adds. */
 export const PAGE = 50;
 
+/** Seconds between looks for a run that was started and is not heard of. */
+const PATIENCE = [2, 5, 10, 30];
+
 /** Everything of one project; made anew when another project is chosen. */
 export class ProjectModel implements IDisposable {
   constructor(
@@ -118,6 +121,9 @@ export class ProjectModel implements IDisposable {
   handle(event: PanelEvent): void {
     if (event.run && event.kind !== 'run.refused') {
       this.feed.handle(event);
+      if (event.kind === 'run.settled') {
+        void this.pipeline.refresh(); // it names the pages that were written
+      }
       return;
     }
     if (event.kind === 'pipeline.changed') {
@@ -144,9 +150,23 @@ export class ProjectModel implements IDisposable {
   private async _started(answer: Promise<{ data?: Started }>): Promise<Started> {
     const started = await got(answer);
     if (started.started) {
-      void this.runs.refresh();
+      void this._expect(started.run);
     }
     return started;
+  }
+
+  /** Look after a run that was started: its first event tells of it, if nothing is lost. */
+  private async _expect(run: string): Promise<void> {
+    for (const seconds of PATIENCE) {
+      await new Promise(resolve => setTimeout(resolve, seconds * 1000));
+      if (this.isDisposed || this.feed.snapshot.has(run)) {
+        return;
+      }
+      await this.runs.refresh();
+      if (this.runs.value?.active.includes(run)) {
+        await this.feed.follow(run);
+      }
+    }
   }
 
   private _onTurned(): void {

@@ -1,11 +1,14 @@
 /** The graph: pans, zooms and is walked by keys; draws only what can be seen. */
 
 import {
+  BaseEdge,
   MiniMap,
   ReactFlow,
   ReactFlowProvider,
   useReactFlow,
   type Edge,
+  type EdgeProps,
+  type EdgeTypes,
   type NodeTypes
 } from '@xyflow/react';
 import {
@@ -19,11 +22,12 @@ import {
 import { useTrans } from '../components/context';
 import { lookOf } from '../components/status';
 import type { IGraph, IGraphNode } from '../model/graph';
-import { NODE, neighbour, placeNodes } from '../model/layout';
+import { layOut, NODE, neighbour, pathThrough, type ILayout } from '../model/layout';
 import { GraphNode, type FlowNode } from './graphnode';
 
 /** More nodes than this get a map of the whole. */
 const MAP_ABOVE = 40;
+const FIT = { padding: 0.08, maxZoom: 1 };
 const NODE_TYPES: NodeTypes = { task: GraphNode };
 
 export interface IGraphProps {
@@ -57,23 +61,39 @@ function Flow(props: IGraphProps): JSX.Element {
   const { graph, onChoose, onOpen, onReady } = props;
   const flow = useReactFlow();
   const box = useRef<HTMLDivElement>(null);
-  const places = useMemo(() => placeNodes(graph), [graph.shape]);
-  const nodes = useNodes(props, places);
-  const edges = useEdges(graph, props.showPath);
+  const layout = useMemo(() => layOut(graph), [graph.shape]);
+  const { places } = layout;
+  const nodes = useNodes(props, layout);
+  const edges = useEdges(graph, layout, props.showPath);
 
   const reveal = useCallback(
     (id: string) => {
       const place = places.get(id);
       if (place) {
+        isMoved.current = true;
         const zoom = Math.max(flow.getZoom(), 0.6);
         void flow.setCenter(place.x + NODE.width / 2, place.y + NODE.height / 2, { zoom });
       }
     },
     [flow, places]
   );
+  // Until someone moves it, the picture fits its place also when a panel opens beside it.
+  const isMoved = useRef(false);
+  useEffect(() => {
+    const watch = new ResizeObserver(() => {
+      if (!isMoved.current) {
+        requestAnimationFrame(() => void flow.fitView(FIT));
+      }
+    });
+    watch.observe(box.current!);
+    return () => watch.disconnect();
+  }, [flow]);
   useEffect(() => {
     onReady?.({
-      fit: () => void flow.fitView({ padding: 0.1, maxZoom: 1 }),
+      fit: () => {
+        isMoved.current = false;
+        void flow.fitView(FIT);
+      },
       zoom: by => void (by > 0 ? flow.zoomIn() : flow.zoomOut()),
       reveal
     });
@@ -99,7 +119,7 @@ function Flow(props: IGraphProps): JSX.Element {
     } else if (event.key === ' ') {
       onChoose(node.id);
     } else {
-      const next = neighbour(graph, places, node.id, event.key);
+      const next = neighbour(graph, layout, node.id, event.key);
       if (!next) {
         return;
       }
@@ -120,11 +140,15 @@ function Flow(props: IGraphProps): JSX.Element {
         nodes={nodes}
         edges={edges}
         nodeTypes={NODE_TYPES}
+        edgeTypes={EDGE_TYPES}
+        onMove={event => {
+          isMoved.current ||= event !== null;
+        }}
         onNodeClick={(_: MouseEvent, node) => onChoose(node.id)}
         onNodeDoubleClick={(_: MouseEvent, node) => onOpen((node as FlowNode).data.node)}
         onPaneClick={() => onChoose('')}
         fitView
-        fitViewOptions={{ padding: 0.1, maxZoom: 1, minZoom: 0.4 }}
+        fitViewOptions={FIT}
         minZoom={0.05}
         maxZoom={2}
         nodesDraggable={false}
@@ -154,7 +178,7 @@ function Flow(props: IGraphProps): JSX.Element {
 }
 
 /** Nodes keep their identity while nothing of them changes, so that few are drawn anew. */
-function useNodes(props: IGraphProps, places: ReturnType<typeof placeNodes>): FlowNode[] {
+function useNodes(props: IGraphProps, layout: ILayout): FlowNode[] {
   const { graph, chosen, query, showPath } = props;
   const before = useRef(new Map<string, FlowNode>());
   return useMemo(() => {
@@ -163,7 +187,7 @@ function useNodes(props: IGraphProps, places: ReturnType<typeof placeNodes>): Fl
       ? chosen
       : graph.nodes[0]?.id;
     const next = graph.nodes.map((node): FlowNode => {
-      const { x, y } = places.get(node.id)!;
+      const { x, y } = layout.places.get(node.id)!;
       const data = {
         node,
         isCurrent: node.id === current,
@@ -179,21 +203,31 @@ function useNodes(props: IGraphProps, places: ReturnType<typeof placeNodes>): Fl
     });
     before.current = new Map(next.map(node => [node.id, node]));
     return next;
-  }, [graph, places, chosen, query, showPath]);
+  }, [graph, layout, chosen, query, showPath]);
 }
 
-function useEdges(graph: IGraph, showPath: boolean): Edge[] {
+/** An edge on its way around the nodes between its ends. */
+function RoutedEdge(props: EdgeProps<RouteEdge>): JSX.Element {
+  return <BaseEdge id={props.id} path={props.data!.path} />;
+}
+
+type RouteEdge = Edge<{ path: string }, 'routed'>;
+const EDGE_TYPES: EdgeTypes = { routed: RoutedEdge };
+
+function useEdges(graph: IGraph, layout: ILayout, showPath: boolean): RouteEdge[] {
   const key = graph.edges.map(edge => `${edge.id}${edge.critical}`).join('\n');
   return useMemo(
     () =>
       graph.edges.map(edge => ({
         id: edge.id,
+        type: 'routed',
+        data: { path: pathThrough(layout.routes.get(edge.id)!) },
         source: edge.source,
         target: edge.target,
         className: showPath && edge.critical ? 'mn-mod-critical' : undefined,
         focusable: false
       })),
-    [key, showPath]
+    [key, layout, showPath]
   );
 }
 

@@ -60,11 +60,9 @@ export const GraphNode = memo(function GraphNode(props: NodeProps<FlowNode>): JS
       </div>
       <div className={`mn-Node-state mn-tone-${look.tone}`}>
         <Glyph name={look.glyph} />
-        <span className="mn-Node-text">
-          {standingText(node, trans)}
-          {detail && <span className="mn-quiet"> · {detail}</span>}
-        </span>
+        <span className="mn-Node-text">{standingText(node, trans)}</span>
       </div>
+      <div className="mn-Node-detail">{detail}</div>
       {(isRunning || node.folded) && node.total > 0 && (
         <div className="mn-Node-progress">
           <div style={{ width: `${(100 * node.done) / node.total}%` }} />

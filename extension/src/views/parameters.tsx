@@ -175,7 +175,7 @@ function Control(props: {
       return (
         <select
           {...aria}
-          className="mn-Select jp-mod-styled"
+          className="mn-Select"
           value={JSON.stringify(value)}
           onChange={event => set(JSON.parse(event.target.value))}
         >
@@ -191,7 +191,7 @@ function Control(props: {
       return (
         <input
           {...aria}
-          className="mn-Input jp-mod-styled"
+          className="mn-Input"
           type="text"
           inputMode={
             parameter.control === 'integer' || parameter.control === 'number'

@@ -11,8 +11,8 @@ import { CommandButton, Search, Spacer, ToolButton } from '../components/toolbar
 import { isFailed } from '../model/fold';
 import {
   buildGraph,
-  FOLD_ABOVE,
   liveRun,
+  openGroups,
   type IGraph,
   type IGraphNode
 } from '../model/graph';
@@ -222,6 +222,7 @@ function Picture(props: {
               node={node}
               pipeline={pipeline}
               live={live}
+              plan={live ? null : plan}
               onChoose={reveal}
               onClose={() => choose('')}
               onFold={fold}
@@ -239,13 +240,10 @@ function useGraph(
   plan: PlanView | null,
   toggled: readonly string[]
 ): IGraph {
-  return useMemo(() => {
-    // Small grids stand open, large ones folded, until someone wants it otherwise.
-    const open = pipeline.groups
-      .filter(group => group.tasks.length <= FOLD_ABOVE !== toggled.includes(group.name))
-      .map(group => group.name);
-    return buildGraph(pipeline, live, plan, new Set(open));
-  }, [pipeline, live, plan, toggled]);
+  return useMemo(
+    () => buildGraph(pipeline, live, plan, openGroups(pipeline, toggled)),
+    [pipeline, live, plan, toggled]
+  );
 }
 
 /** The node after the chosen one that the search finds, beginning anew after the last. */

@@ -54,7 +54,12 @@ function RunPage(): JSX.Element {
               <CommandButton id={CommandIDs.resume} args={{ run: id }} wordy />
             )}
             <CommandButton id={CommandIDs.openReport} args={{ run: id }} wordy />
-            <CommandButton id={CommandIDs.openLog} args={{ run: id }} wordy />
+            <CommandButton
+              id={CommandIDs.openLog}
+              args={{ run: id }}
+              label={trans.__('Log')}
+              wordy
+            />
           </>
         )
       }

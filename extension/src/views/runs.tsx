@@ -55,7 +55,7 @@ function Runs(): JSX.Element {
           <Spacer />
           <Search label={trans.__('Search runs')} value={text} onChange={setText} />
           <select
-            className="mn-Select jp-mod-styled"
+            className="mn-Select"
             aria-label={trans.__('Status')}
             value={status}
             onChange={event => setStatus(event.target.value)}

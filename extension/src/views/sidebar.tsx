@@ -7,9 +7,11 @@ import { Frame, useLoad } from '../components/frame';
 import { pipelineIcon } from '../components/icons';
 import { Loaded } from '../components/states';
 import { CommandButton } from '../components/toolbar';
+import { buildGraph, liveRun, openGroups } from '../model/graph';
 import { withLive } from '../model/history';
 import { CommandIDs } from '../tokens';
 import { RunState } from './runs';
+import { TaskList } from './tasklist';
 import type { IView } from './view';
 
 export const sidebarView: IView = {
@@ -43,6 +45,9 @@ function Sidebar(): JSX.Element {
       }
     >
       <div className="mn-Scroll">
+        <Section id="tasks" title={trans.__('Pipeline')} open="mlops-nb:open-pipeline">
+          <Tasks />
+        </Section>
         <Section id="runs" title={trans.__('Runs')} open="mlops-nb:open-runs">
           <RecentRuns />
         </Section>
@@ -74,6 +79,37 @@ export function Section(props: {
       </header>
       {!folded && props.children}
     </section>
+  );
+}
+
+function Tasks(): JSX.Element {
+  const trans = useTrans();
+  const { commands } = usePanel();
+  const project = useProject();
+  const snapshot = useSnapshot(project.pipeline);
+  const runs = useSnapshot(project.feed);
+  const open = (task: string) => void commands.execute('mlops-nb:open-pipeline', { task });
+  return (
+    <Loaded
+      snapshot={snapshot}
+      what={trans.__('Reading the pipeline…')}
+      onRetry={() => void project.pipeline.refresh()}
+    >
+      {pipeline => (
+        <TaskList
+          graph={buildGraph(
+            pipeline,
+            liveRun(pipeline, runs),
+            null,
+            openGroups(pipeline, [])
+          )}
+          chosen=""
+          query=""
+          onChoose={open}
+          onOpen={node => open(node.id)}
+        />
+      )}
+    </Loaded>
   );
 }
 

@@ -2,11 +2,11 @@
 
 import { closeIcon } from '@jupyterlab/ui-components';
 import type { ReactNode } from 'react';
-import type { PipelineView, RunView, TaskView } from '../api';
+import type { PipelineView, PlanView, Reason, RunView, TaskView } from '../api';
 import { Ago } from '../components/clock';
 import { useTrans } from '../components/context';
 import { duration, literal } from '../components/format';
-import { detailText, standingText } from '../components/standing';
+import { standingText } from '../components/standing';
 import { Button } from '../components/states';
 import { lookOf, Mark, Status } from '../components/status';
 import { CommandButton, Spacer, ToolButton } from '../components/toolbar';
@@ -14,10 +14,15 @@ import type { IGraphNode } from '../model/graph';
 import { CommandIDs } from '../tokens';
 import { TaskError } from './taskerror';
 
+/** Reasons that are listed at once. */
+const SHOWN = 5;
+
 export interface ITaskDetailsProps {
   readonly node: IGraphNode;
   readonly pipeline: PipelineView;
   readonly live: RunView | null;
+  /** What a run with the form's parameters would do; `null` where none was changed. */
+  readonly plan: PlanView | null;
   readonly onChoose: (id: string) => void;
   readonly onClose: () => void;
   /** Fold or open a grid. */
@@ -86,10 +91,17 @@ function Task(props: ITaskDetailsProps & { task: TaskView }): JSX.Element {
   const ran = live?.tasks.find(one => one.task === task.name);
   const shown = ran?.started ? { ...ran, run: live!.summary.id } : task.last;
   const args = { task: task.name, ...(shown ? { run: shown.run } : {}) };
-  const detail = detailText(node, trans);
   return (
     <>
-      {node.why && !shown?.error && <p className="mn-Details-why">{detail}</p>}
+      {node.state === 'stale' || node.state === 'restore' ? (
+        <Reasons
+          reasons={
+            props.plan?.items.find(one => one.task === task.name)?.reasons ?? task.reasons
+          }
+        />
+      ) : (
+        node.why && !shown?.error && <p className="mn-Details-why">{node.why}</p>
+      )}
       <div className="mn-Details-actions">
         <CommandButton id={CommandIDs.runTo} args={args} wordy />
         <CommandButton id={CommandIDs.runFrom} args={args} wordy />
@@ -103,7 +115,14 @@ function Task(props: ITaskDetailsProps & { task: TaskView }): JSX.Element {
           <CommandButton id={CommandIDs.openExecuted} args={args} wordy />
         )}
         {shown && <CommandButton id={CommandIDs.openReport} args={args} wordy />}
-        {shown?.log && <CommandButton id={CommandIDs.openLog} args={args} wordy />}
+        {shown?.log && (
+          <CommandButton
+            id={CommandIDs.openLog}
+            args={args}
+            label={trans.__('Log')}
+            wordy
+          />
+        )}
       </div>
       {shown?.error && (
         <TaskError
@@ -162,6 +181,26 @@ function Task(props: ITaskDetailsProps & { task: TaskView }): JSX.Element {
         </Button>
       )}
     </>
+  );
+}
+
+/** Why it would run; a long list is cut until someone wants all of it. */
+function Reasons(props: { reasons: readonly Reason[] }): JSX.Element {
+  const trans = useTrans();
+  const items = props.reasons.map((reason, index) => <li key={index}>{reason.text}</li>);
+  return (
+    <div className="mn-Reasons">
+      {trans.__('because')}
+      <ul>{items.slice(0, SHOWN)}</ul>
+      {items.length > SHOWN && (
+        <details>
+          <summary>
+            {trans._n('%1 more reason', '%1 more reasons', items.length - SHOWN)}
+          </summary>
+          <ul>{items.slice(SHOWN)}</ul>
+        </details>
+      )}
+    </div>
   );
 }
 

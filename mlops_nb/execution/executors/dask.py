@@ -106,6 +106,11 @@ class DaskExecutor:
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         return float(max(1, sum(worker["nthreads"] for worker in workers)))
 
+    @property
+    def shares_files(self) -> bool:
+        """Whether the workers see the project's folder itself."""
+        return not self._store
+
     def run(
         self, attempt: Attempt, *, tell: Callable[..., object], cancel: threading.Event
     ) -> TaskRun:

@@ -61,7 +61,7 @@ def read_csv(path: str, columns: frozenset[str] | None, types: dict[str, str]) -
                 column_types={name: pa.type_for_alias(kind) for name, kind in types.items()},
             ),
         )
-        names = check_names(reader.schema.names, columns)
+        names = check_names(reader.schema.names, columns, path)
         yield as_batch(empty(reader.schema), columns)
         for batch in reader:
             yield as_batch(batch, columns)

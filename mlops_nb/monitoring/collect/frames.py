@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,7 +30,9 @@ def is_frame(data: object) -> bool:
     )
 
 
-def as_batch(data: Any, columns: frozenset[str] | None = None) -> Batch:
+def as_batch(
+    data: Any, columns: frozenset[str] | None = None, *, where: str = "the table"
+) -> Batch:
     """Return the columns of a pandas frame, an Arrow table or record batch.
 
     Parameters
@@ -38,6 +41,8 @@ def as_batch(data: Any, columns: frozenset[str] | None = None) -> Batch:
         The table.
     columns
         The columns wanted; all by default.
+    where
+        What to call it in an error.
 
     Raises
     ------
@@ -45,30 +50,30 @@ def as_batch(data: Any, columns: frozenset[str] | None = None) -> Batch:
         Two columns have one name, or a wanted one is missing.
     """
     if library(data) == "pandas":
-        names = check_names([str(name) for name in data.columns], columns)
+        names = check_names([str(name) for name in data.columns], columns, where)
         wanted = [(i, n) for i, n in enumerate(names) if columns is None or n in columns]
         return {name: _of_series(data.iloc[:, i]) for i, name in wanted}
-    names = check_names(data.schema.names, columns)
+    names = check_names(data.schema.names, columns, where)
     wanted = [(i, n) for i, n in enumerate(names) if columns is None or n in columns]
     return {name: Values(plain_texts(data.column(i))) for i, name in wanted}
 
 
-def check_names(names: list[str], wanted: Iterable[str] | None) -> list[str]:
+def check_names(names: list[str], wanted: Iterable[str] | None, where: str) -> list[str]:
     """Return the column names, once it is clear what each of them means."""
-    known = set(names)
+    known = Counter(names)
     if len(known) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in known.items() if count > 1)
         raise MonitoringError(
             f'several columns are called "{twice[0]}"',
-            where="profile",
+            where=where,
             fix="give each column a name of its own",
         )
-    missing = sorted(set(wanted or ()) - known)
+    missing = sorted(set(wanted or ()) - known.keys())
     if missing:
         from mlops_nb.errors import nearest
 
         raise MonitoringError(
-            f'there is no column "{missing[0]}"', where="profile", fix=nearest(missing[0], known)
+            f'there is no column "{missing[0]}"', where=where, fix=nearest(missing[0], known)
         )
     return names
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlops_nb.monitoring.collect.base import BLOCK, Collector, Mapping, Moments, Pending, counters
+from mlops_nb.monitoring.collect.ranks import Ranker
 from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.sketch.distinct import Distinct
 from mlops_nb.monitoring.sketch.frequent import Frequent
@@ -29,6 +31,8 @@ class Floats(Collector):
         self._moments = Moments()
         self._quantiles = Quantiles(block // 8)
         self._distinct = Distinct()
+        self._ranker = Ranker()
+        self._repeats = False
 
     def add(self, values: NDArray[np.floating], absent: int = 0) -> None:
         """Add numbers, NaN where one is missing, and how many were null rather than NaN."""
@@ -38,19 +42,29 @@ class Floats(Collector):
             self._add(block)
 
     def _add(self, block: NDArray[np.floating]) -> None:
-        values = np.sort(block).astype(np.float64, copy=False)
-        if np.isnan(values[-1]):
-            known = int(np.searchsorted(values, np.nan, side="left"))
-            self._nans += len(values) - known
-            values = values[:known]
-            if not known:
+        values = np.add(block, 0.0, dtype=np.float64)  # -0.0 and 0.0 are one value
+        low = float(values.min())
+        if np.isnan(low):
+            values = values[~np.isnan(values)]
+            self._nans += len(block) - len(values)
+            if not len(values):
                 return
-        if np.isinf(values[0]) or np.isinf(values[-1]):
+            low = float(values.min())
+        high = float(values.max())
+        if np.isinf(low) or np.isinf(high):
             self._infs += int(np.isinf(values).sum())
-        values += 0.0  # -0.0 and 0.0 are one value
         self._moments.add(values)
-        self._quantiles.add_sorted(values)
-        self._distinct.add_words(_runs(values).view(np.uint64))
+        if self._repeats or self._ranker.sorts(len(values)):
+            values = self._ranker.sort(values)
+            self._quantiles.add_sorted(values)
+            once = _runs(values)
+            # Few values, often repeated: sorted they are hashed once each, and bins cannot part them.
+            self._repeats = len(once) < len(values)
+            self._distinct.add_words(once.view(np.uint64))
+        else:
+            self._distinct.add_words(values.view(np.uint64))
+            pick = partial(self._ranker.pick, values)
+            self._quantiles.add_picked(len(values), low, high, pick)
 
     def finish(self, name: str) -> ColumnProfile:
         """Return what is known; the collector is not used any more."""
@@ -214,6 +228,7 @@ class Datetimes(Collector):
         self._unit = 1.0
         self._moments = Moments()
         self._quantiles = Quantiles(block // 8)
+        self._ranker = Ranker()
 
     def add(self, values: NDArray[np.int64], per_second: float, absent: int = 0) -> None:
         """Add times without nulls in units of which ``per_second`` make a second."""
@@ -230,16 +245,20 @@ class Datetimes(Collector):
             self._add(block)
 
     def _add(self, block: NDArray[np.int64]) -> None:
-        values = block
+        low, high = int(block.min()), int(block.max())
         # Times often come in order, and looking costs a tenth of sorting.
-        if not bool((block[1:] >= block[:-1]).all()):
-            values = _sorted(block, int(block.min()), int(block.max()))
-        self._quantiles.add_sorted(values, self._unit)
-        apart = values.astype(np.float64)
+        if bool((block[1:] >= block[:-1]).all()):
+            self._quantiles.add_sorted(block, self._unit)
+        elif self._ranker.sorts(len(block)):
+            self._quantiles.add_sorted(self._ranker.sort(block), self._unit)
+        else:
+            pick = partial(self._ranker.pick, block)
+            self._quantiles.add_picked(len(block), low, high, pick, self._unit)
+        apart = block.astype(np.float64)
         mean = float(apart.mean())
         apart -= mean
         m2 = float(np.einsum("i,i->", apart, apart))
-        self._moments.add_summary(len(values), mean / self._unit, m2 / self._unit**2)
+        self._moments.add_summary(len(block), mean / self._unit, m2 / self._unit**2)
 
     def finish(self, name: str) -> ColumnProfile:
         """Return what is known; the collector is not used any more."""

@@ -111,7 +111,7 @@ class Parquet:
         import pyarrow as pa
 
         schema = self._file.schema_arrow
-        names = check_names(schema.names, columns)
+        names = check_names(schema.names, columns, self._where)
         names = [name for name in names if columns is None or name in columns]
         wanted = list(range(self.metadata.num_row_groups)) if groups is None else list(groups)
         yield 0, as_batch(empty(schema), frozenset(names))

@@ -33,8 +33,10 @@ __all__ = [
 _ENDS = {
     "parquet": (".parquet", ".parq", ".pq"),
     "csv": (".csv", ".csv.gz", ".csv.bz2", ".csv.zst", ".csv.xz"),
-    "arrow": (".arrow", ".feather"),
+    "arrow": (".arrow", ".arrows", ".feather"),
 }
+_STREAM = b"\xff\xff\xff\xff"
+"""How each message of an Arrow stream begins."""
 _MEMORY_ROWS = 1 << 18
 """Rows of a table in memory that are looked at at a time, column by column."""
 
@@ -107,10 +109,20 @@ def _kind(path: Path) -> str:
 
 
 def _look(path: Path) -> str:
-    """Tell a file's kind by how it begins."""
+    """Tell a file's kind by how it begins; text that is neither JSON nor markup is taken for CSV."""
     with path.open("rb") as file:
-        head = file.read(6)
-    return "parquet" if head[:4] == b"PAR1" else "arrow" if head == b"ARROW1" else "csv"
+        head = file.read(4096)
+    if head[:4] == b"PAR1":
+        return "parquet"
+    if head[:6] == b"ARROW1" or head[:4] == _STREAM:
+        return "arrow"
+    if b"\0" in head or head.lstrip()[:1] in (b"{", b"[", b"<"):
+        raise MonitoringError(
+            "is neither Parquet nor CSV nor Arrow",
+            where=str(path),
+            fix="write the table as one of these, or read it with pandas and profile that",
+        )
+    return "csv"
 
 
 def _piece(path: Path, constants: dict[str, str], kind: str) -> Piece:
@@ -211,11 +223,17 @@ def _read_arrow(path: str, columns: frozenset[str] | None) -> Work:
     import pyarrow as pa
 
     try:
-        with pa.memory_map(path) as source, pa.ipc.open_file(source) as file:
-            yield 0, as_batch(empty(file.schema), columns)
-            for i in range(file.num_record_batches):
-                batch = as_batch(file.get_batch(i), columns)
-                yield _rows(batch), batch
+        with pa.memory_map(path) as source:
+            if source.read(4) == _STREAM:
+                source.seek(0)
+                with pa.ipc.open_stream(source) as stream:
+                    yield from _read_batches(stream, columns, where=path)
+                return
+            with pa.ipc.open_file(source) as file:
+                yield 0, as_batch(empty(file.schema), columns, where=path)
+                for i in range(file.num_record_batches):
+                    batch = as_batch(file.get_batch(i), columns, where=path)
+                    yield _rows(batch), batch
     except (pa.ArrowException, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise MonitoringError(f"cannot be read as Arrow: {reason}", where=path) from error
@@ -280,8 +298,8 @@ def _read_frame(data: Any, columns: frozenset[str] | None, whole_rows: bool) -> 
             yield len(some) / len(whole), {name: some}
 
 
-def _read_batches(reader: Any, columns: frozenset[str] | None) -> Work:
-    check_names(reader.schema.names, columns)
+def _read_batches(reader: Any, columns: frozenset[str] | None, *, where: str = "the table") -> Work:
+    check_names(reader.schema.names, columns, where)
     yield 0, as_batch(empty(reader.schema), columns)
     for batch in reader:
         part = as_batch(batch, columns)

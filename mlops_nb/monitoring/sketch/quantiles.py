@@ -8,6 +8,7 @@ larger than the finished sketch's, so nearly all of its error comes from the las
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -19,6 +20,7 @@ from mlops_nb.monitoring.sketch.kll import K, Kll, capacity
 __all__ = ["Quantiles"]
 
 Floats = NDArray[np.float64]
+Pick = Callable[[NDArray[np.int64]], NDArray[Any]]
 _KEPT_BITS = 12
 """A block leaves at least 2**11 items, so its own error is below 1 / 4,096 of it."""
 _LEVEL = 8192
@@ -54,6 +56,20 @@ class Quantiles:
         for level, ranks in _segments(n, max(0, n.bit_length() - _KEPT_BITS)):
             items = values[ranks].astype(np.float64)
             self._put(level, items if divisor == 1.0 else items / divisor)
+
+    def add_picked(self, n: int, low: float, high: float, pick: Pick, divisor: float = 1.0) -> None:
+        """Add a block of `n` numbers without NaN, of which ``pick`` returns those at given ranks."""
+        if not n:
+            return
+        self._see(n, low / divisor, high / divisor)
+        segments = _segments(n, max(0, n.bit_length() - _KEPT_BITS))
+        found = pick(np.concatenate([_positions(ranks) for _, ranks in segments]))
+        at = 0
+        for level, ranks in segments:
+            count = len(range(ranks.start, ranks.stop, ranks.step))
+            items = found[at : at + count].astype(np.float64)
+            self._put(level, items if divisor == 1.0 else items / divisor)
+            at += count
 
     def add_weighted(self, values: NDArray[Any], weights: NDArray[np.int64]) -> None:
         """Add sorted numbers, each as often as its weight says."""

@@ -27,7 +27,7 @@ function hidePicture(el, id) {
   let hidden = [];
   let frame = 0;
   const look = (left) => {
-    if (el.isConnected && el.getClientRects().length) {
+    if (el.isConnected) {
       hidden = [...document.querySelectorAll(`[data-mnb-picture="${CSS.escape(id)}"]`)]
         .map(placeOf)
         .filter((place) => !place.contains(el));

@@ -16,7 +16,9 @@ class Options {
     def timestamps() {}
     def logRotator(Map m) { assert m.keySet() == ['numToKeepStr'] as Set; m }
     def buildDiscarder(Object o) {}
-    def timeout(Map m) { assert m.time > 0 && m.unit == 'MINUTES' }
+    def agent() { 'agent' }
+    def nonresumable() { 'nonresumable' }
+    def retry(Map m) { assert m.count > 0 && m.conditions == ['agent', 'nonresumable'] }
 }
 
 class Parameters {
@@ -50,6 +52,10 @@ class Steps {
         def code = builder.start().waitFor()
         file.delete()
         if (code != 0) throw new RuntimeException("script returned exit code $code")
+    }
+    def timeout(Map m, Closure body) {
+        assert m.time > 0 && m.unit == 'MINUTES'
+        Known.run(this, body)
     }
     def retry(int count, Closure body) {
         assert count > 0

@@ -86,7 +86,7 @@ def make_project(root: Path, target: str = "", **settings: object) -> dict[str, 
     files = {}
     if target:
         files = export.render(target, load_pipeline(find_project(root)), SETTINGS | settings)
-        export.write(files, root)
+        export.write(target, files, root)
     commit(root)
     return files
 
@@ -124,7 +124,8 @@ def environment(folder: Path) -> dict[str, str]:
         file.chmod(0o755)
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("CI", "GITHUB_"))}
+    left_out = ("CI", "GITHUB_", "PYTHONDONTWRITEBYTECODE")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     return env | {
         "PATH": f"{programs}:{env['PATH']}",
         "PYTHONPATH": str(REPOSITORY),
@@ -136,7 +137,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def run_locally(root: Path, env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["mlops-nb", "run", *words], cwd=root, env=env, capture_output=True, text=True, timeout=300
+        ["mlops-nb", "run", *words], cwd=root, env=env, capture_output=True, text=True, timeout=1500
     )
 
 

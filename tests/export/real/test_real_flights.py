@@ -15,6 +15,11 @@ from mlops_nb.export.carry import unpack
 from mlops_nb.pipeline.load import load_pipeline
 
 SAMPLE = {"MLOPS_NB_SAMPLE": "0.05"}
+LESS = {
+    "max_iter: [150]": "max_iter: [30]",
+    "choose_by: log_loss": "choose_by: log_loss\n      resamples: 40",
+}
+"""What makes the same pipeline quicker: fewer trees, fewer bootstrap resamples."""
 
 
 def copy(to: Path) -> Path:
@@ -23,15 +28,23 @@ def copy(to: Path) -> Path:
         shutil.copy2(REPOSITORY / name, to / name)
     skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     shutil.copytree(REPOSITORY / "notebooks", to / "notebooks", ignore=skip)
+    spec = (to / "pipeline.yaml").read_text()
+    for was, less in LESS.items():
+        assert was in spec
+        spec = spec.replace(was, less)
+    (to / "pipeline.yaml").write_text(spec)
     return to
 
 
 def figures(root: Path) -> dict[str, object]:
-    """Return the JSON products, which hold figures and no clocks."""
+    """Return what the tasks report in JSON; a model's file holds clocks, so its digest is left out."""
     found = {}
-    for path in sorted((root / "products").rglob("*.json")):
+    for path in sorted((root / "products").glob("*/*.json")):
         if not path.name.startswith("."):
-            found[path.relative_to(root).as_posix()] = json.loads(path.read_text())
+            values = json.loads(path.read_text())
+            if isinstance(values, dict):
+                values.pop("digest", None)
+            found[path.relative_to(root).as_posix()] = values
     return found
 
 
@@ -46,7 +59,7 @@ def test_act_runs_the_flights(tmp_path: Path, find_tool) -> None:
     root = copy(tmp_path / "project")
     settings = {"install": ["python -c pass"], "group": "by-level", "env": SAMPLE}
     files = export.render("github", load_pipeline(find_project(root)), settings)
-    export.write(files, root)
+    export.write("github", files, root)
     commit(root)
     workflow = next(Path(path).name for path in files if "drift" not in path)
     code, text = act(root, tmp_path, find_tool, workflow)
@@ -57,6 +70,6 @@ def test_act_runs_the_flights(tmp_path: Path, find_tool) -> None:
     for archive in store.glob("artifacts/carry-*/*.tar.gz"):
         unpack(to, archive)
     ours, theirs = figures(local), figures(to)
-    assert len(ours) >= 3
+    assert {"products/evaluate/report.json", "products/train/boosting-1.json"} <= set(ours)
     assert {name: theirs.get(name) for name in ours} == ours
     clear_artifacts(store)

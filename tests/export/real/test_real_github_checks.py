@@ -11,7 +11,13 @@ from languageserver import diagnostics
 from mlops_nb import export
 
 PIPELINES = {"small": small, "hostile": hostile, "wide": lambda: wide(40)}
-SETTINGS = {"schedule": "30 4 * * *", "secrets": ["DB_PASSWORD"], "env": {"REGION": "eu"}}
+SETTINGS = {
+    "schedule": "30 4 * * *",
+    "secrets": ["DB_PASSWORD"],
+    "env": {"REGION": "eu"},
+    "drift-data": "data/new's ${{ github.token }}.csv",
+    "drift-reference": "data/reference",
+}
 
 
 def server(find_tool) -> list[str]:
@@ -40,7 +46,7 @@ def test_the_language_server_would_find_something(find_tool) -> None:
 @pytest.mark.parametrize("name", PIPELINES)
 def test_zizmor_and_the_schema_find_nothing(name: str, tmp_path: Path, find_tool) -> None:
     files = export.render("github", PIPELINES[name](), SETTINGS)
-    export.write(files, tmp_path)
+    export.write("github", files, tmp_path)
     paths = [str(tmp_path / path) for path in files]
     zizmor = [
         find_tool("zizmor", "py/bin/zizmor"),

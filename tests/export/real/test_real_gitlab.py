@@ -21,16 +21,15 @@ def gitlab(root: Path, folder: Path, find_tool, *words: str) -> tuple[int, str]:
         env=environment(folder),
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
     )
     return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("pipeline", [small, hostile, lambda: wide(200)])
 def test_the_schema_finds_nothing(pipeline, tmp_path: Path, find_tool) -> None:
-    export.write(
-        export.render("gitlab", pipeline(), {"secrets": ["A"], "env": {"B": "$C"}}), tmp_path
-    )
+    files = export.render("gitlab", pipeline(), {"secrets": ["A"], "env": {"B": "$C"}})
+    export.write("gitlab", files, tmp_path)
     done = subprocess.run(
         [
             find_tool("check-jsonschema", "py/bin/check-jsonschema"),
@@ -43,7 +42,7 @@ def test_the_schema_finds_nothing(pipeline, tmp_path: Path, find_tool) -> None:
 
 
 def test_gitlab_reads_hostile_names(tmp_path: Path, find_tool) -> None:
-    export.write(export.render("gitlab", hostile(), {"drift-schedule": ""}), tmp_path)
+    export.write("gitlab", export.render("gitlab", hostile(), {"drift-schedule": ""}), tmp_path)
     from small_project import commit
 
     commit(tmp_path)

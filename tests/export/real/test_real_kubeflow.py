@@ -22,7 +22,7 @@ sys.path.insert(0, sys.argv[1])
 import pipeline
 from kfp import local
 local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[2])
-pipeline.pipeline(max_depth='2')
+pipeline.pipeline(max_depth=2)
 """
 
 
@@ -30,7 +30,7 @@ def kfp(find_tool, folder: Path, *words: str, **extra: str) -> subprocess.Comple
     env = {"PATH": os.environ["PATH"], "HOME": str(folder)} | extra
     python = find_tool("kfp", "kfp/bin/python")
     return subprocess.run(
-        [python, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=500
+        [python, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=1500
     )
 
 
@@ -48,7 +48,7 @@ PINNED = {"image": "demo@sha256:" + "0" * 64, "env": {"A": "b"}, "secrets": ["DB
 )
 def test_kfp_compiles_the_same(pipeline, settings: dict, tmp_path: Path, find_tool) -> None:
     files = export.render("kubeflow", pipeline(), settings)
-    export.write(files, tmp_path)
+    export.write("kubeflow", files, tmp_path)
     compiled = tmp_path / "compiled.yaml"
     done = kfp(find_tool, tmp_path, "-c", COMPILE, str(tmp_path / "kubeflow"), str(compiled))
     assert done.returncode == 0, done.stderr[-3000:]
@@ -79,4 +79,6 @@ def test_kfp_executes_it(tmp_path: Path, find_tool) -> None:
     summaries = [path.read_text() for path in (tmp_path / "outputs").rglob("summary")]
     assert len(summaries) == 5
     assert any("| evaluate | ✅" in text for text in summaries)
+    metrics = [path.read_text() for path in (tmp_path / "outputs").rglob("metrics")]
+    assert "evaluate_a 42.0" in "".join(metrics)
     assert json.loads((to / "products/metrics.json").read_text())["a"] == 42

@@ -1,0 +1,142 @@
+"""Schedules for clusters: a Kubernetes CronJob, an Argo CronWorkflow."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from mlops_nb.export import pods
+from mlops_nb.export.jobs import plan_work
+from mlops_nb.export.kubernetes import cron_job, pipeline_pod
+from mlops_nb.export.naming import label, title
+from mlops_nb.export.quoting import comment, dump_yaml, shell_words
+from mlops_nb.export.schedules.place import words
+from mlops_nb.export.schedules.services import STORE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mlops_nb.export.jobs import Work
+    from mlops_nb.export.schedules.place import Place
+    from mlops_nb.model import Json, Pipeline, ScheduleEntry
+
+__all__ = ["argo", "kubernetes"]
+
+
+def kubernetes(
+    entries: Sequence[ScheduleEntry], _: Place, pipeline: Pipeline, settings: Mapping[str, Json]
+) -> dict[str, str]:
+    """Return a CronJob for each schedule, beside those of ``mlops-nb export kubernetes``.
+
+    State stays on the pipeline's volume, so the store outlives the pod and knows what is due.
+    """
+    work = plan_work(pipeline, settings)
+    files = {}
+    for entry in entries:
+        name = label(entry.name, limit=20, fallback="schedule")
+        pod = pipeline_pod(work, _line(entry, shared=True))
+        body = cron_job(work, f"{work.slug}-{name}", entry.fields.text, pod)
+        # Claims keep an occurrence from running twice; a second pod may wait for its turn.
+        body["spec"] |= {"timeZone": entry.fields.timezone}
+        if work.settings.namespace:
+            body["metadata"]["namespace"] = work.settings.namespace
+        note = "Needs the volume and the parameters of: mlops-nb export kubernetes"
+        files[f"kubernetes/schedule-{name}.yaml"] = _head("kubernetes", entry, note) + dump_yaml(
+            body
+        )
+    return files
+
+
+def argo(
+    entries: Sequence[ScheduleEntry], _: Place, pipeline: Pipeline, settings: Mapping[str, Json]
+) -> dict[str, str]:
+    """Return a CronWorkflow for each schedule, whose one step runs what is due.
+
+    Its pod is fresh each time: the claims need a shared store.
+    """
+    work = plan_work(pipeline, settings)
+    shared = msgspec.structs.replace(
+        work.settings, secrets=tuple(dict.fromkeys((*work.settings.secrets, STORE)))
+    )
+    files = {}
+    for entry in entries:
+        name = label(entry.name, limit=20, fallback="schedule")
+        meta: dict[str, Any] = {
+            "name": f"{work.slug}-{name}",
+            "labels": {"app.kubernetes.io/name": work.slug},
+        }
+        if work.settings.namespace:
+            meta["namespace"] = work.settings.namespace
+        body = {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "CronWorkflow",
+            "metadata": meta,
+            "spec": {
+                "schedules": [entry.fields.text],
+                "timezone": entry.fields.timezone,
+                "concurrencyPolicy": "Forbid",
+                "startingDeadlineSeconds": 600,
+                "workflowSpec": _workflow(work, entry, shared.secrets),
+            },
+        }
+        note = (
+            f"Needs a Secret {pods.names(work)['secret']} with the keys {', '.join(shared.secrets)}; "
+            f"{STORE} is the URL of a PostgreSQL database in which occurrences are claimed."
+        )
+        files[f"argo/schedule-{name}.yaml"] = _head("argo", entry, note) + dump_yaml(body)
+    return files
+
+
+def _workflow(work: Work, entry: ScheduleEntry, secrets: Sequence[str]) -> dict[str, Any]:
+    line = re.sub(r"\{(?=\{)", "{''", _line(entry, shared=False))
+    script = pods.literal(f"cp -R /app/. {pods.WORK}/\ncd {pods.WORK}\n{line}")
+    secret = pods.names(work)["secret"]
+    known = {one["name"] for one in pods.environment(work)}
+    references = [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}}
+        for name in secrets
+        if name not in known
+    ]
+    return {
+        "entrypoint": "run",
+        "securityContext": pods.pod(),
+        "ttlStrategy": {"secondsAfterCompletion": work.settings.keep_days * 86_400},
+        "volumes": [{"name": "work", "emptyDir": {}}, pods.temporary()],
+        "templates": [
+            {
+                "name": "run",
+                "container": {
+                    "image": pods.image(work),
+                    "command": ["sh", "-ec"],
+                    "args": [script],
+                    "env": [*pods.environment(work), *references],
+                    "resources": pods.resources(1.0, 0),
+                    "securityContext": pods.restricted(),
+                    "volumeMounts": [
+                        {"name": "work", "mountPath": pods.WORK},
+                        {"name": "temporary", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+                    ],
+                },
+            }
+        ],
+    }
+
+
+def _line(entry: ScheduleEntry, *, shared: bool) -> str:
+    return shell_words(
+        ["python", "-m", "mlops_nb", *words(entry, shared=shared, exact=entry.fields.exact)]
+    )
+
+
+def _head(target: str, entry: ScheduleEntry, note: str) -> str:
+    text = f"Made from schedule {title(entry.name)} by mlops-nb: {entry.words}.\n"
+    text += f"Change the schedule, then run: mlops-nb schedule export --to {target}\n{note}"
+    if not entry.fields.exact:
+        text += "\nFires more often than the schedule is due; there is nothing to do then."
+    if not entry.in_project:
+        text += (
+            "\nPut the schedule into [tool.mlops-nb.schedules]: a fresh store takes it from there."
+        )
+    return comment(text)

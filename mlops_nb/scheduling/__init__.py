@@ -1,0 +1,1 @@
+"""Runs pipelines at their times: each occurrence once, whatever dies in between."""

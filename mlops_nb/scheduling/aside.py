@@ -1,0 +1,151 @@
+"""What a daemon does beside its rounds, in a thread: it tells people, and removes what is old."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from mlops_nb.errors import MlopsNbError
+from mlops_nb.model import Notice, NoticeKind
+from mlops_nb.scheduling.retention import expired, forget
+from mlops_nb.scheduling.zones import iso
+
+if TYPE_CHECKING:
+    from mlops_nb.model import OccurrenceState
+    from mlops_nb.scheduling.log import Log
+    from mlops_nb.scheduling.settings import SchedulerSettings
+    from mlops_nb.scheduling.store import ScheduleStore
+
+__all__ = ["Aside", "Hooks"]
+
+_CLEAN = 3600.0
+_AGAIN = 30.0
+"""Seconds until a message that could not be handed over is tried again."""
+
+
+class Hooks(Protocol):
+    """What a daemon needs of the rest of the project."""
+
+    def outcome(self, run: str) -> tuple[OccurrenceState, str] | None:
+        """Return how a run ended by its own record; ``None`` where there is none, or it goes on."""
+        ...
+
+    def tell(self, notice: Notice) -> None:
+        """Hand a message over to the project's notifiers; the same key is told once."""
+        ...
+
+    def again(self) -> bool:
+        """Send what could not be sent before; return whether something still waits."""
+        ...
+
+    def forget(self, run: str) -> None:
+        """Remove a run's record; nothing happens where there is none."""
+        ...
+
+
+class Aside:
+    """The thread."""
+
+    def __init__(
+        self, store: ScheduleStore, hooks: Hooks, settings: SchedulerSettings, log: Log
+    ) -> None:
+        self._store, self._hooks, self._settings, self._log = store, hooks, settings, log
+        self._wake = threading.Event()
+        self._stop = False
+        self._urgent: list[Notice] = []
+        self._cleaned = 0.0
+        self._thread = threading.Thread(target=self._run, name="aside", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell what is still to be told, and end."""
+        self._stop = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=_AGAIN)
+
+    def wake(self) -> None:
+        """Have the store looked through for something to tell."""
+        self._wake.set()
+
+    def tell_now(self, since: float, error: str) -> None:
+        """Tell of a store that fails, without the store."""
+        text = f"the store of schedules fails since {iso(since)}: {error}"
+        self._urgent.append(_outage(since, text))
+        self._wake.set()
+
+    def note_outage(self, since: float, until: float, error: str) -> None:
+        """Record in the store that it failed."""
+        text = f"the store of schedules failed from {iso(since)} to {iso(until)}: {error}"
+        self._urgent.append(_outage(since, text, over=True))
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stop:
+            left = self._once()
+            self._wake.wait(left)
+            self._wake.clear()
+        self._once()
+
+    def _once(self) -> float:
+        """Do what there is to do; return the seconds until the next look."""
+        # The border of this thread: whoever cannot be told, and whatever cannot be removed, is
+        # tried again and never ends the daemon.
+        try:
+            while self._urgent:
+                self._hooks.tell(self._urgent[0])
+                self._urgent.pop(0)
+            self._tell()
+            pause = _AGAIN if self._hooks.again() else _CLEAN
+            if time.time() - self._cleaned > _CLEAN and not self._stop:
+                self._cleaned = time.time()
+                self._clean()
+        except MlopsNbError as error:
+            self._log("not told or not cleaned", level="warning", error=str(error))
+            return _AGAIN
+        return pause
+
+    def _tell(self) -> None:
+        with self._store.read() as reader:
+            notices = reader.untold()
+        done = []
+        try:
+            for notice in notices:
+                self._hooks.tell(notice)
+                done.append(notice.key)
+                self._log(
+                    "told", kind=notice.kind.value, schedule=notice.schedule, text=notice.text
+                )
+        finally:
+            if done:
+                with self._store.write(durable=False) as writer:
+                    writer.told(done, now=self._store.clock())
+
+    def _clean(self) -> None:
+        now = self._store.clock()
+        with self._store.read() as reader:
+            old = expired(reader, now=now, history_days=self._settings.history_days)
+        for run in old.runs:
+            try:
+                self._hooks.forget(run)
+            except MlopsNbError as error:
+                self._log("run not removed", level="warning", run=run, error=str(error))
+        if old.occurrences or old.runs:
+            with self._store.write(durable=False) as writer:
+                forget(writer, old)
+            self._log("cleaned", runs=len(old.runs), occurrences=len(old.occurrences))
+
+
+def _outage(since: float, text: str, *, over: bool = False) -> Notice:
+    return Notice(
+        key=f"store:{since:.0f}{':over' if over else ''}",
+        kind=NoticeKind.STORE,
+        schedule="",
+        at=since,
+        text=text,
+        time=time.time(),
+    )

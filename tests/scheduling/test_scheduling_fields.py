@@ -1,0 +1,47 @@
+"""Fields for other schedulers cover every due time, and say so where they name more."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from mlops_nb.model import Schedule
+from mlops_nb.scheduling.fields import cover
+from mlops_nb.scheduling.when import Trigger, read_trigger
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    "target", ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"]
+)
+@pytest.mark.parametrize(
+    ("when", "zone"),
+    [
+        ("0 6 * * mon-fri", "Europe/Berlin"),
+        ("30 2 * * *", "America/New_York"),
+        ("*/5 8-18 * * mon-fri", "Australia/Lord_Howe"),
+        ("last day of the month at 22", "UTC"),
+        ("0 0 13 * fri", "Asia/Kathmandu"),
+        ("every 15 minutes", "UTC"),
+        ("every 7 minutes", "UTC"),
+        ("every 2 hours", "UTC"),
+    ],
+)
+def test_nothing_is_left_out(when: str, zone: str, target: str) -> None:
+    trigger = read_trigger(Schedule(name="x", when=when, timezone=zone))
+    fields = cover(trigger, target, now=NOW)
+    fires = Trigger(cron=fields.text, timezone=target)
+    times = list(islice(trigger.times(NOW), 300))
+    fired = set(fires.times(NOW, times[-1]))
+    # A change of clocks is the reader's own matter where the zone is the same.
+    assert set(times) <= fired or (fields.own and zone == target)
+    if fields.exact and not fields.own:
+        assert set(times) == fired
+
+
+def test_a_plain_expression_stays_as_it_was_written_in_its_own_zone() -> None:
+    trigger = read_trigger(Schedule(name="x", when="0 6 * * mon-fri", timezone="Europe/Berlin"))
+    assert cover(trigger, "Europe/Berlin", now=NOW).text == "0 6 * * mon-fri"
+    assert cover(trigger, "UTC", now=NOW).text == "0 4,5 * * 1,2,3,4,5"
