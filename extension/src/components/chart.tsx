@@ -168,7 +168,13 @@ function Series(props: {
       />
       {(series.dots || series.points.length === 1) &&
         series.points.map(point => (
-          <circle key={point.x} className="mn-Series-dot" cx={x(point.x)} cy={y(point.y)} r={3}>
+          <circle
+            key={point.x}
+            className="mn-Series-dot"
+            cx={x(point.x)}
+            cy={y(point.y)}
+            r={3}
+          >
             {point.title && <title>{point.title}</title>}
           </circle>
         ))}

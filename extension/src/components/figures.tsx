@@ -74,7 +74,13 @@ function Whisker(props: {
         <line className="mn-Whisker-zero" x1={x(0)} x2={x(0)} y1="0" y2="12" />
       )}
       {props.low !== null && props.high !== null && (
-        <line className="mn-Whisker-range" x1={x(props.low)} x2={x(props.high)} y1="6" y2="6" />
+        <line
+          className="mn-Whisker-range"
+          x1={x(props.low)}
+          x2={x(props.high)}
+          y1="6"
+          y2="6"
+        />
       )}
       <circle cx={x(props.value)} cy="6" r="3.5" />
     </svg>

@@ -31,7 +31,10 @@ export function extent(values: Iterable<number | null | undefined>): [number, nu
 }
 
 /** Widen a domain on both sides by a share of it. */
-export function padded([low, high]: readonly [number, number], by = 0.08): [number, number] {
+export function padded(
+  [low, high]: readonly [number, number],
+  by = 0.08
+): [number, number] {
   const room = (high - low) * by || Math.abs(high) * by || 1;
   return [low - room, high + room];
 }

@@ -27,7 +27,10 @@ export function severityMark(severity: Severity, text: string): JSX.Element {
       );
     default:
       return (
-        <Mark glyph={severity === 'none' ? 'done' : 'unknown'} tone={severity === 'none' ? 'good' : 'busy'}>
+        <Mark
+          glyph={severity === 'none' ? 'done' : 'unknown'}
+          tone={severity === 'none' ? 'good' : 'busy'}
+        >
           {text}
         </Mark>
       );

@@ -84,9 +84,7 @@ function Column(props: { drift: ColumnDrift; window: string }): JSX.Element {
       )}
       {drift.shares.length > 0 && <Shares drift={drift} names={names} />}
       {drift.segments.length > 0 && (
-        <p>
-          {trans.__('Strongest in: %1', drift.segments.join(', '))}
-        </p>
+        <p>{trans.__('Strongest in: %1', drift.segments.join(', '))}</p>
       )}
       <Values drift={drift} names={names} />
       <Findings findings={drift.findings} />
@@ -115,8 +113,14 @@ function Shares(props: { drift: ColumnDrift; names: [string, string] }): JSX.Ele
             <td>{percent(one.reference)}</td>
             <td>{percent(one.current)}</td>
             <td className="mn-Shares-bars" aria-hidden="true">
-              <div className="mn-role-then" style={{ width: `${(one.reference / most) * 100}%` }} />
-              <div className="mn-role-now" style={{ width: `${(one.current / most) * 100}%` }} />
+              <div
+                className="mn-role-then"
+                style={{ width: `${(one.reference / most) * 100}%` }}
+              />
+              <div
+                className="mn-role-now"
+                style={{ width: `${(one.current / most) * 100}%` }}
+              />
             </td>
           </tr>
         ))}
@@ -199,7 +203,9 @@ function Findings(props: { findings: readonly Finding[] }): JSX.Element {
                   one.aspect === one.measure ? one.aspect : `${one.aspect}, ${one.measure}`
                 )}
               </th>
-              <td className="mn-mod-end mn-number">{figure(Number(one.value.toPrecision(3)))}</td>
+              <td className="mn-mod-end mn-number">
+                {figure(Number(one.value.toPrecision(3)))}
+              </td>
               <td className="mn-mod-end mn-number">
                 {figure(Number(one.threshold.toPrecision(3)))}
               </td>

@@ -134,7 +134,9 @@ function Gate(props: {
       <details>
         <summary>
           <Mark
-            glyph={isOpen ? 'waiting' : passed ? 'done' : result?.passed ? 'stale' : 'failed'}
+            glyph={
+              isOpen ? 'waiting' : passed ? 'done' : result?.passed ? 'stale' : 'failed'
+            }
             tone={isOpen ? 'calm' : passed ? 'good' : result?.passed ? 'warn' : 'bad'}
           >
             <strong>{gate.gate}</strong>

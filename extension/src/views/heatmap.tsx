@@ -53,7 +53,11 @@ export function HeatMapTable(props: {
   };
   return (
     <div className="mn-Heat-scroll">
-      <table className="mn-Heat" role="grid" aria-label={trans.__('Drift by column and window')}>
+      <table
+        className="mn-Heat"
+        role="grid"
+        aria-label={trans.__('Drift by column and window')}
+      >
         <thead>
           <tr role="row">
             <th scope="col" role="columnheader" className="mn-Heat-corner">
@@ -99,7 +103,9 @@ export function HeatMapTable(props: {
                       <button
                         type="button"
                         className={`mn-Heat-cell mn-heat-${heatTone(cell)}`}
-                        style={{ '--mn-warmth': `${Math.round(warmth(cell) * 100)}%` } as never}
+                        style={
+                          { '--mn-warmth': `${Math.round(warmth(cell) * 100)}%` } as never
+                        }
                         tabIndex={row === at[0] && place === at[1] ? 0 : -1}
                         title={cell.text || undefined}
                         aria-label={spoken(column, window, cell, trans)}
@@ -110,7 +116,10 @@ export function HeatMapTable(props: {
                         {short(cell, trans)}
                       </button>
                     ) : (
-                      <span className="mn-Heat-cell mn-quiet" title={trans.__('not compared')}>
+                      <span
+                        className="mn-Heat-cell mn-quiet"
+                        title={trans.__('not compared')}
+                      >
                         –
                       </span>
                     )}

@@ -2,15 +2,23 @@
 
 import { compareView } from './compare';
 import { logView } from './log';
+import { modelsView } from './models';
+import { monitoringView } from './monitoring';
 import { pipelineView } from './pipeline';
 import { runView } from './run';
 import { runsView } from './runs';
+import { versionView } from './version';
+import { versionsView } from './versions';
 import type { IView } from './view';
 
 export const VIEWS: readonly IView[] = [
   pipelineView,
   runsView,
+  modelsView,
+  monitoringView,
   runView,
   compareView,
-  logView
+  logView,
+  versionView,
+  versionsView
 ];

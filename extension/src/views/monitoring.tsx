@@ -145,7 +145,10 @@ function Model(props: {
   const trans = useTrans();
   const { status, baseline, last } = props;
   const { model } = status;
-  const [place, setPlace] = useArg<{ column: string; window: string } | null>('place', null);
+  const [place, setPlace] = useArg<{ column: string; window: string } | null>(
+    'place',
+    null
+  );
   const map = useServer<HeatMap>(
     (project, signal) =>
       got(

@@ -100,7 +100,9 @@ export async function promote(
   const params = paramsOf(subject);
   const found = await attempt(trans, () =>
     got(
-      api.GET(`${ROUTE}/gates`, { params: { ...params, query: { ...params.query, alias } } })
+      api.GET(`${ROUTE}/gates`, {
+        params: { ...params, query: { ...params.query, alias } }
+      })
     )
   );
   if (!found) {

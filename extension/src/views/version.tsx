@@ -78,7 +78,13 @@ function VersionPage(): JSX.Element {
               disabled={isDeleted || found.aliases.length > 0}
               onClick={() =>
                 after(
-                  promote(panel, subject, 'challenger', summary, found.status === 'rejected')
+                  promote(
+                    panel,
+                    subject,
+                    'challenger',
+                    summary,
+                    found.status === 'rejected'
+                  )
                 )
               }
             />
@@ -168,7 +174,10 @@ function useOf<T>(model: string, version: string, more: '' | '/gates'): IServed<
   );
 }
 
-function Head(props: { details: VersionDetails; summary: ModelSummary | null }): JSX.Element {
+function Head(props: {
+  details: VersionDetails;
+  summary: ModelSummary | null;
+}): JSX.Element {
   const trans = useTrans();
   const { version, info } = props.details;
   return (

@@ -93,7 +93,9 @@ export function GateSummary(props: { version: ModelVersion }): JSX.Element {
     <Mark
       glyph={failed.length ? 'failed' : 'done'}
       tone={failed.length ? 'bad' : 'good'}
-      title={failed.map(([name, mark]) => `${name}: ${mark.reason}`).join('\n') || undefined}
+      title={
+        failed.map(([name, mark]) => `${name}: ${mark.reason}`).join('\n') || undefined
+      }
     >
       {trans.__('%1 of %2 passed', passed, total)}
     </Mark>

@@ -52,8 +52,18 @@ function Versions(): JSX.Element {
       onRefresh={() => void compared.refresh()}
       toolbar={
         <>
-          <Picker label={trans.__('Held against')} value={left} versions={known} onPick={setLeft} />
-          <Picker label={trans.__('Compared')} value={right} versions={known} onPick={setRight} />
+          <Picker
+            label={trans.__('Held against')}
+            value={left}
+            versions={known}
+            onPick={setLeft}
+          />
+          <Picker
+            label={trans.__('Compared')}
+            value={right}
+            versions={known}
+            onPick={setRight}
+          />
         </>
       }
     >
@@ -357,7 +367,9 @@ function Changes(props: { comparison: Comparison }): JSX.Element {
                 <th scope="row">{row.name}</th>
                 {[row.left, row.right].map((text, index) => (
                   <td key={index}>
-                    <code title={text}>{/^[0-9a-f]{64}$/.test(text) ? text.slice(0, 16) : text}</code>
+                    <code title={text}>
+                      {/^[0-9a-f]{64}$/.test(text) ? text.slice(0, 16) : text}
+                    </code>
                   </td>
                 ))}
               </tr>
