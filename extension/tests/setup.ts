@@ -23,3 +23,8 @@ window.matchMedia ??= (media: string) =>
     addListener() {},
     removeListener() {}
   }) as unknown as MediaQueryList;
+
+// Lumino's React widgets draw when the browser is idle; jsdom never says so.
+globalThis.requestIdleCallback ??= work =>
+  setTimeout(() => work({ didTimeout: false, timeRemaining: () => 50 })) as never;
+globalThis.cancelIdleCallback ??= id => clearTimeout(id);

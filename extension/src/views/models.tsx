@@ -69,7 +69,7 @@ function Models(): JSX.Element {
           <>
             {known.length > 1 && (
               <select
-                className="mn-Select jp-mod-styled"
+                className="mn-Select"
                 aria-label={trans.__('Model')}
                 value={model}
                 onChange={event => {
@@ -120,7 +120,7 @@ function Models(): JSX.Element {
             <Spacer />
             <Search label={trans.__('Search versions')} value={text} onChange={setText} />
             <select
-              className="mn-Select jp-mod-styled"
+              className="mn-Select"
               aria-label={trans.__('Status')}
               value={status}
               onChange={event => setStatus(event.target.value)}

@@ -75,7 +75,7 @@ function Monitoring(): JSX.Element {
           <>
             {known.length > 1 && (
               <select
-                className="mn-Select jp-mod-styled"
+                className="mn-Select"
                 aria-label={trans.__('Model')}
                 value={status.model}
                 onChange={event => setAsked(event.target.value)}
@@ -88,7 +88,7 @@ function Monitoring(): JSX.Element {
               </select>
             )}
             <select
-              className="mn-Select jp-mod-styled"
+              className="mn-Select"
               aria-label={trans.__('Compared with')}
               value={baseline}
               onChange={event => setBaseline(event.target.value)}
@@ -97,7 +97,7 @@ function Monitoring(): JSX.Element {
               <option value="trailing">{trans.__('against the windows before')}</option>
             </select>
             <select
-              className="mn-Select jp-mod-styled"
+              className="mn-Select"
               aria-label={trans.__('Windows')}
               value={last}
               onChange={event => setLast(Number(event.target.value))}

@@ -28,7 +28,7 @@ export function Performance(props: { series: PerformanceSeries }): JSX.Element {
     <>
       <p>
         <select
-          className="mn-Select jp-mod-styled"
+          className="mn-Select"
           aria-label={trans.__('Metric')}
           value={metric}
           onChange={event => setAsked(event.target.value)}

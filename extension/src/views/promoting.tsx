@@ -223,7 +223,7 @@ async function move(trans: Trans, work: () => Promise<Promotion>): Promise<boole
     moved = await work();
   } catch (thrown) {
     const error = asApiError(thrown);
-    if (error.kind !== 'conflict') {
+    if (error.origin !== 'ConflictError') {
       await attempt(trans, () => Promise.reject(error));
       return false;
     }

@@ -182,7 +182,7 @@ function Head(props: {
   const { version, info } = props.details;
   return (
     <>
-      <header className="mn-Head">
+      <div className="mn-Head">
         <span>
           {version.model} <VersionName version={version} />
         </span>
@@ -190,7 +190,7 @@ function Head(props: {
         <span>
           <Ago time={version.created} />
         </span>
-      </header>
+      </div>
       {version.comment && <blockquote className="mn-Quote">{version.comment}</blockquote>}
       {info.card.summary && <p className="mn-Prose">{info.card.summary}</p>}
       {version.forced && (

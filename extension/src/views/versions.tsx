@@ -95,7 +95,7 @@ function Picker(props: {
     <label className="mn-Picker">
       {props.label}{' '}
       <select
-        className="mn-Select jp-mod-styled"
+        className="mn-Select"
         value={props.value}
         onChange={event => props.onPick(event.target.value)}
       >
@@ -200,7 +200,7 @@ function Slices(props: { comparison: Comparison }): JSX.Element {
       <h3>
         {trans.__('Slices, the worst first')}{' '}
         <select
-          className="mn-Select jp-mod-styled"
+          className="mn-Select"
           aria-label={trans.__('Column to slice by')}
           value={column}
           onChange={event => setColumn(event.target.value)}
