@@ -39,6 +39,9 @@ export namespace CommandIDs {
   export const runAsTask = 'mlops-nb:run-as-task';
   export const schedule = 'mlops-nb:schedule';
   export const markParameters = 'mlops-nb:mark-parameters';
+  export const openVersion = 'mlops-nb:open-version';
+  export const openVersions = 'mlops-nb:open-versions';
+  export const openPage = 'mlops-nb:open-page';
 }
 
 /** How a task stands; the values are those of the run records. */

@@ -24,5 +24,7 @@ window.matchMedia ??= (media: string) =>
     removeListener() {}
   }) as unknown as MediaQueryList;
 
-// jsdom never is idle; JupyterLab's dialogs draw their bodies when the browser is.
-window.requestIdleCallback ??= ((work: () => void) => setTimeout(work, 0)) as never;
+// Lumino's React widgets draw when the browser is idle; jsdom never says so.
+globalThis.requestIdleCallback ??= work =>
+  setTimeout(() => work({ didTimeout: false, timeRemaining: () => 50 })) as never;
+globalThis.cancelIdleCallback ??= id => clearTimeout(id);

@@ -250,6 +250,13 @@ function addOpenCommands(add: Add, panel: IPanel, opener: Opener): void {
     caption: trans.__('Open the HTML report'),
     does: args => openReport(panel, opener, args, found)
   });
+  add(CommandIDs.openPage, {
+    label: trans.__('Open Page'),
+    icon: html5Icon,
+    caption: trans.__('Open an HTML page of the project'),
+    enabled: args => !!args.path,
+    does: args => opener.page(String(args.path), String(args.title ?? args.path))
+  });
 }
 
 type Found = (args: Args) => Promise<{

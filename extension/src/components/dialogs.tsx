@@ -1,6 +1,7 @@
 /** Questions to the user, in JupyterLab's own dialogs. */
 
 import { Dialog, Notification, ReactWidget, showDialog } from '@jupyterlab/apputils';
+import type { Message } from '@lumino/messaging';
 import type { ReactNode } from 'react';
 import { asApiError } from '../model/resource';
 import type { Trans } from '../tokens';
@@ -26,7 +27,8 @@ class Form<T> extends ReactWidget {
   constructor(
     private readonly panel: IPanel,
     initial: T,
-    private readonly draw: (value: T, set: (value: T) => void) => ReactNode
+    private readonly draw: (value: T, set: (value: T) => void) => ReactNode,
+    private readonly valid: (value: T) => boolean
   ) {
     super();
     this.addClass('mn-Form');
@@ -37,15 +39,32 @@ class Form<T> extends ReactWidget {
     return this._value;
   }
 
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this._allow();
+  }
+
   protected override render(): JSX.Element {
     return (
       <PanelProvider panel={this.panel}>
         {this.draw(this._value, value => {
           this._value = value;
           this.update();
+          this._allow();
         })}
       </PanelProvider>
     );
+  }
+
+  /** Only what is valid can be accepted; a dialog has no way of its own to say so. */
+  private _allow(): void {
+    const buttons = this.node
+      .closest('.jp-Dialog-content')
+      ?.querySelectorAll<HTMLButtonElement>('.jp-Dialog-footer button');
+    const accept = buttons?.[buttons.length - 1];
+    if (accept) {
+      accept.disabled = !this.valid(this._value);
+    }
   }
 
   private _value: T;
@@ -60,18 +79,30 @@ export async function askForm<T>(
     initial: T;
     draw: (value: T, set: (value: T) => void) => ReactNode;
     danger?: boolean;
+    /** What may be accepted; everything where left out. */
+    valid?: (value: T) => boolean;
   }
 ): Promise<T | null> {
   const { trans } = panel;
+  const valid = form.valid ?? (() => true);
   const accept = form.danger
     ? Dialog.warnButton({ label: form.accept })
     : Dialog.okButton({ label: form.accept });
-  const result = await showDialog<T>({
-    title: form.title,
-    body: new Form(panel, form.initial, form.draw),
-    buttons: [Dialog.cancelButton({ label: trans.__('Cancel') }), accept]
-  });
-  return result.button.accept ? result.value : null;
+  let initial = form.initial;
+  for (;;) {
+    const result = await showDialog<T>({
+      title: form.title,
+      body: new Form(panel, initial, form.draw, valid),
+      buttons: [Dialog.cancelButton({ label: trans.__('Cancel') }), accept]
+    });
+    if (!result.button.accept || result.value === null) {
+      return null;
+    }
+    if (valid(result.value)) {
+      return result.value;
+    }
+    initial = result.value; // accepted by the Enter key, which no disabled button stops
+  }
 }
 
 /**

@@ -42,6 +42,18 @@ export const parametersIcon = icon(
   'parameters',
   '<path d="M2 3.300h6.200a2 2 0 0 1 3.700 0H14v1.500h-2.100a2 2 0 0 1-3.700 0H2zm0 8h2.200a2 2 0 0 1 3.700 0H14v1.500H7.900a2 2 0 0 1-3.700 0H2z"/>'
 );
+export const modelIcon = icon(
+  'model',
+  '<path d="M8 1l6 3.300v7.400L8 15l-6-3.300V4.300zm0 1.700L4.500 4.600 8 6.500l3.500-1.900zM3.500 5.900v4.900l3.750 2.100V7.950zm9 0L8.750 7.950v4.950l3.750-2.100z"/>'
+);
+export const promoteIcon = icon(
+  'promote',
+  '<path d="M8 1.500l5 5-1.100 1.100-3.150-3.150V11h-1.500V4.450L4.100 7.600 3 6.500zM3 12.500h10V14H3z"/>'
+);
+export const monitorIcon = icon(
+  'monitor',
+  '<path d="M2 2h3.500v3.500H2zm4.250 0h3.500v3.500h-3.500zM10.500 2H14v3.500h-3.500zM2 6.250h3.500v3.500H2zm8.500 0H14v3.500h-3.500zM2 10.500h3.500V14H2zm4.250 0h3.500V14h-3.500z"/>'
+);
 
 export const exportIcon = icon(
   'export',
