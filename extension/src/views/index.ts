@@ -12,9 +12,9 @@ import type { IView } from './view';
 export const VIEWS: readonly IView[] = [
   pipelineView,
   runsView,
-  schedulesView,
-  exportView,
   runView,
   compareView,
-  logView
+  logView,
+  schedulesView,
+  exportView
 ];
