@@ -282,6 +282,8 @@ def run(
         writer = store.create(facts)
         status = RunStatus.FAILED
         workers = settings.jobs if jobs is None else jobs
+        place, warm = executor or settings.executor, not (cold or settings.cold)
+        here = place == "local"
         try:
             tracking = stack.enter_context(Tracking(facts, prepared, writer.folder))
             tasks = run_plan(
@@ -297,12 +299,14 @@ def run(
                 cancel=cancel,
                 env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
                 cold=cold,
-                zygote=stack.enter_context(warm_kernels(project, _notebooks(prepared), cold=cold))
+                zygote=stack.enter_context(
+                    warm_kernels(project, _notebooks(prepared), cold=not (here and warm))
+                )
                 if kernels is None
                 else kernels,
-                executor=_executor(
-                    executor or settings.executor, address, workers, prepared, stack
-                ),
+                executor=None
+                if here
+                else _executor(place, address, workers, prepared, stack, warm=warm),
                 cache=ProductCache.of(project),
                 expected=expected,
                 earlier=prepared.earlier,
@@ -350,12 +354,11 @@ def _notebooks(prepared: Prepared) -> list[Path]:
 
 
 def _executor(
-    name: str, address: str, jobs: int, prepared: Prepared, stack: ExitStack
-) -> Executor | None:
-    """Return a cluster's executor, closed with the run; ``None`` for this machine."""
-    if name == "local":
-        return None
+    name: str, address: str, jobs: int, prepared: Prepared, stack: ExitStack, *, warm: bool
+) -> Executor:
+    """Return a cluster's executor, closed with the run."""
     from mlops_nb.execution.executors import make_executor
+    from mlops_nb.execution.preload import preload_for
 
     made = make_executor(
         name,
@@ -364,6 +367,7 @@ def _executor(
         store=prepared.project.settings.cache,
         project=prepared.project,
         pipeline=prepared.pipeline,
+        preload=preload_for(_notebooks(prepared)) if warm else (),
     )
     stack.callback(made.close)
     return made

@@ -90,6 +90,7 @@ class _State:
             row.status, row.note = "pending", f"again in {seconds(float(data.get('delay', 0)))}"
         elif event.kind is EventKind.TASK_FINISHED:
             row.status = str(data.get("status", "succeeded"))
+            row.why = str(data.get("why") or row.why)
             row.started = data.get("started") or row.started
             row.ended = data.get("ended") or event.time
             row.peak = data.get("peak_mb") or row.peak

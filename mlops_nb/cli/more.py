@@ -24,6 +24,10 @@ _RUN = click.argument("run_id", metavar="[RUN]", default="latest")
 @click.option(
     "--whole", is_flag=True, help="Run failed notebooks from their first cell, kept state or not."
 )
+@click.option("--executor", default=None, metavar="NAME", help="Where tasks run: local or dask.")
+@click.option(
+    "--address", default="", metavar="URL", help="The executor's cluster: tcp://host:8786."
+)
 @output.json_option
 @click.pass_obj
 def resume(
@@ -34,6 +38,8 @@ def resume(
     cold: bool,
     new_id: str,
     whole: bool,
+    executor: str | None,
+    address: str,
     as_json: bool,
 ) -> int:
     """Go on with a run that failed, was cancelled or got lost: only what is missing runs.
@@ -67,6 +73,8 @@ def resume(
             jobs=jobs,
             keep_going=keep_going,
             cold=cold,
+            executor=executor,
+            address=address,
             trigger="resume",
             run_id=new_id,
         )

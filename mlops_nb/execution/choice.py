@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_nb.errors import KernelError
 from mlops_nb.execution.control import kernel_environment, kernel_folder
 from mlops_nb.execution.kernelspecs import find_kernelspec
-from mlops_nb.execution.preload import is_sensitive
+from mlops_nb.execution.preload import sensitive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,9 +86,9 @@ def why_cold(
     for source in sources:
         if found := _REFUSED.search(source):
             return f"{found.group().strip()} needs a connection of its own"
-    theirs = zygote.environment
-    for name in sorted({*env, *theirs}):
-        if is_sensitive(name) and env.get(name) != theirs.get(name):
+    ours, theirs = sensitive(env), sensitive(zygote.environment)
+    for name in sorted({*ours, *theirs}):
+        if ours.get(name) != theirs.get(name):
             return f"{name} differs from the preloaded environment"
     try:
         modules = zygote.ready().modules

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from mlops_nb.errors import NotebookError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mlops_nb.notebooks.cells import Cells
 
-__all__ = ["NEVER", "is_sensitive", "preload_for"]
+__all__ = ["NEVER", "preload_for", "sensitive"]
 
 NEVER = frozenset(
     [
@@ -89,12 +89,15 @@ _PREFIXES = [
     "PLOTLY_",
 ]
 _LINE = re.compile(r"^([ \t]*)(?:%(?!%)|!).*$", re.MULTILINE)
+_SET_ON_IMPORT = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
+"""What scikit-learn sets where it is not set: with or without them a kernel is the same."""
 _NAMES = {"HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "QT_API"}
 
 
-def is_sensitive(name: str) -> bool:
-    """Whether an environment variable may change what an import does."""
-    return name in _NAMES or name.startswith(tuple(_PREFIXES))
+def sensitive(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables that may change what an import does."""
+    found = {k: v for k, v in environ.items() if k in _NAMES or k.startswith(tuple(_PREFIXES))}
+    return _SET_ON_IMPORT | found
 
 
 def preload_for(notebooks: Iterable[Path | str]) -> tuple[str, ...]:

@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from mlops_nb.config import telemetry_off
+from mlops_nb.execution import zygotes
 from mlops_nb.execution.attempt import fresh_stage, run_attempt
 from mlops_nb.execution.jobs import Cancellation
+from mlops_nb.execution.kernels import supported
 from mlops_nb.execution.shipping import Shipped, pack, unpack
 from mlops_nb.execution.staging import STAGING
 from mlops_nb.files import file_name
-from mlops_nb.model import Attempt, Json, Record, TaskRun, decode, encode, to_builtins
+from mlops_nb.model import Attempt, Json, Record, TaskKind, TaskRun, decode, encode, to_builtins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mlops_nb.execution.kernels import Zygote
     from mlops_nb.model import EventKind
 
-__all__ = ["Order", "Result", "cancel_order", "run_order"]
+__all__ = ["Order", "Result", "cancel_order", "release", "run_order"]
 
 _running: dict[str, Cancellation] = {}
 """What this process is working on, by order."""
@@ -40,6 +43,8 @@ class Order(Record, frozen=True, kw_only=True):
     """Where files travel through; empty where the worker sees the project's folder itself."""
     files: tuple[Shipped, ...] = ()
     """The project and the products the task needs, where they travel."""
+    preload: tuple[str, ...] = ()
+    """What the run's notebooks import at their top, for warm kernels."""
 
 
 class Result(Record, frozen=True, kw_only=True):
@@ -91,7 +96,9 @@ def run_order(data: bytes, tell: Callable[[bytes], object]) -> bytes:
             run, files = _away(order, pass_on, cancel)
         else:
             _fresh(order.attempt)
-            run, files = run_attempt(order.attempt, tell=pass_on, cancel=cancel), ()
+            zygote = _zygote_for(order)
+            run = run_attempt(order.attempt, tell=pass_on, cancel=cancel, zygote=zygote)
+            files = ()
     finally:
         with _guard:
             del _running[order.name]
@@ -106,6 +113,23 @@ def cancel_order(name: str) -> None:
     if cancel is not None:
         # The kernel's end may take a moment; whoever calls this must not wait for it.
         threading.Thread(target=cancel.set, name="mlops-nb cancel", daemon=True).start()
+
+
+def _zygote_for(order: Order) -> Zygote | None:
+    """Return what warm kernels are forked from on this worker."""
+    task = order.attempt.task
+    if task.kind is not TaskKind.NOTEBOOK or order.attempt.cold or task.policy.cold or supported():
+        return None
+    seen = not order.store
+    memory = Path(order.attempt.root, ".mlops", "cache", "preload.json") if seen else None
+    return zygotes.take(order.preload, memory, busy=lambda: bool(_running))
+
+
+def release() -> None:
+    """Close this worker's zygotes if nothing is running; called when a run ends."""
+    with _guard:
+        if not _running:
+            zygotes.close()
 
 
 def _fresh(attempt: Attempt) -> None:
@@ -124,7 +148,7 @@ def _away(
         unpack(order.store, order.files, Path(local))
         attempt = _moved(order.attempt, root, local)
         _fresh(attempt)
-        run = run_attempt(attempt, tell=tell, cancel=cancel)
+        run = run_attempt(attempt, tell=tell, cancel=cancel, zygote=_zygote_for(order))
         run_dir = Path(attempt.run_dir)
         executed = run_dir / attempt.notebook
         if attempt.notebook and executed.exists():

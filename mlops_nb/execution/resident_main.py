@@ -21,7 +21,7 @@ from typing import Any
 from mlops_nb.errors import KernelError
 from mlops_nb.execution.frames import SOCKET, Frames, at, server_key
 from mlops_nb.execution.kernels import Zygote
-from mlops_nb.execution.preload import is_sensitive
+from mlops_nb.execution.preload import sensitive
 from mlops_nb.execution.resident import ServerStatus
 from mlops_nb.model import to_builtins
 
@@ -230,7 +230,7 @@ class Server:
 
 
 def _sensitive(environ: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((k, v) for k, v in environ.items() if is_sensitive(k)))
+    return tuple(sorted(sensitive(environ).items()))
 
 
 class _Born(Exception):  # noqa: N818 - not an error: leaves the server's frames in a forked child

@@ -27,9 +27,9 @@ __all__ = ["METRICS", "MetricKind", "metric_kind"]
 class MetricKind(msgspec.Struct, frozen=True):
     """How a metric is prepared, and which way is better."""
 
-    prepare: Callable[..., Callable[..., object]]
+    prepare: Callable[[Floats, Floats], Prepared]
     better: str = "higher"
-    by_cluster: Callable[..., Callable[..., object]] | None = None
+    by_cluster: Callable[[Floats, Floats, NDArray[np.intp]], Prepared] | None = None
     """As ``prepare``, with each row's cluster as third argument: then takes weights of clusters."""
 
     @property
@@ -128,13 +128,15 @@ def _log_loss(target: Floats, score: Floats) -> Floats:
     return np.asarray(-np.where(target > 0.5, np.log(clipped), np.log1p(-clipped)))
 
 
-def _rmse(
-    target: Floats, score: Floats, clusters: NDArray[np.intp] | None = None
-) -> Callable[..., object]:
+def _rmse(target: Floats, score: Floats, clusters: NDArray[np.intp] | None = None) -> Prepared:
     import numpy as np
 
-    mean = _mean_of(lambda t, s: (t - s) ** 2).prepare(target, score, clusters)
-    return lambda weights: np.sqrt(mean(weights))  # type: ignore[call-overload]
+    squared = _mean_of(lambda t, s: (t - s) ** 2)
+    if clusters is not None and squared.by_cluster is not None:
+        mean = squared.by_cluster(target, score, clusters)
+    else:
+        mean = squared.prepare(target, score)
+    return lambda weights: np.sqrt(mean(weights))
 
 
 def _r2(target: Floats, score: Floats) -> Prepared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlops_nb.errors import GateError
 from mlops_nb.model import Bin, Difference, Metric
@@ -11,6 +11,8 @@ from mlops_nb.registry.metrics import METRICS, MetricKind, metric_kind
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from mlops_nb.registry.metrics import Prepared
 
     Floats = NDArray[np.float64]
 
@@ -31,36 +33,49 @@ _FEW_CLUSTERS = 500
 """Up to so many clusters, a table of how each fares against each costs less than the rows."""
 
 
-def _resampled(
-    kind: MetricKind,
-    target: Floats,
-    scores: tuple[Floats, ...],
-    resamples: int,
-    seed: int,
-    clusters: NDArray[np.intp] | None,
-) -> tuple[Floats, ...]:
-    """Values of a metric of every score over the same resamples of rows, or of whole clusters."""
-    import numpy as np
+class _Prepared(NamedTuple):
+    """A metric of several scores, ready to be weighted: by rows, or by whole clusters."""
 
-    rng = np.random.default_rng(seed)
+    values: list[Prepared]
+    units: int
+    """What is drawn: rows or clusters."""
+    expand: NDArray[np.intp] | None
+    """The unit of each row, where the values take weights of rows all the same."""
+
+    def once(self) -> list[float]:
+        """Return the metric of each score with every row counted once."""
+        import numpy as np
+
+        rows = self.units if self.expand is None else len(self.expand)
+        return [float(value(np.ones((rows, 1)))[0]) for value in self.values]
+
+    def resampled(self, resamples: int, seed: int) -> list[Floats]:
+        """Return the metric of each score over the same resamples."""
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        rows = self.units if self.expand is None else len(self.expand)
+        step = max(1, _CHUNK // max(rows, 1))
+        parts: list[list[Floats]] = [[] for _ in self.values]
+        for start in range(0, resamples, step):
+            size = min(step, resamples - start)
+            weights = np.empty((size, rows))
+            for index in range(size):
+                counts = np.bincount(rng.integers(0, self.units, self.units), minlength=self.units)
+                weights[index] = counts if self.expand is None else counts[self.expand]
+            by_row = np.ascontiguousarray(weights.T)
+            for part, value in zip(parts, self.values, strict=True):
+                part.append(value(by_row))
+        return [np.concatenate(part) for part in parts]
+
+
+def _prepare(
+    kind: MetricKind, target: Floats, scores: tuple[Floats, ...], clusters: NDArray[np.intp] | None
+) -> _Prepared:
     units = len(target) if clusters is None else int(clusters.max()) + 1
-    prepared = [kind.prepare(target, score) for score in scores]
     if clusters is not None and kind.by_cluster is not None and units <= _FEW_CLUSTERS:
-        prepared = [kind.by_cluster(target, score, clusters) for score in scores]
-        clusters = None
-    rows = units if clusters is None else len(clusters)
-    step = max(1, _CHUNK // max(rows, 1))
-    parts: list[list[Floats]] = [[] for _ in prepared]
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        weights = np.empty((size, rows))
-        for index in range(size):
-            counts = np.bincount(rng.integers(0, units, units), minlength=units)
-            weights[index] = counts if clusters is None else counts[clusters]
-        by_row = np.ascontiguousarray(weights.T)
-        for part, value in zip(parts, prepared, strict=True):
-            part.append(np.asarray(value(by_row)))
-    return tuple(np.concatenate(part) for part in parts)
+        return _Prepared([kind.by_cluster(target, one, clusters) for one in scores], units, None)
+    return _Prepared([kind.prepare(target, one) for one in scores], units, clusters)
 
 
 def _interval(values: Floats, confidence: float, what: str) -> tuple[float, float]:
@@ -116,11 +131,11 @@ def bootstrap_metric(
     import numpy as np
 
     kind = metric_kind(name)
-    prepared = kind.prepare(target, score)
-    value = float(prepared(np.ones((len(target), 1)))[0])  # type: ignore[index]
+    prepared = _prepare(kind, target, (score,), clusters)
+    (value,) = prepared.once()
     if not np.isfinite(value):
         raise GateError(f"{name} is undefined on these {len(target)} rows")
-    (values,) = _resampled(kind, target, (score,), resamples, seed, clusters)
+    (values,) = prepared.resampled(resamples, seed)
     low, high = _interval(values, confidence, name)
     return Metric(value=value, low=low, high=high, better=kind.better, n=len(target))
 
@@ -153,12 +168,11 @@ def paired_bootstrap(
     import numpy as np
 
     kind = metric_kind(name)
-    prepared = (kind.prepare(target, candidate), kind.prepare(target, champion))
-    ones = np.ones((len(target), 1))
-    ours, theirs = (float(value(ones)[0]) for value in prepared)  # type: ignore[index]
+    prepared = _prepare(kind, target, (candidate, champion), clusters)
+    ours, theirs = prepared.once()
     if not (np.isfinite(ours) and np.isfinite(theirs)):
         raise GateError(f"{name} is undefined on these {len(target)} rows")
-    new, old = _resampled(kind, target, (candidate, champion), resamples, seed, clusters)
+    new, old = prepared.resampled(resamples, seed)
     low, high = _interval(kind.sign * (new - old), confidence, name)
     return Difference(
         candidate=ours,

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 
+import psutil
 import pytest
 from runner_kit import chain, go, notebook, product_digests, project, statuses
 from test_execution_kill import ROUNDS, assert_whole, diamond
@@ -14,7 +15,7 @@ from test_execution_kill import ROUNDS, assert_whole, diamond
 from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.executors.dask import DaskExecutor
 from mlops_nb.execution.jobs import Cancellation
-from mlops_nb.execution.resume import resume_plan
+from mlops_nb.execution.resume import earlier_states, resume_plan
 from mlops_nb.model import EventKind, RunStatus
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.protocols import Executor
@@ -45,6 +46,58 @@ def test_a_cluster_makes_the_same_products_and_tells_the_same(tmp_path, cluster)
         return [(event.kind.value, event.task, event.data.get("index")) for event in events[1:]]
 
     assert told(there, run) == told(here, local)
+
+
+def zygotes_of(pid: int) -> list[psutil.Process]:
+    """The processes that a worker forks kernels from."""
+    return [
+        child
+        for child in psutil.Process(pid).children()
+        if "mlops_nb.execution.warm.forker" in " ".join(child.cmdline())
+    ]
+
+
+def test_kernels_on_workers_are_warm_and_end_with_what_they_serve(tmp_path, cluster):
+    where = chain(tmp_path / "p")
+    away = DaskExecutor(address=cluster._client.scheduler.address, preload=("json",))
+    run = go(where, executor=away, targets=("fit",))
+    assert {task.kernel for task in run.tasks if task.attempt} == {"warm"}
+    started = [one for pid in worker_pids(cluster).values() for one in zygotes_of(pid)]
+    assert started
+    away.close()
+    assert psutil.wait_procs(started, timeout=20)[1] == [], "a run leaves nothing on a cluster"
+
+    run = go(where, executor=cluster, targets=("fit",), force=True)
+    assert {task.kernel for task in run.tasks if task.attempt} == {"warm"}
+    worker, started = next(
+        (pid, found) for pid in worker_pids(cluster).values() if (found := zygotes_of(pid))
+    )
+    os.kill(worker, signal.SIGKILL)
+    assert psutil.wait_procs(started, timeout=20)[1] == [], "nor does a killed worker"
+
+
+def fit_of(run):
+    return next(task for task in run.tasks if task.task == "fit")
+
+
+def test_a_notebook_goes_on_at_its_failed_cell_on_a_worker_too(tmp_path, cluster):
+    settings = "[tool.mlops-nb]\ncheckpoint = true\n"
+    where = chain(tmp_path / "p", body="raise ValueError('no')", settings=settings)
+    notebook(where.root / "nb/fit.ipynb", *FIT, "n = 1 / 0", LAST)
+    failed = go(where, executor=cluster, targets=("fit",))
+    assert fit_of(failed).checkpoint.why == ""
+    notebook(where.root / "nb/fit.ipynb", *FIT, "n = 2", LAST)
+    store = RunStore(where.state)
+    plan = resume_plan(where, load_pipeline(where), failed, store.events(failed.id))[1]
+    states = earlier_states(failed, store.get, store.path(failed.id).parent)
+    run = go(where, plan=plan, executor=cluster, earlier=states)
+    assert fit_of(run).resumed.cell == 2
+    assert (where.root / "count").read_text() == "x"
+    assert (where.root / "out/model").read_text() == "2"
+
+
+FIT = ("upstream = ['load']\nproduct = None", "open('count', 'a').write('x')")
+LAST = "open(product['model'], 'w').write(str(n))"
 
 
 def slow(root, seconds: float):

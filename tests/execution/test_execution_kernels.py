@@ -228,6 +228,16 @@ def test_what_cannot_be_forked_runs_cold_and_says_why(
     assert ran.outcome.kernel.startswith(reason)
 
 
+def test_what_an_import_in_the_owner_sets_leaves_kernels_warm(
+    tmp_path: Path, zygote: Zygote
+) -> None:
+    # The owner may import scikit-learn after the zygote was started; it sets these where unset.
+    later = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
+    assert run(tmp_path, "1", zygote=zygote, env=later).outcome.kernel == "warm"
+    other = run(tmp_path, "1", zygote=zygote, env={"KMP_INIT_AT_FORK": "TRUE"})
+    assert other.outcome.kernel.startswith("cold: KMP_INIT_AT_FORK differs")
+
+
 def test_a_file_that_hides_a_preloaded_package_is_heard(tmp_path: Path, zygote: Zygote) -> None:
     (tmp_path / "numpy.py").write_text("mine = 'this one'")
     ran = run(tmp_path, "import numpy; print(numpy.mine)", zygote=zygote)

@@ -29,6 +29,7 @@ class Small(Panel):
 def test_the_public_names():
     assert mlops_nb.widgets.__all__ == [
         "ComparePanel", "DriftView", "ModelBoard", "ParameterForm", "PromotionPanel", "RunView",
+        "ScheduleForm",
     ]  # fmt: skip
 
 

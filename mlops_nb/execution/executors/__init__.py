@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from mlops_nb.plugins import find
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlops_nb.config import Project
     from mlops_nb.model import Pipeline
     from mlops_nb.protocols import Executor
@@ -23,6 +25,7 @@ def make_executor(
     store: str = "",
     project: Project | None = None,
     pipeline: Pipeline | None = None,
+    preload: Sequence[str] = (),
 ) -> Executor:
     """Return an executor by name; the caller closes it.
 
@@ -38,6 +41,8 @@ def make_executor(
         For ``dask``; see `mlops_nb.execution.executors.dask.DaskExecutor`.
     project, pipeline
         What to send to machines that do not see the project's folder.
+    preload
+        What notebooks import at their top, for warm kernels on a cluster.
 
     Raises
     ------
@@ -51,5 +56,12 @@ def make_executor(
     if name == "local":
         made = kind(jobs=jobs, zygote=zygote)
     else:
-        made = kind(address=address, jobs=jobs, store=store, project=project, pipeline=pipeline)
+        made = kind(
+            address=address,
+            jobs=jobs,
+            store=store,
+            project=project,
+            pipeline=pipeline,
+            preload=preload,
+        )
     return made

@@ -20,12 +20,12 @@ from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.attempt import failure
 from mlops_nb.execution.executors.local import cores
 from mlops_nb.execution.jobs import Cancellation
-from mlops_nb.execution.remote import Order, Result, cancel_order, run_order
+from mlops_nb.execution.remote import Order, Result, cancel_order, release, run_order
 from mlops_nb.execution.shipping import Shipped, pack, project_files, unpack
 from mlops_nb.model import ErrorInfo, EventKind, TaskKind, TaskRun, TaskStatus, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mlops_nb.config import Project
     from mlops_nb.model import Attempt, Pipeline
@@ -51,6 +51,8 @@ class DaskExecutor:
         project's folder below the same path.
     project, pipeline
         What to send, where files travel.
+    preload
+        What the notebooks import at their top: each worker forks warm kernels that have it.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class DaskExecutor:
         store: str = "",
         project: Project | None = None,
         pipeline: Pipeline | None = None,
+        preload: Sequence[str] = (),
     ) -> None:
         from distributed import Client, LocalCluster
 
@@ -75,6 +78,7 @@ class DaskExecutor:
         self._store = str(Path(store).resolve()) if store and "://" not in store else store
         self._project = project
         self._pipeline = pipeline
+        self._preload = tuple(preload)
         self._orders: dict[str, _Order] = {}
         self._lock = threading.Lock()
         self._sources: tuple[Shipped, ...] | None = None
@@ -120,7 +124,13 @@ class DaskExecutor:
         with self._lock:
             self._orders[name] = watched
         try:
-            order = Order(name=name, attempt=attempt, store=self._store, files=self._files(attempt))
+            order = Order(
+                name=name,
+                attempt=attempt,
+                store=self._store,
+                files=self._files(attempt),
+                preload=self._preload,
+            )
             future = self._client.submit(
                 _on_worker, encode(order), self._topic, key=name, pure=False
             )
@@ -143,6 +153,9 @@ class DaskExecutor:
 
     def close(self) -> None:
         """Disconnect; a cluster of this machine's own is shut down."""
+        if self._cluster is None:  # else the workers end, and their zygotes with them
+            with suppress(OSError, TimeoutError):
+                self._client.run(release, on_error="ignore")
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
