@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlops_nb.api import schedules
-from mlops_nb.model import OccurrenceState
+from mlops_nb.model import OccurrenceState, Schedule
 from tests.browser.lab_kit import LabPage, open_page, start_lab
 from tests.browser.panel_kit import need_panel, small_project, violations
 
@@ -43,7 +43,7 @@ def page(browser: Browser, lab: Lab) -> Iterator[LabPage]:
 @pytest.fixture
 def nightly(lab: Lab) -> Iterator[Path]:
     """The project with one schedule."""
-    schedules.add(lab.root, schedules.Schedule(name="nightly", when="0 6 * * *"))
+    schedules.add(lab.root, Schedule(name="nightly", when="0 6 * * *"))
     yield lab.root
     schedules.remove(lab.root, "nightly")
 
@@ -100,7 +100,7 @@ def test_a_schedule_is_paused_run_now_and_removed(page: LabPage, nightly: Path) 
     page.find(".jp-Dialog button:has-text('Remove')").click()
     page.find(f"{_SCHEDULES} >> text=Nothing runs by itself yet").wait_for()
     assert schedules.list_schedules(nightly) == ()
-    schedules.add(nightly, schedules.Schedule(name="nightly", when="0 6 * * *"))
+    schedules.add(nightly, Schedule(name="nightly", when="0 6 * * *"))
     page.check()
 
 

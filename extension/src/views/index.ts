@@ -18,11 +18,11 @@ export const VIEWS: readonly IView[] = [
   runsView,
   modelsView,
   monitoringView,
-  schedulesView,
-  exportView,
   runView,
   compareView,
   logView,
   versionView,
-  versionsView
+  versionsView,
+  schedulesView,
+  exportView
 ];

@@ -15,7 +15,8 @@ import { SchedulesModel } from '../model/schedules';
 import { until, zoned } from '../model/timetable';
 import type { Trans } from '../tokens';
 import { Calendar } from './schedulecalendar';
-import { OccurrenceMark, ScheduleDetails, targetText } from './scheduledetails';
+import { OccurrenceMark } from './occurrences';
+import { ScheduleDetails, targetText } from './scheduledetails';
 import { ScheduleForm } from './scheduleform';
 import type { IView } from './view';
 
