@@ -75,7 +75,8 @@ real: $(VENV)/.dev
 
 # The panel and the widgets in a real JupyterLab; wants Debian's chromium.
 browser: $(VENV)/.dev test-panel
-	$(BIN)/python -m pytest -m "browser or panel" -n $(JOBS) --dist loadfile --timeout=600
+	$(BIN)/python -m pytest -m browser -n $(JOBS) --dist loadfile --timeout=600
+	$(BIN)/python -m pytest -m panel -n $(JOBS) --dist loadfile --timeout=600
 
 stress: $(VENV)/.dev
 	MLOPS_NB_STRESS_ROUNDS=100 $(BIN)/python -m pytest -m stress --timeout=1800

@@ -233,7 +233,9 @@ def open_page(
     context.set_default_timeout(PATIENCE * 1000)
     made = LabPage(lab=lab, page=context.new_page())
     made.page.on("console", lambda message: _note(made, message.type, message.text))
-    made.page.on("pageerror", lambda error: made.errors.append(str(error)))
+    made.page.on(
+        "pageerror", lambda error: None if _is_splash(error) else made.errors.append(str(error))
+    )
 
     def refuse(route: Any) -> None:
         made.foreign.append(route.request.url)
@@ -244,6 +246,12 @@ def open_page(
         yield made
     finally:
         context.close()
+
+
+def _is_splash(error: Any) -> bool:
+    """JupyterLab takes its splash screen away twice where themes change twice at once."""
+    frames = [line for line in str(error.stack).splitlines() if line.strip().startswith("at ")]
+    return "'removeChild'" in str(error) and all("/static/lab/jlab_core" in one for one in frames)
 
 
 def _note(page: LabPage, kind: str, text: str) -> None:
