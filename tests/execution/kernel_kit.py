@@ -113,6 +113,7 @@ _CHANGING = (
     (r"0x[0-9a-f]{6,}", "0xADDRESS"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", "ID"),
     (r"ipykernel_\d+/\d+", "ipykernel_N"),
+    (r"\(pid=\d+\)", "(pid=N)"),  # what Python 3.12 says of a fork among threads
     (r"CPU times: [^\n]*\nWall time: [^\n]*\n", "TIMES\n"),
     (r"[\d.]+(e\+\d+)? ?(ns|μs|us|ms|s)\b", "TIME"),
     (r"[\d.?]+(it/s|s/it)", "RATE"),
