@@ -58,7 +58,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_systemd_accepts_units_and_calendars(project: Path, tmp_path: Path) -> None:
     tool = need("systemd-analyze", "apt-get install systemd")
-    files = export.write(project, "systemd", out=tmp_path).files
+    files = export.write(project, "systemd", tuple(PLANS), out=tmp_path).files
     timers = sorted(tmp_path.rglob("*.timer"))
     assert len(files) == 2 * len(timers) == 2 * len(PLANS)
     for timer in timers:
@@ -80,7 +80,7 @@ def test_kubernetes_validates_strictly(project: Path, tmp_path: Path) -> None:
         pytest.fail(
             "kubernetes-validate is missing; install it with: .ci/tools-export.sh", pytrace=False
         )
-    export.write(project, "kubernetes", out=tmp_path)
+    export.write(project, "kubernetes", tuple(PLANS), out=tmp_path)
     paths = [str(path) for path in tmp_path.rglob("*.yaml")]
     assert len(paths) == len(PLANS)
     done = subprocess.run(
@@ -95,7 +95,7 @@ def test_github_workflows_validate(project: Path, tmp_path: Path) -> None:
         pytest.fail(
             "check-jsonschema is missing; install it with: .ci/tools-export.sh", pytrace=False
         )
-    export.write(project, "github", out=tmp_path)
+    export.write(project, "github", tuple(PLANS), out=tmp_path)
     paths = [str(path) for path in tmp_path.rglob("*.yml")]
     assert len(paths) == len(PLANS)
     subprocess.run([str(tool), "--builtin-schema", "vendor.github-workflows", *paths], check=True)
