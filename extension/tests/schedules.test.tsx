@@ -286,6 +286,45 @@ describe('the form of a schedule', () => {
     expect((screen.getByLabelText('Name') as HTMLInputElement).value).toBe('x');
   });
 
+  it('changes one: sends what is different, and keeps what no notebook declares', async () => {
+    const old = scheduleView('nightly', {
+      schedule: scheduleOf('nightly', {
+        when: 'every day at 6',
+        tasks: ['train'],
+        parameters: { depth: 3, day: '{{ scheduled_at | date }}' },
+        missed: 4
+      })
+    });
+    const panel = await fakePanel(
+      answers({
+        'GET /schedules': scheduleList([old]),
+        'POST /schedules-preview': PREVIEW,
+        'POST /schedules/nightly/edit': old
+      })
+    );
+    const { container } = renderView(panel, schedulesView, { schedule: 'nightly' });
+    fireEvent.click(await screen.findByRole('button', { name: 'Change' }));
+    const form = await screen.findByRole('complementary', { name: 'Change nightly' });
+    expect(await within(form).findByText('every day at 06:00')).toBeTruthy();
+    expect(screen.queryByLabelText('Name')).toBeNull();
+    expect((screen.getByLabelText('Task') as HTMLSelectElement).value).toBe('train');
+    expect(screen.getByLabelText('Times that were missed')).toHaveProperty('value', '4');
+    fireEvent.change(await screen.findByLabelText(/^depth/), { target: { value: '9' } });
+    fireEvent.change(screen.getByLabelText('If the one before still runs'), {
+      target: { value: 'queue' }
+    });
+    type('Further attempts after a failure', '2');
+    expect(await violations(container)).toEqual([]);
+    fireEvent.click(within(form).getByRole('button', { name: 'Save' }));
+    await screen.findByRole('complementary', { name: 'Schedule nightly' });
+    const sent = panel.server.requests.find(one => one.route.endsWith('/edit'));
+    expect(sent?.body).toEqual({
+      parameters: { depth: 9, day: '{{ scheduled_at | date }}' },
+      overlap: 'queue',
+      retries: 2
+    });
+  });
+
   it('is filled in for a notebook, and sends only what it takes', async () => {
     const pipeline = pipelineOf(chain(), {
       parameters: [parameter('rows', { tasks: ['ingest'] }), parameter('depth')]
@@ -306,7 +345,7 @@ describe('the form of a schedule', () => {
     const draft = new ScheduleDraft(panel.model.project, 'notebooks/features.ipynb');
     draft.set(pipeline.parameters[0], 7);
     draft.set(pipeline.parameters[1], 8);
-    await draft.add(pipeline.parameters.slice(0, 1));
+    await draft.save(pipeline.parameters.slice(0, 1));
     const sent = panel.server.requests.find(one => one.route === 'POST /schedules');
     expect(sent?.body).toMatchObject({
       notebooks: ['notebooks/features.ipynb'],

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import PipelineError
 from mlops_nb.model import Pipeline, TaskKind
+from mlops_nb.notebooks.light import import_papermill, light_ploomber
 from mlops_nb.pipeline import troubles
 from mlops_nb.pipeline.describe import describe, executor_of, hooks_of, relative
 from mlops_nb.pipeline.records import Loaded, Stored
@@ -55,6 +56,8 @@ def preload() -> None:
     """Import what reading and running a specification takes, and do nothing with it."""
     telemetry_off()
     with quiet():
+        # The rest stays whole: functions that are run use pandas sooner or later.
+        import_papermill()
         import ploomber.spec.dagspec
         import ploomber.tasks  # noqa: F401
 
@@ -86,7 +89,7 @@ def open_dag(root: Path, spec: Path, *, keep_modules: bool = False) -> Iterator[
     telemetry_off()
     before_path, before_folder = list(sys.path), Path.cwd()
     before_bytecode = sys.dont_write_bytecode
-    with quiet():
+    with quiet(), light_ploomber():
         # Ploomber's own modules first: they may be compiled to disk, the project's are not. A
         # .pyc is trusted by whole seconds and size, too coarse for edits between two runs.
         from ploomber.spec.dagspec import DAGSpec

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlops_nb.scheduling.log import Log
     from mlops_nb.scheduling.settings import SchedulerSettings
     from mlops_nb.scheduling.store import ScheduleStore
+    from mlops_nb.scheduling.writer import Writer
 
 __all__ = ["Daemon"]
 
@@ -169,10 +170,7 @@ class Daemon:
     def _work(self, now: float) -> None:
         exits = dict(self._exits)
         with self._store.write(durable=False) as writer:
-            if now - self._seen >= _SIGN:
-                self._state = self._stand(writer.daemons())
-                writer.seen(DaemonRow(status=self._status(), owner=self._me), now=now)
-                self._seen = now
+            self._sign(writer, now)
             claims: tuple[Claim, ...] = ()
             if self._state is SchedulerState.ACTIVE:
                 writer.catch_up(now)
@@ -204,6 +202,22 @@ class Daemon:
         self.metrics.waiting.set(counts)
         self.metrics.next_due.set(self._due or 0)
         self.metrics.active.set(self._state is SchedulerState.ACTIVE)
+
+    def _sign(self, writer: Writer, now: float) -> None:
+        """Leave a sign of life when it is time for one, or when another daemon came or went."""
+        is_time = now - self._seen >= _SIGN
+        if not is_time and not self._embedded:
+            return
+        state = self._stand(writer.daemons())
+        if not is_time and state is self._state:
+            return
+        self._state = state
+        writer.seen(DaemonRow(status=self._status(), owner=self._me), now=now)
+        if not self._seen and not self._embedded:
+            # Those that stand by should not learn of it a sign of life later.
+            writer.touch()
+            self._changes += 1
+        self._seen = now
 
     def _launch(self, one: Claim, now: float) -> None:
         self.metrics.started.labels(one.schedule).inc()

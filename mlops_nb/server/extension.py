@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from jupyter_server.extension.application import ExtensionApp
-from traitlets import Float, Int
+from traitlets import Float, Int, List, Unicode
 
 from mlops_nb.server.schema import register
 
 if TYPE_CHECKING:
+    from mlops_nb.server.keeper import Keeper
     from mlops_nb.server.panel import Panel
 
 __all__ = ["MlopsNbExtension"]
@@ -28,7 +30,12 @@ class MlopsNbExtension(ExtensionApp):
     search_depth = Int(4, help="Folders below the root in which projects are looked for.").tag(
         config=True
     )
+    schedules_of = List(
+        Unicode(),
+        help="Projects, relative to the root, whose schedules this server runs while it lives.",
+    ).tag(config=True)
     _panel: Panel | None = None
+    _keeper: Keeper | None = None
 
     @property
     def panel(self) -> Panel:
@@ -53,9 +60,16 @@ class MlopsNbExtension(ExtensionApp):
         assert self.serverapp is not None  # noqa: S101
         register(self.serverapp.event_logger)
         self.handlers.append((r"/mlops-nb/v1(?:/.*)?", ApiHandler, {"extension": self}))
+        if self.schedules_of:
+            from mlops_nb.server.keeper import Keeper
+
+            self._keeper = Keeper(self.serverapp.root_dir, self.schedules_of, self.log)
 
     async def stop_extension(self) -> None:
-        """End workers and watches; runs go on."""
+        """End workers, schedulers and watches; runs go on."""
+        if self._keeper is not None:
+            await asyncio.to_thread(self._keeper.close)
+            self._keeper = None
         if self._panel is not None:
             await self._panel.close()
             self._panel = None

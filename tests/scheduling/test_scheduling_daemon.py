@@ -253,7 +253,7 @@ def test_an_embedded_daemon_stands_by_for_a_stand_alone_one(store, tmp_path: Pat
     assert not (tmp_path / "ran").exists()
     with store.write() as writer:
         writer.gone("alone")
-    daemon._seen = 0.0
+        writer.touch()
     until(daemon, lambda: state(store).state is OccurrenceState.SUCCEEDED)
 
 

@@ -5,9 +5,11 @@ import { Debouncer } from '@lumino/polling';
 import { Signal, type ISignal } from '@lumino/signaling';
 import type {
   AddSchedule,
+  EditSchedule,
   ParameterView,
   PipelineView,
   PreviewSchedule,
+  Schedule,
   ScheduleTimes,
   ScheduleView
 } from '../api';
@@ -16,8 +18,22 @@ import type { ProjectModel } from './panel';
 import { asApiError, type IReadable } from './resource';
 import { ownZone } from './timetable';
 
-/** What a schedule runs. */
-export type Scope = 'pipeline' | 'task' | 'notebook';
+/** What a schedule runs; several tasks only where it did so before. */
+export type Scope = 'pipeline' | 'task' | 'tasks' | 'notebook';
+
+/** What happens when things go otherwise. */
+export type IPolicies = Readonly<
+  Pick<Schedule, 'missed' | 'overlap' | 'source' | 'retries' | 'timeout'>
+>;
+
+/** As the API has them where they are left out. */
+const DEFAULTS: IPolicies = {
+  missed: 'once',
+  overlap: 'skip',
+  source: 'latest',
+  retries: 0,
+  timeout: null
+};
 
 export interface IFields {
   readonly name: string;
@@ -27,6 +43,7 @@ export interface IFields {
   readonly task: string;
   readonly notebook: string;
   readonly parameters: Readonly<Record<string, unknown>>;
+  readonly policies: IPolicies;
 }
 
 export interface IDraft {
@@ -36,39 +53,47 @@ export interface IDraft {
   readonly asking: boolean;
   /** What is wrong with the time or the zone. */
   readonly wrong: ApiError | null;
-  readonly adding: boolean;
-  /** Why it was not added. */
+  readonly saving: boolean;
+  /** Why it was not saved. */
   readonly refused: ApiError | null;
 }
 
 /** Coming times that the form shows. */
 const SHOWN = 5;
 
-/** A new schedule; each change of the time has the next times worked out anew. */
+/** A schedule, new or changed; each change of the time has the next times worked out anew. */
 export class ScheduleDraft implements IReadable<IDraft>, IDisposable {
   constructor(
     private readonly project: ProjectModel,
     notebook = '',
+    /** The one that is changed; `null` for a new one. */
+    readonly old: Schedule | null = null,
     /** Milliseconds without a change before the times are asked for. */
     wait = 300
   ) {
     this._debouncer = new Debouncer(() => this._ask(), wait);
     this._state = {
-      fields: {
-        name: stemOf(notebook),
-        when: '',
-        timezone: ownZone(),
-        scope: notebook ? 'notebook' : 'pipeline',
-        task: '',
-        notebook,
-        parameters: {}
-      },
+      fields: old
+        ? fieldsOf(old)
+        : {
+            name: stemOf(notebook),
+            when: '',
+            timezone: ownZone(),
+            scope: notebook ? 'notebook' : 'pipeline',
+            task: '',
+            notebook,
+            parameters: {},
+            policies: DEFAULTS
+          },
       times: null,
-      asking: false,
+      asking: old !== null,
       wrong: null,
-      adding: false,
+      saving: false,
       refused: null
     };
+    if (old) {
+      void this._debouncer.invoke();
+    }
   }
 
   get snapshot(): IDraft {
@@ -85,9 +110,9 @@ export class ScheduleDraft implements IReadable<IDraft>, IDisposable {
 
   /** Whether all is there that a schedule needs. */
   get isReady(): boolean {
-    const { fields, wrong, adding } = this._state;
+    const { fields, wrong, saving } = this._state;
     return (
-      !adding &&
+      !saving &&
       wrong === null &&
       fields.name.trim() !== '' &&
       fields.when.trim() !== '' &&
@@ -133,30 +158,15 @@ export class ScheduleDraft implements IReadable<IDraft>, IDisposable {
     this.type({ parameters });
   }
 
-  /** Add the schedule; returns it, or `null` where the server refused it and said why. */
-  async add(parameters: readonly ParameterView[]): Promise<ScheduleView | null> {
-    const { fields } = this._state;
-    const known = new Set(parameters.map(one => one.name));
-    const given = Object.entries(fields.parameters).filter(([name]) => known.has(name));
-    this._emit({ ...this._state, adding: true, refused: null });
+  /** Add or change it; returns it, or `null` where the server refused it and said why. */
+  async save(parameters: readonly ParameterView[]): Promise<ScheduleView | null> {
+    this._emit({ ...this._state, saving: true, refused: null });
     try {
-      const added = await got(
-        this.project.api.POST('/mlops-nb/v1/schedules', {
-          params: { query: { project: this.project.path } },
-          body: body<AddSchedule>({
-            name: fields.name.trim(),
-            when: fields.when.trim(),
-            timezone: fields.timezone.trim(),
-            ...(fields.scope === 'task' && { tasks: [fields.task] }),
-            ...(fields.scope === 'notebook' && { notebooks: [fields.notebook] }),
-            ...(given.length && { parameters: Object.fromEntries(given) })
-          })
-        })
-      );
-      this._emit({ ...this._state, adding: false });
-      return added;
+      const saved = await (this.old ? this._edit(this.old, parameters) : this._add(parameters));
+      this._emit({ ...this._state, saving: false });
+      return saved;
     } catch (error) {
-      this._emit({ ...this._state, adding: false, refused: asApiError(error) });
+      this._emit({ ...this._state, saving: false, refused: asApiError(error) });
       return null;
     }
   }
@@ -164,6 +174,56 @@ export class ScheduleDraft implements IReadable<IDraft>, IDisposable {
   dispose(): void {
     this._debouncer.dispose();
     Signal.clearData(this);
+  }
+
+  private _add(parameters: readonly ParameterView[]): Promise<ScheduleView> {
+    const { fields } = this._state;
+    const given = this._given(parameters);
+    return got(
+      this.project.api.POST('/mlops-nb/v1/schedules', {
+        params: { query: { project: this.project.path } },
+        body: body<AddSchedule>({
+          name: fields.name.trim(),
+          when: fields.when.trim(),
+          timezone: fields.timezone.trim(),
+          ...(fields.scope === 'task' && { tasks: [fields.task] }),
+          ...(fields.scope === 'notebook' && { notebooks: [fields.notebook] }),
+          ...(Object.keys(given).length && { parameters: given }),
+          ...changesOf(DEFAULTS, fields.policies)
+        })
+      })
+    );
+  }
+
+  private _edit(
+    old: Schedule,
+    parameters: readonly ParameterView[]
+  ): Promise<ScheduleView> {
+    const { fields } = this._state;
+    const { scope, policies } = fields;
+    const wanted = {
+      when: fields.when.trim(),
+      timezone: fields.timezone.trim(),
+      tasks: scope === 'tasks' ? old.tasks : scope === 'task' ? [fields.task] : [],
+      parameters: this._given(parameters),
+      ...policies
+    };
+    return got(
+      this.project.api.POST('/mlops-nb/v1/schedules/{schedule}/edit', {
+        params: { path: { schedule: old.name }, query: { project: this.project.path } },
+        body: body<EditSchedule>(changesOf(old, wanted))
+      })
+    );
+  }
+
+  /** What was given of these parameters, and of those that no notebook declares. */
+  private _given(parameters: readonly ParameterView[]): Record<string, unknown> {
+    const known = new Set(parameters.map(one => one.name));
+    const declared = this.project.pipeline.value?.parameters.map(one => one.name) ?? [];
+    const given = Object.entries(this._state.fields.parameters).filter(
+      ([name]) => known.has(name) || (this.old !== null && !declared.includes(name))
+    );
+    return Object.fromEntries(given);
   }
 
   private async _ask(): Promise<void> {
@@ -202,14 +262,22 @@ export class ScheduleDraft implements IReadable<IDraft>, IDisposable {
 }
 
 /** Return the parameters that a schedule's tasks take, with those of what they need. */
-export function parametersOf(pipeline: PipelineView, fields: IFields): ParameterView[] {
+export function parametersOf(
+  pipeline: PipelineView,
+  fields: IFields,
+  /** What it ran before, for the scope `tasks`. */
+  tasks: readonly string[] = []
+): ParameterView[] {
   if (fields.scope === 'pipeline') {
     return pipeline.parameters;
   }
   const reached = new Set<string>();
+  const { scope } = fields;
   const waiting = pipeline.tasks
     .filter(task =>
-      fields.scope === 'task' ? task.name === fields.task : task.source === fields.notebook
+      scope === 'notebook'
+        ? task.source === fields.notebook
+        : (scope === 'task' ? [fields.task] : tasks).includes(task.name)
     )
     .map(task => task.name);
   while (waiting.length) {
@@ -228,6 +296,28 @@ export function notebooksOf(pipeline: PipelineView): string[] {
     .filter(task => task.source_is_file)
     .map(task => task.source);
   return [...new Set(sources)].sort();
+}
+
+function fieldsOf(old: Schedule): IFields {
+  const { missed, overlap, source, retries, timeout } = old;
+  return {
+    name: old.name,
+    when: old.when,
+    timezone: old.timezone,
+    scope: (['pipeline', 'task'] as const)[old.tasks.length] ?? 'tasks',
+    task: old.tasks[0] ?? '',
+    notebook: '',
+    parameters: old.parameters,
+    policies: { missed, overlap, source, retries, timeout }
+  };
+}
+
+/** Return the fields of `wanted` that are otherwise in `old`. */
+function changesOf<T extends object>(old: T, wanted: Partial<T>): Partial<T> {
+  const changed = Object.entries(wanted).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(old[name as keyof T])
+  );
+  return Object.fromEntries(changed) as Partial<T>;
 }
 
 function stemOf(path: string): string {

@@ -1,6 +1,6 @@
 /** One schedule: what can be done with it, what it runs, its next times, and its history. */
 
-import { closeIcon, deleteIcon, runIcon } from '@jupyterlab/ui-components';
+import { closeIcon, deleteIcon, editIcon, runIcon } from '@jupyterlab/ui-components';
 import type { Schedule, ScheduleView } from '../api';
 import { useNow } from '../components/clock';
 import { useTrans } from '../components/context';
@@ -17,6 +17,7 @@ export function ScheduleDetails(props: {
   model: SchedulesModel;
   view: ScheduleView;
   isServed: boolean;
+  onEdit: () => void;
   onClose: () => void;
 }): JSX.Element {
   const trans = useTrans();
@@ -94,6 +95,7 @@ function Actions(props: {
   model: SchedulesModel;
   view: ScheduleView;
   isServed: boolean;
+  onEdit: () => void;
 }): JSX.Element {
   const trans = useTrans();
   const { model, view, isServed } = props;
@@ -157,6 +159,18 @@ function Actions(props: {
             : trans.__('Start nothing until it is resumed')
         }
         onClick={() => void turn()}
+        wordy
+      />
+      <ToolButton
+        icon={editIcon}
+        label={trans.__('Change')}
+        disabled={view.origin === 'project'}
+        title={
+          view.origin === 'project'
+            ? trans.__('It is written in pyproject.toml: change it there')
+            : trans.__('Change its times, what it runs, or its parameters')
+        }
+        onClick={props.onEdit}
         wordy
       />
       <ToolButton

@@ -1,11 +1,12 @@
-/** The form of a new schedule: the next times appear as the time is typed. */
+/** The form of a schedule, new or changed: the next times appear as the time is typed. */
 
 import { closeIcon } from '@jupyterlab/ui-components';
-import { useEffect, useId, useMemo, type FormEvent, type ReactNode } from 'react';
-import type { PipelineView } from '../api';
+import { useEffect, useMemo, type FormEvent, type ReactNode } from 'react';
+import type { PipelineView, Schedule } from '../api';
 import { useNow } from '../components/clock';
 import { useProject, useSnapshot, useTrans } from '../components/context';
 import { useLoad } from '../components/frame';
+import { Labelled } from '../components/labelled';
 import { Button } from '../components/states';
 import { Mark } from '../components/status';
 import { Spacer, ToolButton } from '../components/toolbar';
@@ -14,20 +15,24 @@ import { grouped } from '../model/form';
 import { knownZones, until, zoned } from '../model/timetable';
 import type { ApiError } from '../request';
 import { ParameterField } from './parameters';
+import { Policies } from './schedulepolicies';
 
 const EXAMPLES = ['every weekday at 6', 'every 15 minutes', '0 6 * * mon-fri'];
 
 export function ScheduleForm(props: {
   /** The notebook it was opened for; empty for the whole pipeline. */
   notebook: string;
+  /** The one that is changed; `null` for a new one. */
+  old: Schedule | null;
   onClose: () => void;
-  onAdded: (name: string) => void;
+  onSaved: (name: string) => void;
 }): JSX.Element {
   const trans = useTrans();
   const project = useProject();
   const draft = useMemo(
-    () => new ScheduleDraft(project, props.notebook),
-    [project, props.notebook]
+    () => new ScheduleDraft(project, props.notebook, props.old),
+    // What another client changes meanwhile must not wipe what is being typed.
+    [project, props.notebook, props.old?.name]
   );
   const state = useSnapshot(draft);
   useEffect(() => () => draft.dispose(), [draft]);
@@ -38,38 +43,43 @@ export function ScheduleForm(props: {
     }
   }, [project]);
   const { fields } = state;
-  const parameters = pipeline ? parametersOf(pipeline, fields) : [];
+  const parameters = pipeline ? parametersOf(pipeline, fields, props.old?.tasks) : [];
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (!draft.isReady) {
       return;
     }
-    const added = await draft.add(parameters);
-    if (added) {
-      props.onAdded(added.schedule.name);
+    const saved = await draft.save(parameters);
+    if (saved) {
+      props.onSaved(saved.schedule.name);
     }
   };
+  const title = props.old
+    ? trans.__('Change %1', props.old.name)
+    : trans.__('New schedule');
   return (
-    <aside className="mn-Details" aria-label={trans.__('New schedule')}>
+    <aside className="mn-Details" aria-label={title}>
       <header>
-        <h2>{trans.__('New schedule')}</h2>
+        <h2>{title}</h2>
         <Spacer />
         <ToolButton icon={closeIcon} label={trans.__('Close')} onClick={props.onClose} />
       </header>
       <form onSubmit={event => void submit(event)}>
-        <Labelled label={trans.__('Name')}>
-          {id => (
-            <input
-              id={id}
-              className="mn-Input"
-              value={fields.name}
-              placeholder="nightly"
-              spellCheck={false}
-              autoFocus
-              onChange={event => draft.type({ name: event.target.value })}
-            />
-          )}
-        </Labelled>
+        {!props.old && (
+          <Labelled label={trans.__('Name')}>
+            {id => (
+              <input
+                id={id}
+                className="mn-Input"
+                value={fields.name}
+                placeholder="nightly"
+                spellCheck={false}
+                autoFocus
+                onChange={event => draft.type({ name: event.target.value })}
+              />
+            )}
+          </Labelled>
+        )}
         <Labelled label={trans.__('When')}>
           {id => (
             <input
@@ -78,6 +88,7 @@ export function ScheduleForm(props: {
               value={fields.when}
               placeholder={EXAMPLES[0]}
               spellCheck={false}
+              autoFocus={props.old !== null}
               aria-invalid={state.wrong !== null || undefined}
               onChange={event => draft.type({ when: event.target.value })}
             />
@@ -128,11 +139,12 @@ export function ScheduleForm(props: {
             ))}
           </details>
         )}
+        <Policies draft={draft} />
         <footer>
           {state.refused && <Wrong error={state.refused} />}
           <div className="mn-Details-actions">
             <Button primary submit disabled={!draft.isReady}>
-              {trans.__('Add')}
+              {props.old ? trans.__('Save') : trans.__('Add')}
             </Button>
             <Button onClick={props.onClose}>{trans.__('Cancel')}</Button>
           </div>
@@ -214,7 +226,13 @@ function What(props: { draft: ScheduleDraft; pipeline: PipelineView | null }): J
           >
             <option value="pipeline">{trans.__('the whole pipeline')}</option>
             <option value="task">{trans.__('a task, with what it needs')}</option>
-            <option value="notebook">{trans.__('a notebook, with what it needs')}</option>
+            {draft.old ? (
+              draft.old.tasks.length > 1 && (
+                <option value="tasks">{draft.old.tasks.join(', ')}</option>
+              )
+            ) : (
+              <option value="notebook">{trans.__('a notebook, with what it needs')}</option>
+            )}
           </select>
         )}
       </Labelled>
@@ -276,19 +294,6 @@ function Wrong(props: { error: ApiError }): JSX.Element {
         {[error.where, error.message].filter(Boolean).join(': ')}
         {error.fix && <span className="mn-quiet"> {error.fix}</span>}
       </Mark>
-    </div>
-  );
-}
-
-function Labelled(props: {
-  label: string;
-  children: (id: string) => ReactNode;
-}): JSX.Element {
-  const id = useId();
-  return (
-    <div className="mn-Field">
-      <label htmlFor={id}>{props.label}</label>
-      <div className="mn-Field-row">{props.children(id)}</div>
     </div>
   );
 }

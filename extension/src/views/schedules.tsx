@@ -36,9 +36,15 @@ function Schedules(): JSX.Element {
   const [form, setForm] = useArg<boolean>('form', false);
   const [notebook, setNotebook] = useArg<string>('notebook', '');
   const [chosen, setChosen] = useArg<string>('schedule', '');
+  const [editing, setEditing] = useArg<boolean>('edit', false);
+  const list = useSnapshot(model.list);
+  const old = editing
+    ? list.value?.schedules.find(one => one.schedule.name === chosen)?.schedule
+    : undefined;
   useLoad(() => model.refresh(), [model]);
   useEffect(() => model.watch(), [model]);
   const add = () => {
+    setEditing(false);
     setNotebook('');
     setForm(true);
   };
@@ -59,38 +65,49 @@ function Schedules(): JSX.Element {
       <div className="mn-Split">
         <div className="mn-Schedules">
           <Loaded
-            snapshot={useSnapshot(model.list)}
+            snapshot={list}
             what={trans.__('Reading the schedules…')}
             onRetry={() => void model.refresh()}
           >
-            {list => (
+            {found => (
               <Listed
                 model={model}
-                list={list}
+                list={found}
                 chosen={form ? '' : chosen}
                 isAdding={form}
                 onAdd={add}
                 onChoose={name => {
                   setForm(false);
+                  setEditing(false);
                   setChosen(name);
                 }}
               />
             )}
           </Loaded>
         </div>
-        {form ? (
+        {form || old ? (
           <ScheduleForm
-            key={`${project.path}:${notebook}`}
-            notebook={notebook}
-            onClose={() => setForm(false)}
-            onAdded={name => {
+            key={`${project.path}:${form ? notebook : `edit ${chosen}`}`}
+            notebook={form ? notebook : ''}
+            old={form ? null : (old ?? null)}
+            onClose={() => {
               setForm(false);
+              setEditing(false);
+            }}
+            onSaved={name => {
+              setForm(false);
+              setEditing(false);
               setChosen(name);
               void model.refresh();
             }}
           />
         ) : (
-          <Details model={model} name={chosen} onClose={() => setChosen('')} />
+          <Details
+            model={model}
+            name={chosen}
+            onEdit={() => setEditing(true)}
+            onClose={() => setChosen('')}
+          />
         )}
       </div>
     </Frame>
@@ -100,6 +117,7 @@ function Schedules(): JSX.Element {
 function Details(props: {
   model: SchedulesModel;
   name: string;
+  onEdit: () => void;
   onClose: () => void;
 }): JSX.Element | null {
   const list = useSnapshot(props.model.list).value;
@@ -110,6 +128,7 @@ function Details(props: {
       model={props.model}
       view={found}
       isServed={list.served}
+      onEdit={props.onEdit}
       onClose={props.onClose}
     />
   ) : null;

@@ -1,15 +1,17 @@
-"""Imports Papermill without what it drags in and nobody here uses.
+"""Imports Papermill and Ploomber without what they drag in and nobody here uses.
 
-Three things make up most of the import's time: `jsonschema` compiles a grammar in
+Three things make up most of Papermill's import: `jsonschema` compiles a grammar in
 ``rfc3987_syntax`` that only checks internationalised addresses; Papermill imports clients for HTTP
 and Hadoop file systems, and with them NumPy; and its registry imports every other engine that is
-installed. All of it is put off until somebody asks for it. Only the import statements of the
-modules named here are answered differently; no other code, in this thread or another, is touched.
+installed. Ploomber adds Matplotlib for a profiler and pandas for its serializers. All of it is put
+off until somebody asks for it. Only the import statements of the modules named here are answered
+differently; no other code, in this thread or another, is touched.
 """
 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -20,12 +22,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from importlib.machinery import ModuleSpec
 
-__all__ = ["import_papermill"]
+__all__ = ["import_papermill", "light_ploomber"]
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 class _LaterModule(ModuleType):
@@ -91,20 +93,45 @@ def import_papermill() -> ModuleType:
     loaded = sys.modules.get("papermill.engines")
     if loaded is not None and hasattr(loaded, "papermill_engines"):
         return loaded
+    with _answered(_papermill()):
+        return importlib.import_module("papermill.engines")
+
+
+def light_ploomber() -> contextlib.AbstractContextManager[None]:
+    """Return a context in which Ploomber is imported lightly, where it was not imported before."""
+    pyplot = ModuleType("matplotlib")
+    pyplot.__dict__["pyplot"] = _LaterModule("matplotlib.pyplot")
+    pandas = _installed(_LaterModule("pandas"))
+    return _answered(
+        {
+            **_papermill(),
+            "ploomber.io.loaders": pandas,
+            "ploomber.io.unserialize": pandas,
+            "ploomber_engine.profiling": {
+                f"{name}.pyplot": pyplot for name in _installed(ModuleType("matplotlib"))
+            },
+        }
+    )
+
+
+def _papermill() -> dict[str, Mapping[str, ModuleType]]:
+    return {
+        "jsonschema._format": _installed(_LaterModule("rfc3987_syntax", "is_valid_syntax")),
+        "papermill.engines": {"entrypoints": _EntryPoints()},
+        "papermill.iorw": _installed(
+            _LaterModule("requests"),
+            _LaterModule("pyarrow.fs", "FileSelector", "HadoopFileSystem"),
+        ),
+    }
+
+
+@contextlib.contextmanager
+def _answered(instead: Mapping[str, Mapping[str, ModuleType]]) -> Iterator[None]:
+    finder = _Finder(instead)
     with _lock:
-        finder = _Finder(
-            {
-                "jsonschema._format": _installed(_LaterModule("rfc3987_syntax", "is_valid_syntax")),
-                "papermill.engines": {"entrypoints": _EntryPoints()},
-                "papermill.iorw": _installed(
-                    _LaterModule("requests"),
-                    _LaterModule("pyarrow.fs", "FileSelector", "HadoopFileSystem"),
-                ),
-            }
-        )
         sys.meta_path.insert(0, finder)
         try:
-            return importlib.import_module("papermill.engines")
+            yield
         finally:
             sys.meta_path.remove(finder)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CODE = """
 import sys
-from mlops_nb.execution.light import import_papermill
+from mlops_nb.notebooks.light import import_papermill
 engines = import_papermill()
 assert import_papermill() is engines
 assert "rfc3987_syntax" not in sys.modules, "the grammar was compiled"
@@ -55,6 +55,28 @@ def test_papermill_is_whole_and_its_grammar_and_engines_come_when_asked_for(
         text=True,
         env={**os.environ, "PYTHONPATH": path},
     )
+    assert done.stdout == "whole\n", done.stderr
+
+
+PLOOMBER = """
+import sys
+from mlops_nb.notebooks.light import light_ploomber
+with light_ploomber():
+    from ploomber.spec.dagspec import DAGSpec
+for name in ("rfc3987_syntax", "matplotlib.pyplot", "pandas", "requests"):
+    assert name not in sys.modules, name
+from ploomber.io import unserialize
+from ploomber_engine import profiling
+assert unserialize.pd.read_csv.__module__.startswith("pandas"), "it comes when it is asked for"
+assert profiling.plt.figure.__module__ == "matplotlib.pyplot"
+import pandas
+assert unserialize.pd is not pandas is sys.modules["pandas"]
+print("whole")
+"""
+
+
+def test_ploomber_is_whole_and_what_it_hardly_uses_comes_when_asked_for() -> None:
+    done = subprocess.run([sys.executable, "-c", PLOOMBER], capture_output=True, text=True)
     assert done.stdout == "whole\n", done.stderr
 
 

@@ -1,0 +1,144 @@
+/** What a schedule does when things go otherwise: late, too long, failed, or changed meanwhile. */
+
+import { useSnapshot, useTrans } from '../components/context';
+import { Labelled } from '../components/labelled';
+import type { IPolicies, ScheduleDraft } from '../model/draft';
+import type { Trans } from '../tokens';
+
+type Choices<T extends keyof IPolicies> = [IPolicies[T], string][];
+
+export function Policies(props: { draft: ScheduleDraft }): JSX.Element {
+  const trans = useTrans();
+  const { draft } = props;
+  const { policies } = useSnapshot(draft).fields;
+  const set = (change: Partial<IPolicies>) =>
+    draft.type({ policies: { ...policies, ...change } });
+  return (
+    <details className="mn-Reasons">
+      <summary>{trans.__('When things go otherwise')}</summary>
+      <div className="mn-Fields">
+        <Choice
+          label={trans.__('Times that were missed')}
+          value={policies.missed}
+          choices={missedChoices(trans, policies.missed)}
+          onChange={missed => set({ missed })}
+        />
+        <Choice
+          label={trans.__('If the one before still runs')}
+          value={policies.overlap}
+          choices={overlapChoices(trans)}
+          onChange={overlap => set({ overlap })}
+        />
+        <Choice
+          label={trans.__('Notebooks')}
+          value={policies.source}
+          choices={sourceChoices(trans)}
+          onChange={source => set({ source })}
+        />
+        <Count
+          label={trans.__('Further attempts after a failure')}
+          value={policies.retries}
+          most={1000}
+          onChange={retries => set({ retries: retries ?? 0 })}
+        />
+        <Count
+          label={trans.__('Seconds an attempt may take')}
+          value={policies.timeout}
+          least={1}
+          placeholder={trans.__('any time')}
+          onChange={timeout => set({ timeout })}
+        />
+      </div>
+    </details>
+  );
+}
+
+function missedChoices(trans: Trans, now: IPolicies['missed']): Choices<'missed'> {
+  const usual: Choices<'missed'> = [
+    ['once', trans.__('run the newest one')],
+    ['all', trans.__('run them all')],
+    ['skip', trans.__('leave them out')]
+  ];
+  return typeof now === 'number'
+    ? [...usual, [now, trans.__('run the newest %1', now)]]
+    : usual;
+}
+
+function overlapChoices(trans: Trans): Choices<'overlap'> {
+  return [
+    ['skip', trans.__('leave this one out')],
+    ['queue', trans.__('wait for its end')],
+    ['cancel', trans.__('end it and start this one')],
+    ['allow', trans.__('run both')]
+  ];
+}
+
+function sourceChoices(trans: Trans): Choices<'source'> {
+  return [
+    ['latest', trans.__('as they are when a task starts')],
+    ['snapshot', trans.__('as they are when the run starts')],
+    ['commit', trans.__('of the last Git commit')]
+  ];
+}
+
+function Choice<T extends string | number>(props: {
+  label: string;
+  value: T;
+  choices: [T, string][];
+  onChange: (value: T) => void;
+}): JSX.Element {
+  const { choices } = props;
+  return (
+    <Labelled label={props.label}>
+      {id => (
+        <select
+          id={id}
+          className="mn-Select"
+          value={props.value}
+          onChange={event => {
+            const found = choices.find(([value]) => String(value) === event.target.value);
+            if (found) {
+              props.onChange(found[0]);
+            }
+          }}
+        >
+          {choices.map(([value, text]) => (
+            <option key={value} value={value}>
+              {text}
+            </option>
+          ))}
+        </select>
+      )}
+    </Labelled>
+  );
+}
+
+function Count(props: {
+  label: string;
+  value: number | null;
+  least?: number;
+  most?: number;
+  placeholder?: string;
+  onChange: (value: number | null) => void;
+}): JSX.Element {
+  return (
+    <Labelled label={props.label}>
+      {id => (
+        <input
+          id={id}
+          className="mn-Input"
+          type="number"
+          min={props.least ?? 0}
+          max={props.most}
+          step={1}
+          value={props.value ?? ''}
+          placeholder={props.placeholder ?? '0'}
+          onChange={event => {
+            const typed = event.target.valueAsNumber;
+            props.onChange(Number.isNaN(typed) ? null : typed);
+          }}
+        />
+      )}
+    </Labelled>
+  );
+}
