@@ -82,7 +82,7 @@ def check(method: str, path: str, response: httpx.Response) -> None:
 class Server:
     """A `jupyter server` with our extension alone."""
 
-    def __init__(self, root: Path, home: Path, **settings: str) -> None:
+    def __init__(self, root: Path, home: Path, **settings: str | list[str]) -> None:
         self.root = root
         self.home = home
         self.settings = settings
@@ -105,7 +105,11 @@ class Server:
             f"--ServerApp.root_dir={self.root}",
             "--ServerApp.jpserver_extensions={'mlops_nb.server': True}",
             f"--IdentityProvider.token={TOKEN}",
-            *(f"--MlopsNbExtension.{name}={value}" for name, value in self.settings.items()),
+            *(
+                f"--MlopsNbExtension.{name}={value}"
+                for name, given in self.settings.items()
+                for value in ([given] if isinstance(given, str) else given)
+            ),
         ]
         self.home.mkdir(exist_ok=True)
         homes = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")

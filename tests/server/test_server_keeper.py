@@ -18,7 +18,7 @@ from server_kit import Server
 
 @pytest.fixture
 def keeping(root: Path, tmp_path: Path) -> Iterator[Server]:
-    made = Server(root, tmp_path / "home", schedules_of="['one', 'nowhere']")
+    made = Server(root, tmp_path / "home", schedules_of=["one", "nowhere"])
     yield made
     made.client.close()
     if made.process.poll() is None:
@@ -35,7 +35,8 @@ def _until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 def _keepers(server: Server) -> list[psutil.Process]:
     children = psutil.Process(server.process.pid).children()
-    return [one for one in children if "mlops_nb.server.keeper" in one.cmdline()]
+    alive = [one for one in children if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in alive if "mlops_nb.server.keeper" in one.cmdline()]
 
 
 def _standing(server: Server) -> dict[bool, str]:

@@ -162,7 +162,9 @@ export class ScheduleDraft implements IReadable<IDraft>, IDisposable {
   async save(parameters: readonly ParameterView[]): Promise<ScheduleView | null> {
     this._emit({ ...this._state, saving: true, refused: null });
     try {
-      const saved = await (this.old ? this._edit(this.old, parameters) : this._add(parameters));
+      const saved = await (this.old
+        ? this._edit(this.old, parameters)
+        : this._add(parameters));
       this._emit({ ...this._state, saving: false });
       return saved;
     } catch (error) {
