@@ -16,6 +16,17 @@ for name in [n for n in os.environ if n.startswith("MLOPS_NB_") and not n.starts
     del os.environ[name]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _ploomber() -> None:
+    """Import Ploomber once: each load of a pipeline takes a process and two seconds otherwise.
+
+    Tests that run the command have the processes that users have.
+    """
+    from mlops_nb.pipeline.ploomber import preload
+
+    preload()
+
+
 @pytest.fixture
 def bare_project(tmp_path: Path) -> Path:
     """A folder with an empty pipeline."""

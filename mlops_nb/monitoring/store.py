@@ -53,6 +53,7 @@ CREATE TABLE IF NOT EXISTS retrainings (
 );
 """
 _VERSION = 1
+_BUSY_SECONDS = 30.0
 
 
 class StoredWindow(Record, frozen=True, kw_only=True):
@@ -118,7 +119,7 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
             if not self._ready:
                 self._prepare(connection)
                 self._ready = True
@@ -140,10 +141,20 @@ class Store:
                 fix="upgrade mlops-nb",
             )
         if found < _VERSION:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(
-                f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_VERSION};COMMIT"
-            )
+            from filelock import FileLock, Timeout
+
+            lock = FileLock(f"{self.path}.create.lock", timeout=_BUSY_SECONDS)
+            try:
+                # SQLite refuses at once, whatever the timeout, when two switch to WAL together.
+                with lock:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(
+                        f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_VERSION};COMMIT"
+                    )
+            except Timeout as error:
+                raise MonitoringError(
+                    "another process holds it for too long", where=lock.lock_file
+                ) from error
 
     def forget(self, db: sqlite3.Connection, model: str) -> None:
         """Drop everything about a model but what was told of it."""
