@@ -4,15 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 JOBS   ?= 2
+WAITING ?= 3
 export MPLBACKEND := Agg
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint unit notebooks real browser stress panel test-panel lab bench lock clean
+.PHONY: help install run test lint unit notebooks slow real browser stress panel test-panel lab bench lock clean
 
 help:
 	@echo "make run     train, gate, promote, monitor and retrain on real flights (about two minutes)"
 	@echo "make test    lint, types, layers, unit tests and notebooks"
+	@echo "make slow    tests that start servers, clusters and daemons, or kill what runs"
 	@echo "make real    run exported pipelines by act, gitlab-ci-local, Groovy, kfp, Airflow ... (installs them)"
 	@echo "make browser drive the panel and the widgets in JupyterLab by headless Chromium"
 	@echo "make lab     open JupyterLab on the project; SAMPLE=0.05 for notebooks on a small sample"
@@ -68,15 +70,18 @@ unit: $(VENV)/.dev
 notebooks: $(VENV)/.dev
 	MLOPS_NB_SAMPLE=0.05 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=120 notebooks
 
-# Two at a time: most of a test waits for kernels to start. Each makes what it needs.
+# One more than there are cores: they mostly wait for processes to start or to end.
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow -n $(WAITING) --dist loadfile --timeout=600
+
+# Most of a test waits for kernels to start. Each makes what it needs.
 real: $(VENV)/.dev
 	PYTHON=$(BIN)/python .ci/tools-export.sh
-	$(BIN)/python -m pytest -m real -n $(JOBS) --dist worksteal tests/export/real tests/scheduling/real
+	$(BIN)/python -m pytest -m real -n $(WAITING) --dist worksteal tests/export/real tests/scheduling/real
 
 # The panel and the widgets in a real JupyterLab; wants Debian's chromium.
 browser: $(VENV)/.dev test-panel
 	$(BIN)/python -m pytest -m browser -n $(JOBS) --dist loadfile --timeout=600
-	$(BIN)/python -m pytest -m panel -n $(JOBS) --dist loadfile --timeout=600
 
 stress: $(VENV)/.dev
 	MLOPS_NB_STRESS_ROUNDS=100 $(BIN)/python -m pytest -m stress --timeout=1800

@@ -15,6 +15,8 @@ from mlops_nb.errors import ExitCode
 from mlops_nb.stores import mlflow_client
 from tests.e2e.helpers import CLI, chain, cli, cli_json, notebook, write_text
 
+pytestmark = pytest.mark.slow
+
 LOGGING = "import mlflow\nmlflow.log_metric('accuracy', 0.75)"
 
 

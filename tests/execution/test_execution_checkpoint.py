@@ -18,6 +18,8 @@ from mlops_nb.model import EventKind, Run, RunStatus
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.runs.store import RunStore
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = '[tool.mlops-nb]\ntracking = "none"\ncheckpoint = true\n'
 SPEC = "source: fit.ipynb\nproduct:\n  nb: out/fit.ipynb\n  x: out/x.txt\n  first: out/first.txt"
 HEAD = "upstream = None\nproduct = None\nrows = 5"

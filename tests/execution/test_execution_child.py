@@ -18,6 +18,8 @@ from mlops_nb.execution.jobs import Cancellation
 from mlops_nb.execution.process import _judge
 from mlops_nb.model import Attempt, Task, TaskKind, TaskPolicy, TaskStatus
 
+pytestmark = pytest.mark.slow
+
 MODULE = """
 import os, signal, subprocess, sys, time
 

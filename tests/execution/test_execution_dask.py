@@ -21,6 +21,8 @@ from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.protocols import Executor
 from mlops_nb.runs.store import RunStore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cluster():

@@ -22,6 +22,8 @@ from mlops_nb.model import Action, RunStatus, TaskStatus
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.runs.store import RunStore
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("MLOPS_NB_STRESS_ROUNDS", "10"))
 MARK = "MLOPS_NB_STRESS_MARK"
 

@@ -31,6 +31,8 @@ from mlops_nb.monitoring.reference import Reference
 from mlops_nb.monitoring.rules import RuleSettings, alert_rules, rule_tests
 from tests.schemas_kit import official_schema
 
+pytestmark = pytest.mark.slow
+
 
 def needed(program: str) -> str:
     """Return a program's path; without it the test says so by name, and fails in CI."""

@@ -20,6 +20,8 @@ from mlops_nb.pipeline.sidecar import refresh_sidecars, sidecar_path, write_side
 from mlops_nb.pipeline.state import StateStore
 from mlops_nb.pipeline.worker import RunJob, run_job
 
+pytestmark = pytest.mark.slow
+
 SHOW = "import json\nfrom pathlib import Path\n"
 
 

@@ -21,6 +21,8 @@ from mlops_nb.registry.promotion import promote
 from mlops_nb.registry.verify import verify
 from mlops_nb.registry.versions import history, list_versions, register
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = int(os.environ.get("MLOPS_NB_STRESS_ROUNDS", "0"))
 
 

@@ -21,7 +21,7 @@ from mlops_nb.config import find_project
 from mlops_nb.errors import MlopsNbError, ScheduleError
 from mlops_nb.model import Notice, NoticeKind, OccurrenceState, Schedule, Source
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 TASKS = """
 import os, time

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from chase import Chase, chase
 
+pytestmark = pytest.mark.slow
+
 
 def check(went: Chase) -> None:
     assert (went.doubled, went.forgotten, went.damage) == (0, 0, "")

@@ -17,7 +17,7 @@ from mlops_nb.api.scheduler import run_daemon
 from mlops_nb.model import Occurrence, OccurrenceState, Schedule
 from mlops_nb.scheduling.daemon import Daemon
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PIPELINE = """
 meta: {extract_upstream: false}

@@ -15,6 +15,8 @@ import psutil
 import pytest
 from server_kit import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def keeping(root: Path, tmp_path: Path) -> Iterator[Server]:

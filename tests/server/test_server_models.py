@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from server_kit import Server
+
+pytestmark = pytest.mark.slow
 
 
 def test_models_from_the_list_to_a_rollback(server: Server, models: str) -> None:

@@ -15,7 +15,7 @@ from server_kit import Server, small_project
 
 from mlops_nb.processes import process_started
 
-pytestmark = pytest.mark.panel
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

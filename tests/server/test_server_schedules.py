@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from server_kit import Server
+
+pytestmark = pytest.mark.slow
 
 
 def test_schedule_from_its_form_to_its_end(server: Server) -> None:

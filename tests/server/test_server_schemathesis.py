@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from server_kit import TOKEN, Server, description
 
-pytestmark = pytest.mark.panel
+pytestmark = pytest.mark.slow
 
 schemathesis = pytest.importorskip("schemathesis")
 from hypothesis import HealthCheck, settings  # noqa: E402

@@ -13,6 +13,8 @@ from mlops_nb.server.answers import Refusal
 from mlops_nb.server.places import find_projects, inside, project_folder, servable
 from mlops_nb.server.routes import PREFIX, ROUTES
 
+pytestmark = pytest.mark.slow
+
 
 def url(server: Server, path: str) -> str:
     return f"http://127.0.0.1:{server.port}{PREFIX}{path}"

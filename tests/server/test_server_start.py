@@ -12,6 +12,8 @@ import pytest
 
 from mlops_nb.server.schema import SCHEMA
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("ploomber", "mlflow", "whylogs", "sklearn", "pandas", "numpy", "sqlalchemy", "papermill")
 START = """
