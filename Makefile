@@ -21,7 +21,7 @@ help:
 	@echo "make panel   build the JupyterLab panel and show it to the environment; make lab does it too"
 	@echo "make bench   measure every goal; QUICK=1 for a short run"
 	@echo "make stress  kill runners, kernels and workers 100 times"
-	@echo "make lock    renew constraints.txt"
+	@echo "make lock    renew constraints.txt, and the tables of the MLflow in it"
 	@echo "make clean   remove the environment and everything that runs have made"
 
 # The interpreter is checked first: a wrong one would only show as a wall of resolver output.
@@ -106,6 +106,9 @@ bench: $(VENV)/.dev
 lock:
 	uv pip compile -q --universal --python-version 3.11 --all-extras --no-annotate --no-header \
 	  --upgrade pyproject.toml -o constraints.txt
+	$(MAKE) install
+	rm -f mlops_nb/schemas/mlflow-*.sql
+	$(BIN)/python -m mlops_nb.tables
 
 clean:
 	rm -rf $(VENV) .mlops products mlops_nb/labextension extension/node_modules extension/lib

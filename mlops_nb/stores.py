@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import TrackingError
+from mlops_nb.light import light_mlflow
 from mlops_nb.tables import has_tables, make_tables
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def mlflow_client(uri: str) -> Any:
     telemetry_off()
     for name, value in _CLIENT.items():
         os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
+    with light_mlflow():
+        from mlflow import MlflowClient
 
     with mlflow_errors(uri):
         return MlflowClient(tracking_uri=uri, registry_uri=uri)

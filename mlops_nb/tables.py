@@ -1,8 +1,9 @@
-"""Makes MLflow's SQLite file: by MLflow's own migrations once, and from then on as a copy.
+"""Makes MLflow's SQLite file without walking through all of MLflow's migrations each time.
 
-MLflow builds its schema by walking through all its migrations, which takes most of a second and is
-the same every time: nothing of the moment or the machine goes in. So the first file of an MLflow
-release is kept in the user's cache, and every further project gets a copy. What is kept is checked
+They take more than a second and end the same every time: nothing of the moment or the machine goes
+in. For the MLflow release that is locked, what they end in is kept as SQL beside this module
+(``make lock`` renews it, a test compares it with the migrations). For any other release the first
+file is kept in the user's cache, and every further project gets a copy. What is kept is checked
 before it is used; MLflow checks the schema's revision besides, whenever it opens a file.
 """
 
@@ -19,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import TrackingError
+from mlops_nb.light import light_mlflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["has_tables", "make_tables", "template_path"]
+__all__ = ["has_tables", "make_tables", "script_path", "template_path", "write_script"]
 
 
 def has_tables(path: Path) -> bool:
@@ -47,6 +49,25 @@ def template_path() -> Path:
     return platformdirs.user_cache_path("mlops-nb") / f"mlflow-{metadata.version('mlflow')}.db"
 
 
+def script_path() -> Path:
+    """Return where the tables of the installed MLflow are kept as SQL; it need not exist."""
+    return Path(__file__).parent / "schemas" / f"mlflow-{metadata.version('mlflow')}.sql"
+
+
+def write_script(path: Path) -> None:
+    """Write what the migrations of the installed MLflow end in as SQL."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "mlflow.db")
+        _migrate(made, made)
+        with contextlib.closing(sqlite3.connect(made)) as connection:
+            first, *statements, last = connection.iterdump()
+    # MLflow makes some indexes in the order of a set.
+    statements.sort(key=lambda one: one if "INDEX" in one.partition(" ON ")[0] else "")
+    text = "\n".join([first, *statements, last]) + "\n"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
 def make_tables(path: Path) -> None:
     """Make MLflow's database at a place where there is none; it appears whole or not at all.
 
@@ -61,7 +82,7 @@ def make_tables(path: Path) -> None:
     os.close(handle)
     staging = Path(name)
     try:
-        if not _copy_template(staging):
+        if not _run_script(staging) and not _copy_template(staging):
             _migrate(staging, path)
             _keep_template(staging)
         # Kept in the file: kernels that log at once wait for each other less, and promoting syncs
@@ -74,6 +95,19 @@ def make_tables(path: Path) -> None:
         staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)
+
+
+def _run_script(target: Path) -> bool:
+    """Make the tables from the SQL of this release, and say whether there is one."""
+    try:
+        script = script_path().read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    with contextlib.closing(sqlite3.connect(target)) as connection:
+        # Nothing is lost with the staging file; it is synced before it is moved in.
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.executescript(script)
+    return True
 
 
 def _copy_template(target: Path) -> bool:
@@ -109,7 +143,9 @@ def _migrate(staging: Path, path: Path) -> None:
     """Let MLflow make its tables, without waiting for the disk."""
     telemetry_off()
     import sqlalchemy
-    from mlflow.exceptions import MlflowException
+
+    with light_mlflow():
+        from mlflow.exceptions import MlflowException
     from mlflow.store.db import utils
 
     engine = sqlalchemy.create_engine(f"sqlite:///{staging}", poolclass=sqlalchemy.pool.NullPool)
@@ -145,3 +181,7 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+if __name__ == "__main__":
+    write_script(script_path())

@@ -16,7 +16,7 @@ from mlops_nb.stores import (
     prepare,
     sqlite_path,
 )
-from mlops_nb.tables import template_path
+from mlops_nb.tables import script_path, template_path, write_script
 
 
 def test_a_fresh_store_appears_whole(mlflow_template):
@@ -31,9 +31,26 @@ def test_a_fresh_store_appears_whole(mlflow_template):
 
 @pytest.fixture
 def template(tmp_path, monkeypatch):
-    """An empty cache of this test's own; the path of what is kept in it."""
+    """An empty cache for a release without SQL of its own; the path of what is kept in it."""
+    monkeypatch.setattr("mlops_nb.tables.script_path", lambda: tmp_path / "none.sql")
     monkeypatch.setattr("platformdirs.user_cache_path", lambda _: tmp_path / "cache")
     return template_path()
+
+
+def test_the_sql_of_the_locked_release_is_what_its_migrations_end_in(tmp_path):
+    write_script(tmp_path / "made.sql")
+    assert (tmp_path / "made.sql").read_text() == script_path().read_text()
+
+
+def test_mlflow_takes_what_the_sql_makes(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlops_nb.tables._migrate", None)  # not called
+    monkeypatch.setattr("platformdirs.user_cache_path", None)  # not asked
+    client = mlflow_client(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = client.create_run(client.create_experiment("e")).info.run_id
+    client.log_metric(run, "m", 1.0)
+    client.create_registered_model("model")
+    assert client.get_run(run).data.metrics == {"m": 1.0}
+    assert not (tmp_path / "cache").exists()
 
 
 def schema(path):

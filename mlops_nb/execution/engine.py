@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mlops_nb.execution.control import Control, author_index
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookOutcome
-from mlops_nb.notebooks.light import import_papermill
 from mlops_nb.execution.resident import Resident
+from mlops_nb.light import import_papermill
 from mlops_nb.model import TaskStatus
 
 if TYPE_CHECKING:

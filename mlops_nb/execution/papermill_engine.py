@@ -19,9 +19,9 @@ from mlops_nb.execution.control import Control
 from mlops_nb.execution.ending import stopped
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import NotebookJob
-from mlops_nb.notebooks.light import import_papermill
 from mlops_nb.execution.mending import mend
 from mlops_nb.execution.saving import Saver, outputs_folder
+from mlops_nb.light import import_papermill
 from mlops_nb.model import TaskStatus
 
 __all__ = ["Manager", "MlopsEngine"]

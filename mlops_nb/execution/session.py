@@ -15,9 +15,9 @@ import msgspec
 from mlops_nb.errors import MlopsNbError
 from mlops_nb.execution.engine import run_notebook
 from mlops_nb.execution.jobs import Cancellation, NotebookJob
-from mlops_nb.notebooks.light import import_papermill
 from mlops_nb.execution.values import from_json
 from mlops_nb.execution.warm.child import adopt
+from mlops_nb.light import import_papermill
 from mlops_nb.model import to_builtins
 
 if TYPE_CHECKING:

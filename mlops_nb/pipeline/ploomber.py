@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.config import telemetry_off
 from mlops_nb.errors import PipelineError
+from mlops_nb.light import import_papermill, light_ploomber
 from mlops_nb.model import Pipeline, TaskKind
-from mlops_nb.notebooks.light import import_papermill, light_ploomber
 from mlops_nb.pipeline import troubles
 from mlops_nb.pipeline.describe import describe, executor_of, hooks_of, relative
 from mlops_nb.pipeline.records import Loaded, Stored

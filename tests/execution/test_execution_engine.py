@@ -216,7 +216,7 @@ def test_papermill_finds_the_engine_by_its_entry_point(tmp_path: Path) -> None:
     source = write_notebook(tmp_path / "nb.ipynb", "import os; os._exit(2)", "2")
     code = (
         "import sys\n"
-        "from mlops_nb.notebooks.light import import_papermill\n"
+        "from mlops_nb.light import import_papermill\n"
         "registry = import_papermill().papermill_engines\n"
         "from mlops_nb.execution.papermill_engine import MlopsEngine\n"
         "registry.register('mlops-nb', MlopsEngine)\n"

@@ -72,9 +72,11 @@ def _told(project: Path, count: int) -> list[str]:
     end = time.monotonic() + 30
     while True:
         path = project / "told"
-        found = [json.loads(line)["subject"] for line in path.read_text().splitlines()] if (
-            path.exists()
-        ) else []
+        found = (
+            [json.loads(line)["subject"] for line in path.read_text().splitlines()]
+            if (path.exists())
+            else []
+        )
         if len(found) >= count:
             return found
         assert time.monotonic() < end, found

@@ -1,10 +1,10 @@
-"""Imports Papermill and Ploomber without what they drag in and nobody here uses.
+"""Imports Papermill, Ploomber and MLflow without what they drag in and nobody here uses.
 
 Three things make up most of Papermill's import: `jsonschema` compiles a grammar in
 ``rfc3987_syntax`` that only checks internationalised addresses; Papermill imports clients for HTTP
 and Hadoop file systems, and with them NumPy; and its registry imports every other engine that is
-installed. Ploomber adds Matplotlib for a profiler and pandas for its serializers. All of it is put
-off until somebody asks for it. Only the import statements of the modules named here are answered
+installed. Ploomber adds Matplotlib for a profiler and pandas for its serializers, MLflow its tools
+for language models. All of it is put off until somebody asks for it. Only the import statements of the modules named here are answered
 differently; no other code, in this thread or another, is touched.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from importlib.machinery import ModuleSpec
 
-__all__ = ["import_papermill", "light_ploomber"]
+__all__ = ["import_papermill", "light_mlflow", "light_ploomber"]
 
 _lock = threading.RLock()
 
@@ -114,6 +114,17 @@ def light_ploomber() -> contextlib.AbstractContextManager[None]:
     )
 
 
+def light_mlflow() -> contextlib.AbstractContextManager[None]:
+    """Return a context in which MLflow is imported lightly, where it was not imported before."""
+    return _answered(
+        {
+            "mlflow": {"mlflow.genai": _LaterModule("mlflow.genai")},
+            # An exception that is only raised: calling the stand-in makes one.
+            "mlflow.gateway.utils": _installed(_LaterModule("fastapi", "HTTPException")),
+        }
+    )
+
+
 def _papermill() -> dict[str, Mapping[str, ModuleType]]:
     return {
         "jsonschema._format": _installed(_LaterModule("rfc3987_syntax", "is_valid_syntax")),
@@ -171,9 +182,27 @@ class _Importer(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        def import_(name: str, *args: Any, **kwargs: Any) -> Any:
+        def import_(
+            name: str,
+            globals: Mapping[str, object] | None = None,  # noqa: A002 - as Python calls it
+            locals: Mapping[str, object] | None = None,  # noqa: A002
+            fromlist: Sequence[str] | None = (),
+            level: int = 0,
+        ) -> ModuleType:
             found = self._instead.get(name)
-            return found if found is not None else builtins.__import__(name, *args, **kwargs)
+            if found is not None:
+                return found
+            names = fromlist or ()
+            later = [one for one in names if f"{name}.{one}" in self._instead]
+            if not later:
+                return builtins.__import__(name, globals, locals, names, level)
+            # A name that is there already keeps ``__import__`` from giving the topmost package.
+            rest = [one for one in names if one not in later] or ["__name__"]
+            made = builtins.__import__(name, globals, locals, rest, level)
+            for one in later:
+                if not hasattr(made, one):
+                    setattr(made, one, self._instead[f"{name}.{one}"])
+            return made
 
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": import_}
         self._loader.exec_module(module)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CODE = """
 import sys
-from mlops_nb.notebooks.light import import_papermill
+from mlops_nb.light import import_papermill
 engines = import_papermill()
 assert import_papermill() is engines
 assert "rfc3987_syntax" not in sys.modules, "the grammar was compiled"
@@ -60,7 +60,7 @@ def test_papermill_is_whole_and_its_grammar_and_engines_come_when_asked_for(
 
 PLOOMBER = """
 import sys
-from mlops_nb.notebooks.light import light_ploomber
+from mlops_nb.light import light_ploomber
 with light_ploomber():
     from ploomber.spec.dagspec import DAGSpec
 for name in ("rfc3987_syntax", "matplotlib.pyplot", "pandas", "requests"):
@@ -77,6 +77,28 @@ print("whole")
 
 def test_ploomber_is_whole_and_what_it_hardly_uses_comes_when_asked_for() -> None:
     done = subprocess.run([sys.executable, "-c", PLOOMBER], capture_output=True, text=True)
+    assert done.stdout == "whole\n", done.stderr
+
+
+MLFLOW = """
+import sys
+from mlops_nb.light import light_mlflow
+with light_mlflow():
+    import mlflow
+for name in ("mlflow.genai", "fastapi", "litellm"):
+    assert name not in sys.modules, name
+assert mlflow.tracking.MlflowClient is mlflow.MlflowClient
+assert callable(mlflow.genai.evaluate), "it comes when it is asked for"
+import mlflow.genai
+from mlflow.genai import judges
+assert mlflow.genai is sys.modules["mlflow.genai"]
+assert judges is sys.modules["mlflow.genai.judges"]
+print("whole")
+"""
+
+
+def test_mlflow_is_whole_and_its_tools_for_language_models_come_when_asked_for() -> None:
+    done = subprocess.run([sys.executable, "-c", MLFLOW], capture_output=True, text=True)
     assert done.stdout == "whole\n", done.stderr
 
 
