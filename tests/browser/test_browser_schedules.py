@@ -104,6 +104,29 @@ def test_a_schedule_is_paused_run_now_and_removed(page: LabPage, nightly: Path) 
     page.check()
 
 
+def test_a_schedule_is_changed(page: LabPage, nightly: Path) -> None:
+    page.command("mlops-nb:open-schedules")
+    page.find(f"{_SCHEDULES} tbody tr:has-text('nightly')").first.click()
+    details = page.page.get_by_role("complementary", name="Schedule nightly")
+    details.get_by_role("button", name="Change").click()
+    form = page.page.get_by_role("complementary", name="Change nightly")
+    assert form.get_by_label("When", exact=True).input_value() == "0 6 * * *"
+    form.get_by_label("When", exact=True).fill("every day at 7")
+    form.locator(".mn-Times li").nth(4).wait_for()
+    form.locator("summary:has-text('When things go otherwise')").click()
+    form.get_by_label("If the one before still runs").select_option("queue")
+    form.get_by_label("Further attempts after a failure").fill("2")
+    assert violations(page, _SCHEDULES) == []
+    page.shot("schedule-change-light")
+    page.theme("JupyterLab Dark")
+    page.shot("schedule-change-dark")
+    form.get_by_role("button", name="Save").click()
+    details.locator("dd:has-text('At 07:00 every day')").wait_for()
+    changed = schedules.show(nightly, "nightly").schedule
+    assert (changed.when, changed.overlap, changed.retries) == ("every day at 7", "queue", 2)
+    page.check()
+
+
 def test_a_notebook_is_scheduled_from_the_file_browser(page: LabPage) -> None:
     page.find(".jp-DirListing-item:has-text('fit.ipynb')").click(button="right")
     page.find(".lm-Menu-item:has-text('Schedule…')").click()
