@@ -13,7 +13,8 @@ from mlops_nb.monitoring.columns import CATEGORICAL, DATETIME, HIGH, NUMERIC
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlops_nb.monitoring.columns import ColumnSummary, Measured
+    from mlops_nb.monitoring.columns import Measured
+    from mlops_nb.monitoring.summary import ColumnSummary
 
 __all__ = ["describe", "descriptive", "overlay_of", "quantiles_of", "shares_of"]
 
@@ -189,6 +190,11 @@ def _new_categories(old: ColumnSummary, new: ColumnSummary, share: float) -> str
     )
     shown = ", ".join(label or "(empty text)" for label in unseen[:3])
     more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
+    listed = sum(new.frequent[label] for label in unseen) / max(new.valid, 1)
+    if not unseen:
+        shown = "many values, each of them rare"
+    elif listed < 0.9 * share:
+        more += " and many rare ones"
     text = f"new: {shown}{more}, {share:.1%} of the rows"
     known = {label.strip().casefold() for label in old.frequent}
     same = [label for label in unseen if label.strip().casefold() in known]

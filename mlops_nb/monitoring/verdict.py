@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlops_nb.model import ColumnDrift, SegmentDrift
-    from mlops_nb.monitoring.columns import ColumnSummary
     from mlops_nb.monitoring.profile import Profile
     from mlops_nb.monitoring.reference import Reference
     from mlops_nb.monitoring.settings import DriftSettings
+    from mlops_nb.monitoring.summary import ColumnSummary
 
 __all__ = ["notes_on", "overall", "severity_of", "text_of", "volume_of"]
 

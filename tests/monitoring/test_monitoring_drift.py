@@ -174,6 +174,33 @@ def test_two_percent_of_a_new_category_are_found_and_named() -> None:
     assert "new: ZZ, 2.0% of the rows" in report["x"].text
 
 
+@pytest.mark.parametrize("rows", [5_000, 50_000])
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.5, 1.0])
+def test_new_categories_are_found_however_rare_each_of_them_is(rows: int, share: float) -> None:
+    old = [column(rng(seed).choice(list("ABCDEFGH"), rows)) for seed in range(3)]
+    values = rng(9).choice(list("ABCDEFGH"), rows).astype(object)
+    values[: int(rows * share)] = [f"typo{i}" for i in range(int(rows * share))]
+    report = compare(column(values), old)
+    assert "new categories" in aspects(report)
+    assert re.search(r"new: (many values, each of them rare|typo0, )", report["x"].text)
+    assert compare(column(rng(10).choice(list("ABCDEFGH"), rows)), old).drifted == ()
+
+
+def test_whole_numbers_that_became_identifiers_are_found() -> None:
+    old = column(rng(0).integers(0, 6, 5000))
+    report = compare(column(rng(1).permutation(1_000_000)[:5000]), old)
+    assert "new categories" in aspects(report)
+    assert "new: many values, each of them rare, 99." in report["x"].text
+
+
+def test_rare_categories_that_a_sample_missed_are_not_new() -> None:
+    labels = np.array([f"label {i}" for i in range(700)])
+    chances = 1 / np.arange(1, 701) ** 1.3
+    for seed in range(20):
+        old, new = rng(seed).choice(labels, (2, 600), p=chances / chances.sum())
+        assert compare(column(new), column(old)).drifted == ()
+
+
 def test_heavy_tails_are_seen() -> None:
     # Stock's Hellinger distance uses bins of equal width, which one far value empties.
     values = rng(0).exponential(3, 50_000)
