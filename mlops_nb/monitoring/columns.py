@@ -137,13 +137,15 @@ def _numeric(
         share += 1.0 - float(new.distribution.cdf(np.array([old.high]))[0])
     if new.low < old.low:
         share += float(new.distribution.cdf(np.array([old.low]), side="left")[0])
-    reach = max(new.high - old.high, old.low - new.low, 0.0)
+    # In halves, since the difference of two finite numbers need not be one.
+    reach = max(new.high / 2 - old.high / 2, old.low / 2 - new.low / 2, 0.0)
     beyond = max(share * new.valid, 1.0 if reach > 0 else 0.0)
     chance = min(1.0, 2 * stats.exceedance(old.valid, new.valid, beyond))
-    span = old.high - old.low
+    span = old.high / 2 - old.low / 2
     found.append(Measured("range", "share beyond", share, settings.beyond, chance))
     if np.isfinite(span) and span > 0 and np.isfinite(reach):
-        found.append(Measured("range", "reach", reach / span, settings.reach, chance))
+        lengths = min(reach / span, stats.FAR)
+        found.append(Measured("range", "reach", lengths, settings.reach, chance))
     return found
 
 

@@ -43,6 +43,7 @@ def quantiles_of(kind: str, old: ColumnSummary, new: ColumnSummary) -> tuple[Qua
     )
 
 
+@np.errstate(over="ignore")
 def overlay_of(
     kind: str, old: ColumnSummary, new: ColumnSummary, *, bins: int = 28
 ) -> Overlay | None:
@@ -53,7 +54,7 @@ def overlay_of(
         (old.distribution.quantiles((0.005, 0.995)), new.distribution.quantiles((0.005, 0.995)))
     )
     low, high = float(ends.min()), float(ends.max())
-    if not np.isfinite([low, high]).all():
+    if not np.isfinite(high - low):
         return None
     if high <= low:
         low, high = low - 0.5, high + 0.5
@@ -88,6 +89,7 @@ def shares_of(kind: str, old: ColumnSummary, new: ColumnSummary) -> tuple[ShareS
     return tuple(rows)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def descriptive(
     kind: str, old: ColumnSummary, new: ColumnSummary, shares: Sequence[ShareShift]
 ) -> dict[str, float]:
@@ -110,6 +112,7 @@ def descriptive(
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def describe(kind: str, old: ColumnSummary, new: ColumnSummary, found: Measured) -> str:
     """Return one sentence on a test that found drift, with the old and the new value."""
     match found.aspect:

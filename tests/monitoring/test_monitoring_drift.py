@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_nb.model import DriftState, Severity
+from mlops_nb.model import DriftReport, DriftState, Severity, decode, encode
 from mlops_nb.monitoring.drift import compare
 from mlops_nb.monitoring.profile import Profile, profile
 from mlops_nb.monitoring.reference import Reference
@@ -267,6 +267,18 @@ def test_infinities_are_counted_and_do_not_break_the_rest() -> None:
     assert "infinities" in aspects(report)
     assert all(np.isfinite(finding.value) for finding in report["x"].findings)
     assert compare(column(broken), column(broken)).drifted == ()
+
+
+@pytest.mark.parametrize("share", [0.003, 0.1, 1.0])
+@pytest.mark.parametrize("spread", [1e-300, 1.0, 1e307])
+def test_the_largest_numbers_leave_every_figure_a_number(share: float, spread: float) -> None:
+    usual = [rng(seed).normal(0, spread, 300) for seed in range(3)]
+    far = usual[0].copy()
+    far[: int(share * 300)] = sys.float_info.max
+    far[: int(share * 150)] *= -1
+    for new, old in ((far, usual), (usual[0], [far, far[:290], far]), (far, [far, far])):
+        report = compare(column(new), [column(values) for values in old])
+        assert decode(encode(report), DriftReport) == report
 
 
 def test_too_few_values_are_a_state_of_their_own() -> None:
