@@ -156,6 +156,16 @@ def test_missing_and_new_columns_are_schema_faults() -> None:
     assert report["a"].state is OK
 
 
+def test_a_new_column_is_told_but_makes_no_faulty_window() -> None:
+    old = profile(pd.DataFrame({"a": np.arange(500.0)}))
+    new = profile(pd.DataFrame({"a": np.arange(500.0), "score": np.arange(500.0)}))
+    report = compare(new, old)
+    assert (report.state, report.severity) == (OK, Severity.INFO)
+    assert report["score"].text == "the column is new: the reference lacks it"
+    few = profile(pd.DataFrame({"a": np.arange(50.0), "score": np.arange(50.0)}))
+    assert compare(few, old).state is INSUFFICIENT
+
+
 def test_one_row_of_a_new_category_in_a_hundred_thousand_is_nothing() -> None:
     # Stock: infinity.
     values = rng().choice(["a", "b", "c"], 100_000).astype(object)
