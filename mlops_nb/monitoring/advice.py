@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlops_nb.model import DriftState
+from mlops_nb.monitoring.verdict import breaks_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +23,10 @@ def advise(
     pinned = result.pinned
     trailing = next((r for r in result.reports if r.baseline == "trailing"), None)
     if pinned is not None:
-        faults = [c for c in pinned.drifted if c.state is DriftState.SCHEMA]
+        faults = [c for c in pinned.drifted if breaks_schema(c)]
         if faults:
             found.append(
-                f"Mend the data first: {_names([c.column for c in faults])} came missing, new or as "
+                f"Mend the data first: {_names([c.column for c in faults])} came missing or as "
                 "another type. Scores made from it are not to be trusted."
             )
         units = [

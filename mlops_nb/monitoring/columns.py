@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
 from math import exp, log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlops_nb.monitoring import statistics as stats
-from mlops_nb.monitoring.sketch.hll import Hll
 
 if TYPE_CHECKING:
-    from mlops_nb.monitoring.column import ColumnProfile
     from mlops_nb.monitoring.settings import DriftSettings
+    from mlops_nb.monitoring.summary import ColumnSummary
 
 __all__ = [
     "CATEGORICAL",
@@ -22,7 +20,6 @@ __all__ = [
     "EMPTY",
     "HIGH",
     "NUMERIC",
-    "ColumnSummary",
     "Measured",
     "kind_of",
     "measure",
@@ -37,96 +34,6 @@ NUMERIC, CATEGORICAL, HIGH, DATETIME, EMPTY = (
 )
 _HLL_ERROR = 1.04 / 4096**0.5
 """Relative standard error of a HyperLogLog of 2^12 registers (Flajolet et al. 2007)."""
-
-
-@dataclass(frozen=True, eq=False)
-class ColumnSummary:
-    """One column over one window, or over the several windows of a reference."""
-
-    parts: tuple[ColumnProfile, ...]
-
-    @cached_property
-    def rows(self) -> int:
-        """Rows, missing values included."""
-        return sum(part.count for part in self.parts)
-
-    @cached_property
-    def missing(self) -> int:
-        """Rows without a value, NaN among them."""
-        return sum(part.nulls for part in self.parts)
-
-    @cached_property
-    def valid(self) -> int:
-        """Rows with a value."""
-        return self.rows - self.missing
-
-    @cached_property
-    def infinite(self) -> int:
-        """Rows that are plus or minus infinity."""
-        return sum(part.infs for part in self.parts)
-
-    @cached_property
-    def types(self) -> dict[str, int]:
-        """Rows by type."""
-        total: dict[str, int] = {}
-        for part in self.parts:
-            for name, count in part.types.items():
-                if count:
-                    total[name] = total.get(name, 0) + count
-        return total
-
-    @cached_property
-    def distribution(self) -> stats.Distribution:
-        """The finite numbers of the column; empty where it has none."""
-        return stats.Distribution.pool([_finite(part) for part in self.parts])
-
-    @cached_property
-    def frequent(self) -> dict[str, float]:
-        """Rows by category; whylogs counts booleans apart."""
-        total: dict[str, float] = {}
-        for part in self.parts:
-            counts = part.frequent()
-            booleans = part.types.get("boolean", 0)
-            if booleans and not counts:
-                counts = {"True": part.trues, "False": booleans - part.trues}
-            for label, count in counts.items():
-                if count:
-                    total[label] = total.get(label, 0.0) + count
-        return total
-
-    @cached_property
-    def frequent_error(self) -> float:
-        """By how many rows a category's count may be too high."""
-        return float(sum(part.frequent_error for part in self.parts))
-
-    @cached_property
-    def distinct(self) -> float:
-        """Distinct values per window: the mean over the windows."""
-        return float(np.mean([part.distinct() for part in self.parts]))
-
-    @cached_property
-    def hll(self) -> Hll:
-        """The distinct values of all windows together."""
-        sketches = [part.hll for part in self.parts if part.hll is not None]
-        return reduce(Hll.union, sketches) if sketches else Hll()
-
-    @cached_property
-    def low(self) -> float:
-        """The smallest value; not a number where there is none."""
-        return min((p.minimum for p in self.parts if p.minimum is not None), default=float("nan"))
-
-    @cached_property
-    def high(self) -> float:
-        """The largest value; not a number where there is none."""
-        return max((p.maximum for p in self.parts if p.maximum is not None), default=float("nan"))
-
-
-def _finite(part: ColumnProfile) -> stats.Distribution:
-    items, weights = part.weighted_items()
-    if part.infs:
-        finite = np.isfinite(items)
-        items, weights = items[finite], weights[finite]
-    return stats.Distribution(items, weights.astype(float), part.rank_error)
 
 
 @dataclass(frozen=True)
@@ -230,31 +137,39 @@ def _numeric(
         share += 1.0 - float(new.distribution.cdf(np.array([old.high]))[0])
     if new.low < old.low:
         share += float(new.distribution.cdf(np.array([old.low]), side="left")[0])
-    reach = max(new.high - old.high, old.low - new.low, 0.0)
+    # In halves, since the difference of two finite numbers need not be one.
+    reach = max(new.high / 2 - old.high / 2, old.low / 2 - new.low / 2, 0.0)
     beyond = max(share * new.valid, 1.0 if reach > 0 else 0.0)
     chance = min(1.0, 2 * stats.exceedance(old.valid, new.valid, beyond))
-    span = old.high - old.low
+    span = old.high / 2 - old.low / 2
     found.append(Measured("range", "share beyond", share, settings.beyond, chance))
     if np.isfinite(span) and span > 0 and np.isfinite(reach):
-        found.append(Measured("range", "reach", reach / span, settings.reach, chance))
+        lengths = min(reach / span, stats.FAR)
+        found.append(Measured("range", "reach", lengths, settings.reach, chance))
     return found
 
 
 def _categories(old: ColumnSummary, new: ColumnSummary, settings: DriftSettings) -> list[Measured]:
-    if not old.frequent or not new.frequent:
+    # The sketch of a column full of single values gives up all of them, and knows no label at all.
+    if not old.frequent or not (new.frequent or new.frequent_error):
         return []
     least = 20 * max(old.frequent_error, new.frequent_error)
     _, a, b = stats.align_counts(old.frequent, new.frequent, old.valid, new.valid, least=least)
     distance = stats.jensen_shannon(a / a.sum(), b / b.sum())
-    found = [
-        Measured(
-            "distribution",
-            "jensen-shannon",
-            distance,
-            settings.jensen_shannon,
-            stats.chi_square(a, b),
-        )
+    chance = stats.chi_square(a, b)
+    return [
+        Measured("distribution", "jensen-shannon", distance, settings.jensen_shannon, chance),
+        _new_categories(old, new, settings),
     ]
+
+
+def _new_categories(old: ColumnSummary, new: ColumnSummary, settings: DriftSettings) -> Measured:
+    """Return the share of rows in categories that the reference never saw, many rare ones included.
+
+    One new category alone must be too frequent to have been missed. All of them together must hold
+    more rows than a sample leaves unseen anyhow: the share of the rows whose category came once
+    (Good 1953, *The population frequencies of species and the estimation of population parameters*).
+    """
     # What the reference's sketch may have dropped is not called new.
     hidden = old.frequent_error * new.valid / old.valid + new.frequent_error
     unseen = [
@@ -262,13 +177,22 @@ def _categories(old: ColumnSummary, new: ColumnSummary, settings: DriftSettings)
         for label, count in new.frequent.items()
         if label not in old.frequent and count > hidden
     ]
-    share = sum(unseen) / new.valid
+    rows = sum(unseen)
     chance = stats.exceedance(old.valid, new.valid, max(unseen, default=0.0))
     chance = min(1.0, chance * max(1, len(old.frequent.keys() | new.frequent.keys())))
-    found.append(
-        Measured("new categories", "share of rows", share, settings.new_categories, chance)
+    if old.frequent_error == 0:
+        # The reference's labels are all known, so the rows that are none of them are new. A label
+        # that the sketch does not tell has up to twice its offset of them.
+        error = new.frequent_error
+        known = sum(new.frequent.get(label, 3 * error) + error for label in old.frequent)
+        rows = max(rows, new.valid - known)
+        once = sum(count < 1.5 for count in old.frequent.values())
+        if rows / new.valid > once / old.valid:
+            together = stats.rates_differ(once, old.valid, rows, new.valid)
+            chance = min(1.0, 2 * min(chance, together))
+    return Measured(
+        "new categories", "share of rows", rows / new.valid, settings.new_categories, chance
     )
-    return found
 
 
 def _cardinality(old: ColumnSummary, new: ColumnSummary, settings: DriftSettings) -> list[Measured]:

@@ -25,9 +25,10 @@ from mlops_nb.model import (
     Severity,
 )
 from mlops_nb.monitoring import explain
-from mlops_nb.monitoring.columns import DATETIME, EMPTY, ColumnSummary, kind_of, measure
+from mlops_nb.monitoring.columns import DATETIME, EMPTY, kind_of, measure
 from mlops_nb.monitoring.reference import Reference, natural_threshold
 from mlops_nb.monitoring.statistics import benjamini_hochberg
+from mlops_nb.monitoring.summary import ColumnSummary
 from mlops_nb.monitoring.verdict import (
     notes_on,
     overall,

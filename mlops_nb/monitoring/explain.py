@@ -13,7 +13,8 @@ from mlops_nb.monitoring.columns import CATEGORICAL, DATETIME, HIGH, NUMERIC
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlops_nb.monitoring.columns import ColumnSummary, Measured
+    from mlops_nb.monitoring.columns import Measured
+    from mlops_nb.monitoring.summary import ColumnSummary
 
 __all__ = ["describe", "descriptive", "overlay_of", "quantiles_of", "shares_of"]
 
@@ -42,6 +43,7 @@ def quantiles_of(kind: str, old: ColumnSummary, new: ColumnSummary) -> tuple[Qua
     )
 
 
+@np.errstate(over="ignore")
 def overlay_of(
     kind: str, old: ColumnSummary, new: ColumnSummary, *, bins: int = 28
 ) -> Overlay | None:
@@ -52,7 +54,7 @@ def overlay_of(
         (old.distribution.quantiles((0.005, 0.995)), new.distribution.quantiles((0.005, 0.995)))
     )
     low, high = float(ends.min()), float(ends.max())
-    if not np.isfinite([low, high]).all():
+    if not np.isfinite(high - low):
         return None
     if high <= low:
         low, high = low - 0.5, high + 0.5
@@ -87,6 +89,7 @@ def shares_of(kind: str, old: ColumnSummary, new: ColumnSummary) -> tuple[ShareS
     return tuple(rows)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def descriptive(
     kind: str, old: ColumnSummary, new: ColumnSummary, shares: Sequence[ShareShift]
 ) -> dict[str, float]:
@@ -109,6 +112,7 @@ def descriptive(
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def describe(kind: str, old: ColumnSummary, new: ColumnSummary, found: Measured) -> str:
     """Return one sentence on a test that found drift, with the old and the new value."""
     match found.aspect:
@@ -189,6 +193,11 @@ def _new_categories(old: ColumnSummary, new: ColumnSummary, share: float) -> str
     )
     shown = ", ".join(label or "(empty text)" for label in unseen[:3])
     more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
+    listed = sum(new.frequent[label] for label in unseen) / max(new.valid, 1)
+    if not unseen:
+        shown = "many values, each of them rare"
+    elif listed < 0.9 * share:
+        more += " and many rare ones"
     text = f"new: {shown}{more}, {share:.1%} of the rows"
     known = {label.strip().casefold() for label in old.frequent}
     same = [label for label in unseen if label.strip().casefold() in known]

@@ -16,8 +16,9 @@ import msgspec
 from mlops_nb.errors import MonitoringError
 from mlops_nb.files import file_name, write_whole
 from mlops_nb.model import Record, decode, encode
-from mlops_nb.monitoring.columns import ColumnSummary, kind_of, measure
+from mlops_nb.monitoring.columns import kind_of, measure
 from mlops_nb.monitoring.settings import DriftSettings
+from mlops_nb.monitoring.summary import ColumnSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -53,26 +53,22 @@ def rule_tests(rules_file: str, settings: RuleSettings | None = None) -> str:
     quiet = ceil(used.no_success_hours * 60 / _STEP)
     wait = ceil(used.waiting_minutes / _STEP)
     week = 7 * 24 * 60 // _STEP
-    alert = 'model="m",subject="x",aspect="drift",severity="critical",state="open"'
+    drift = _alert(aspect="drift", severity="critical")
+    schema = _alert(aspect="schema", severity="critical")
+    extra = _alert(subject="y", aspect="schema", severity="info")
     tests = [
         _case(
             rows["MlopsNbDrift"],
-            {f"mlops_nb_alert_active{{{alert}}}": "_x5 1x20"},
+            {_series(drift): "_x5 1x20"},
             (4, 8),
-            {
-                "model": "m",
-                "subject": "x",
-                "aspect": "drift",
-                "severity": "critical",
-                "state": "open",
-            },
+            drift,
             "m: x drift",
         ),
         _case(
             rows["MlopsNbSchemaFault"],
-            {'mlops_nb_column_state{model="m",column="x",state="schema"}': "0x5 1x20"},
+            {_series(schema): "_x5 1x20", _series(extra): "1x25"},
             (4, 8),
-            {"model": "m", "column": "x", "state": "schema", "severity": "critical"},
+            schema,
             "m: column x is missing or of another type",
         ),
         _case(
@@ -131,10 +127,10 @@ def _rows(used: RuleSettings) -> tuple[_Row, ...]:
         ),
         (
             "MlopsNbSchemaFault",
-            'mlops_nb_column_state{state="schema"} == 1',
+            'mlops_nb_alert_active{aspect="schema",state="open",severity!="info"} == 1',
             "0m",
-            {"severity": "critical"},
-            "{{ $labels.model }}: column {{ $labels.column }} is missing or of another type",
+            {},
+            "{{ $labels.model }}: column {{ $labels.subject }} is missing or of another type",
             "Mend the data before its scores are used.",
         ),
         (
@@ -190,6 +186,22 @@ def _rule(
         rule["labels"] = labels
     rule["annotations"] = {"summary": summary, "description": todo}
     return rule
+
+
+def _alert(*, aspect: str, severity: str, subject: str = "x") -> dict[str, str]:
+    """Return the labels of an alert that is open."""
+    return {
+        "model": "m",
+        "subject": subject,
+        "aspect": aspect,
+        "severity": severity,
+        "state": "open",
+    }
+
+
+def _series(labels: dict[str, str]) -> str:
+    pairs = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    return f"mlops_nb_alert_active{{{pairs}}}"
 
 
 def _case(

@@ -7,6 +7,7 @@ counted as if it were sampling error (see `Distribution.effective_n`).
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
+    "FAR",
     "Distribution",
     "align_counts",
     "benjamini_hochberg",
@@ -35,6 +37,9 @@ __all__ = [
     "weighted_sum",
 ]
 
+FAR = 1e100
+"""The largest distance told; its square and its multiples are still numbers."""
+_LARGEST = sys.float_info.max
 _Z99 = 2.576
 """A sketch states its rank error as a 99% bound: this many standard errors."""
 
@@ -118,14 +123,17 @@ class Distribution:
         Rousseeuw and Croux 1993, *Alternatives to the median absolute deviation*: quantile
         ranges of a normal distribution, divided by their length in standard deviations.
         """
-        low, q1, q3, high = self.quantiles((0.025, 0.25, 0.75, 0.975))
+        low, q1, q3, high = map(float, self.quantiles((0.025, 0.25, 0.75, 0.975)))
         if q3 > q1:
-            return float(q3 - q1) / 1.349
+            return min((q3 - q1) / 1.349, _LARGEST)
         if high > low:
-            return float(high - low) / 3.92
-        mean = float(np.average(self.items, weights=self.weights))
-        spread = float(np.average((self.items - mean) ** 2, weights=self.weights)) ** 0.5
-        return spread if spread > 0 else max(abs(mean), 1.0)
+            return min((high - low) / 3.92, _LARGEST)
+        # In shares of the largest value, whose square need not be a number.
+        largest = float(np.abs(self.items).max()) or 1.0
+        mean = float(np.average(self.items / largest, weights=self.weights))
+        squares = (self.items / largest - mean) ** 2
+        spread = float(np.average(squares, weights=self.weights)) ** 0.5 * largest
+        return spread if spread > 0 else max(abs(mean) * largest, 1.0)
 
     def edges(self, bins: int = 10) -> Floats:
         """Return the inner edges of bins that hold equal shares; fewer where values repeat."""
@@ -166,8 +174,10 @@ def wasserstein(reference: Distribution, current: Distribution) -> float:
     xs = np.concatenate((reference.items, current.items))
     order = np.argsort(xs, kind="stable")
     steps = np.concatenate((reference.weights / reference.n, -current.weights / current.n))[order]
-    xs = xs[order]
-    return float(np.sum(np.abs(np.cumsum(steps)[:-1]) * np.diff(xs))) / reference.scale
+    # In quarters, since the difference of two finite numbers need not be one.
+    gaps = np.diff(xs[order] / 4)
+    area = float(np.sum(np.abs(np.cumsum(steps)[:-1]) * gaps))
+    return min(4 * (area / max(reference.scale, sys.float_info.min)), FAR)
 
 
 def population_stability(reference: Floats, current: Floats) -> float:

@@ -164,15 +164,22 @@ class Store:
     # Windows and points
 
     def put_window(self, db: sqlite3.Connection, row: StoredWindow) -> None:
-        """Write a window over what was known of it."""
+        """Write a window over what was known of it.
+
+        Raises
+        ------
+        MonitoringError
+            A figure is no number: it would be written as null, and nothing of it read again.
+        """
         result = row.result
+        text = self._sound(result, WindowResult, f"{result.model}, window {result.window}")
         db.execute(
             "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 result.model,
                 result.window,
                 result.version,
-                encode(result).decode(),
+                text,
                 encode(row.sighting).decode(),
                 encode(row.expected).decode(),
                 row.profile,
@@ -236,11 +243,20 @@ class Store:
         version: str,
         points: Iterable[PerformancePoint],
     ) -> None:
-        """Write performance over what was known of the same window and metric."""
-        db.executemany(
-            "INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?, ?)",
-            [(model, p.window, p.metric, p.kind, version, encode(p).decode()) for p in points],
-        )
+        """Write performance over what was known of the same window and metric.
+
+        Raises
+        ------
+        MonitoringError
+            A value is no number.
+        """
+        rows = []
+        for point in points:
+            text = self._sound(
+                point, PerformancePoint, f"{model}, window {point.window}, {point.metric}"
+            )
+            rows.append((model, point.window, point.metric, point.kind, version, text))
+        db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def points(
         self, db: sqlite3.Connection, model: str, *, window: str = "", version: str = ""
@@ -368,6 +384,18 @@ class Store:
             expected=self._read(row[2], dict[str, float]),
             profile=row[3],
         )
+
+    def _sound(self, record: R, kind: type[R], where: str) -> str:
+        text = encode(record).decode()
+        try:
+            decode(text, kind)
+        except msgspec.DecodeError as error:
+            raise MonitoringError(
+                f"a figure is infinite or not a number, and would not be read again: {error}",
+                where=where,
+                fix="leave the column or the metric out",
+            ) from error
+        return text
 
     def _read(self, text: str, kind: type[R]) -> R:
         try:

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlops_nb.model import ColumnDrift, SegmentDrift
-    from mlops_nb.monitoring.columns import ColumnSummary
     from mlops_nb.monitoring.profile import Profile
     from mlops_nb.monitoring.reference import Reference
     from mlops_nb.monitoring.settings import DriftSettings
+    from mlops_nb.monitoring.summary import ColumnSummary
 
-__all__ = ["notes_on", "overall", "severity_of", "text_of", "volume_of"]
+__all__ = ["breaks_schema", "notes_on", "overall", "severity_of", "text_of", "volume_of"]
 
 _MATTERS = 0.05
 """Importance, as a share of the largest, below which a column's drift is told but not urgent."""
@@ -32,6 +32,11 @@ def severity_of(state: DriftState, score: float, weight: float, unsure: bool = F
     if state is DriftState.SCHEMA or (score >= 3 and weight >= 4 * _MATTERS):
         return Severity.CRITICAL
     return Severity.WARNING
+
+
+def breaks_schema(column: ColumnDrift) -> bool:
+    """Tell whether a column that the model needs is missing or of another type."""
+    return column.state is DriftState.SCHEMA and column.severity is not Severity.INFO
 
 
 def volume_of(profile: Profile, base: Reference, settings: DriftSettings) -> Finding | None:
@@ -59,20 +64,22 @@ def volume_of(profile: Profile, base: Reference, settings: DriftSettings) -> Fin
 def overall(
     columns: Sequence[ColumnDrift], rows: int, settings: DriftSettings
 ) -> tuple[DriftState, Severity]:
-    """Return the state and urgency of a window: a schema fault tells more than drift does."""
+    """Return the state and urgency of a window: a schema fault tells more than drift does.
+
+    A column that is new, or does not matter, is told by itself and makes no faulty window.
+    """
     severity = max((c.severity for c in columns), key=lambda s: s.rank, default=Severity.NONE)
     states = {column.state for column in columns}
+    faulty = any(breaks_schema(column) for column in columns)
     if rows < settings.min_rows:
-        faulty = DriftState.SCHEMA in states and rows > 0
-        return (DriftState.SCHEMA if faulty else DriftState.INSUFFICIENT), severity
-    for state in (DriftState.SCHEMA, DriftState.DRIFT):
-        if any(c.state is state and c.severity is not Severity.INFO for c in columns):
-            return state, severity
-    for state in (DriftState.SCHEMA, DriftState.DRIFT):
-        if state in states:
-            return state, severity
-    enough = DriftState.OK in states
-    return (DriftState.OK if enough else DriftState.INSUFFICIENT), severity
+        state = DriftState.SCHEMA if faulty and rows > 0 else DriftState.INSUFFICIENT
+    elif faulty:
+        state = DriftState.SCHEMA
+    elif DriftState.DRIFT in states:
+        state = DriftState.DRIFT
+    else:
+        state = DriftState.OK if DriftState.OK in states else DriftState.INSUFFICIENT
+    return state, severity
 
 
 def notes_on(

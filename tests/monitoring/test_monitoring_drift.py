@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_nb.model import DriftState, Severity
+from mlops_nb.model import DriftReport, DriftState, Severity, decode, encode
 from mlops_nb.monitoring.drift import compare
 from mlops_nb.monitoring.profile import Profile, profile
 from mlops_nb.monitoring.reference import Reference
@@ -156,6 +156,16 @@ def test_missing_and_new_columns_are_schema_faults() -> None:
     assert report["a"].state is OK
 
 
+def test_a_new_column_is_told_but_makes_no_faulty_window() -> None:
+    old = profile(pd.DataFrame({"a": np.arange(500.0)}))
+    new = profile(pd.DataFrame({"a": np.arange(500.0), "score": np.arange(500.0)}))
+    report = compare(new, old)
+    assert (report.state, report.severity) == (OK, Severity.INFO)
+    assert report["score"].text == "the column is new: the reference lacks it"
+    few = profile(pd.DataFrame({"a": np.arange(50.0), "score": np.arange(50.0)}))
+    assert compare(few, old).state is INSUFFICIENT
+
+
 def test_one_row_of_a_new_category_in_a_hundred_thousand_is_nothing() -> None:
     # Stock: infinity.
     values = rng().choice(["a", "b", "c"], 100_000).astype(object)
@@ -172,6 +182,33 @@ def test_two_percent_of_a_new_category_are_found_and_named() -> None:
     report = compare(column(some), column(values))
     assert "new categories" in aspects(report)
     assert "new: ZZ, 2.0% of the rows" in report["x"].text
+
+
+@pytest.mark.parametrize("rows", [5_000, 50_000])
+@pytest.mark.parametrize("share", [0.02, 0.05, 0.5, 1.0])
+def test_new_categories_are_found_however_rare_each_of_them_is(rows: int, share: float) -> None:
+    old = [column(rng(seed).choice(list("ABCDEFGH"), rows)) for seed in range(3)]
+    values = rng(9).choice(list("ABCDEFGH"), rows).astype(object)
+    values[: int(rows * share)] = [f"typo{i}" for i in range(int(rows * share))]
+    report = compare(column(values), old)
+    assert "new categories" in aspects(report)
+    assert re.search(r"new: (many values, each of them rare|typo0, )", report["x"].text)
+    assert compare(column(rng(10).choice(list("ABCDEFGH"), rows)), old).drifted == ()
+
+
+def test_whole_numbers_that_became_identifiers_are_found() -> None:
+    old = column(rng(0).integers(0, 6, 5000))
+    report = compare(column(rng(1).permutation(1_000_000)[:5000]), old)
+    assert "new categories" in aspects(report)
+    assert "new: many values, each of them rare, 99." in report["x"].text
+
+
+def test_rare_categories_that_a_sample_missed_are_not_new() -> None:
+    labels = np.array([f"label {i}" for i in range(700)])
+    chances = 1 / np.arange(1, 701) ** 1.3
+    for seed in range(20):
+        old, new = rng(seed).choice(labels, (2, 600), p=chances / chances.sum())
+        assert compare(column(new), column(old)).drifted == ()
 
 
 def test_heavy_tails_are_seen() -> None:
@@ -240,6 +277,18 @@ def test_infinities_are_counted_and_do_not_break_the_rest() -> None:
     assert "infinities" in aspects(report)
     assert all(np.isfinite(finding.value) for finding in report["x"].findings)
     assert compare(column(broken), column(broken)).drifted == ()
+
+
+@pytest.mark.parametrize("share", [0.003, 0.1, 1.0])
+@pytest.mark.parametrize("spread", [1e-300, 1.0, 1e307])
+def test_the_largest_numbers_leave_every_figure_a_number(share: float, spread: float) -> None:
+    usual = [rng(seed).normal(0, spread, 300) for seed in range(3)]
+    far = usual[0].copy()
+    far[: int(share * 300)] = sys.float_info.max
+    far[: int(share * 150)] *= -1
+    for new, old in ((far, usual), (usual[0], [far, far[:290], far]), (far, [far, far])):
+        report = compare(column(new), [column(values) for values in old])
+        assert decode(encode(report), DriftReport) == report
 
 
 def test_too_few_values_are_a_state_of_their_own() -> None:

@@ -7,16 +7,19 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 
 from mlops_nb.errors import MonitoringError
-from mlops_nb.model import AlertState, DriftState, PerformancePoint, Severity
+from mlops_nb.model import AlertState, DriftState, Gap, PerformancePoint, Severity
+from mlops_nb.monitoring.alerts import Sighting
 from mlops_nb.monitoring.monitor import Monitor
 from mlops_nb.monitoring.profile import Profile, profile
 from mlops_nb.monitoring.reference import Reference
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings, NotifierSettings
+from mlops_nb.monitoring.store import StoredWindow
 
 ALERTS = AlertSettings(notify=(NotifierSettings(kind="command", command=("true",)),))
 
@@ -61,6 +64,18 @@ def record(monitor: Monitor, reference: Reference, labels=tuple(SHIFTS)) -> None
 def auc(label: str, value: float) -> PerformancePoint:
     return PerformancePoint(
         window=label, metric="auc", value=value, low=value - 0.005, high=value + 0.005
+    )
+
+
+def gap(label: str, difference: float) -> Gap:
+    return Gap(
+        window=label,
+        metric="auc",
+        realised=0.7,
+        expected=0.7,
+        difference=difference,
+        threshold=0.1,
+        drifted=False,
     )
 
 
@@ -140,6 +155,21 @@ def test_the_trailing_baseline_stands_beside_and_leaves_faulty_windows_out(
     )
     assert [report.baseline for report in result.reports] == ["pinned", "trailing"]
     assert result.reports[1].reference_windows == ("2026-01", "2026-02")
+
+
+def test_windows_with_a_new_column_have_a_trailing_baseline_and_no_fault_to_mend(
+    monitor: Monitor, reference: Reference
+) -> None:
+    for number in range(1, 5):
+        r = np.random.default_rng(number)
+        frame = pd.DataFrame({name: r.normal(0, 1, 1500) for name in ("x", "y", "score")})
+        result = monitor.record_window(
+            "m", f"2026-0{number}", profile(frame), reference=reference, version="1"
+        )
+    assert result.pinned.state is DriftState.OK
+    assert [report.baseline for report in result.reports] == ["pinned", "trailing"]
+    assert not any("Mend" in line for line in monitor.status("m").advice)
+    assert [alert.severity for alert in monitor.alerts("m")] == [Severity.INFO]
 
 
 def test_slow_drift_shows_against_the_pinned_baseline_alone(
@@ -305,6 +335,23 @@ def test_a_broken_row_is_told(monitor: Monitor, reference: Reference) -> None:
         db.execute("UPDATE windows SET sighting = '{'")
     with pytest.raises(MonitoringError, match="holds a broken row"):
         monitor.alerts("m")
+
+
+def test_a_figure_that_is_no_number_is_refused_and_breaks_nothing(
+    monitor: Monitor, reference: Reference
+) -> None:
+    record(monitor, reference)
+    before = monitor.history("m")
+    label = before[-1].window
+    with pytest.raises(MonitoringError, match=r"window .*, auc: .*infinite or not a number"):
+        monitor.record_performance("m", label, [auc(label, float("inf"))])
+    broken = msgspec.structs.replace(before[-1], gaps=(gap(label, float("nan")),))
+    with (
+        pytest.raises(MonitoringError, match=f"m, window {label}: .*not a number"),
+        monitor.store.transaction() as db,
+    ):
+        monitor.store.put_window(db, StoredWindow(result=broken, sighting=Sighting(window=label)))
+    assert monitor.history("m") == before
 
 
 def test_names_are_checked_and_cannot_leave_the_folder(
