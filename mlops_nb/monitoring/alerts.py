@@ -168,9 +168,9 @@ def replay(
             continue
         row = _Row(model, subject, aspect, settings)
         for sighting in windows:
-            move = row.next(sighting, found.get(sighting.window))
-            if move is not None:
-                changes.setdefault(sighting.window, []).append(move)
+            moves = row.next(sighting, found.get(sighting.window))
+            if moves:
+                changes.setdefault(sighting.window, []).extend(moves)
         alerts += row.alerts
     latest = windows[-1].window if windows else ""
     acted = [_apply(alert, actions, latest) for alert in alerts]
@@ -195,8 +195,11 @@ class _Row:
     def alerts(self) -> list[Alert]:
         return [*self.closed, *([self.alert] if self.alert is not None else [])]
 
-    def next(self, sighting: Sighting, seen: Observation | None) -> Transition | None:
-        """Take in one window; return what it changed (at most one thing is worth telling)."""
+    def next(self, sighting: Sighting, seen: Observation | None) -> list[Transition]:
+        """Take in one window; return what it changed.
+
+        That is one thing at most, unless a new version closes an alert and at once opens its own.
+        """
         replaced = None
         if self.version not in (None, sighting.version):
             self.recent = []
@@ -209,12 +212,14 @@ class _Row:
         else:
             clean = self.aspect in _COLUMN_ASPECTS and sighting.compared
             bad = False if clean else None
-        if bad is None:
-            return replaced
-        self.recent = [*self.recent, (sighting.window, bad)][-self.settings.open_of :]
-        if seen is None or not bad:
-            return self._good(sighting.window) or replaced
-        return self._bad(sighting.window, seen) or replaced
+        move = None
+        if bad is not None:
+            self.recent = [*self.recent, (sighting.window, bad)][-self.settings.open_of :]
+            if seen is None or not bad:
+                move = self._good(sighting.window)
+            else:
+                move = self._bad(sighting.window, seen)
+        return [change for change in (replaced, move) if change is not None]
 
     def _good(self, window: str) -> Transition | None:
         self.clean += 1

@@ -61,7 +61,7 @@ def queue_changes(
     for window in sorted(changes):
         for change in changes[window]:
             alert = standing.get(change.alert.id)
-            if alert is None or not _is_news(store, db, model, change, alert, window, latest):
+            if alert is None or not _is_news(store, db, model, change, alert):
                 continue
             if store.announce(db, model, change.key):
                 _queue(store, db, change, window, now, settings)
@@ -126,12 +126,10 @@ def _is_news(
     model: str,
     change: Transition,
     alert: Alert,
-    window: str,
-    latest: str,
 ) -> bool:
     if change.change == "closed":
         opened = (f"{alert.id}:opened:{severity.value}" for severity in Severity)
-        return window == latest and any(store.was_announced(db, model, key) for key in opened)
+        return any(store.was_announced(db, model, key) for key in opened)
     return alert.state.is_active and alert.state is not AlertState.SNOOZED
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS retrainings (
     alerts TEXT NOT NULL, done REAL
 );
 """
+_MESSAGE = "id, key, notifier, subject, text, payload, attempts, due, delivered, error"
 _VERSION = 1
 _BUSY_SECONDS = 30.0
 
@@ -295,30 +296,57 @@ class Store:
             ),
         )
 
-    def messages(
-        self, db: sqlite3.Connection, *, due: float | None = None, limit: int = 1000
-    ) -> tuple[Message, ...]:
-        """Return queued messages that are due, or every message there ever was."""
+    def messages(self, db: sqlite3.Connection, *, model: str = "") -> tuple[Message, ...]:
+        """Return every message there ever was, of one model if asked, in their order."""
+        # Keys begin with the model and a slash; "0" is the character after it.
+        where = " WHERE key >= ? AND key < ?" if model else ""
         rows = db.execute(
-            "SELECT id, key, notifier, subject, text, payload, attempts, due, delivered, error"
-            " FROM outbox WHERE ?1 IS NULL OR (delivered IS NULL AND due <= ?1)"
-            " ORDER BY id LIMIT ?2",
-            (due, limit),
-        ).fetchall()
-        return tuple(
-            Message(
-                id=row[0],
-                key=row[1],
-                notifier=row[2],
-                subject=row[3],
-                text=row[4],
-                payload=self._read(row[5], dict[str, str]),
-                attempts=row[6],
-                due=row[7],
-                delivered=row[8],
-                error=row[9],
-            )
-            for row in rows
+            f"SELECT {_MESSAGE} FROM outbox{where} ORDER BY id",  # noqa: S608 - our own names
+            (f"{model}/", f"{model}0") if model else (),
+        )
+        return tuple(self._message(row) for row in rows.fetchall())
+
+    def due(
+        self,
+        db: sqlite3.Connection,
+        notifiers: Sequence[str],
+        max_attempts: int,
+        *,
+        now: float,
+        limit: int,
+    ) -> tuple[Message, ...]:
+        """Return messages that one of these notifiers is to send by now, the oldest first."""
+        rows = db.execute(
+            f"SELECT {_MESSAGE} FROM outbox WHERE delivered IS NULL AND due <= ?"  # noqa: S608
+            " AND attempts < ? AND notifier IN (SELECT value FROM json_each(?))"
+            " ORDER BY id LIMIT ?",
+            (now, max_attempts, encode(list(notifiers)).decode(), limit),
+        )
+        return tuple(self._message(row) for row in rows.fetchall())
+
+    def undelivered(
+        self, db: sqlite3.Connection, notifiers: Sequence[str], max_attempts: int
+    ) -> tuple[int, int]:
+        """Count the messages that these notifiers have yet to send, and those that were given up."""
+        row = db.execute(
+            "SELECT coalesce(sum(attempts < ?1 AND notifier IN (SELECT value FROM json_each(?2))), 0),"
+            " coalesce(sum(attempts >= ?1), 0) FROM outbox WHERE delivered IS NULL",
+            (max_attempts, encode(list(notifiers)).decode()),
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
+    def _message(self, row: tuple[Any, ...]) -> Message:
+        return Message(
+            id=row[0],
+            key=row[1],
+            notifier=row[2],
+            subject=row[3],
+            text=row[4],
+            payload=self._read(row[5], dict[str, str]),
+            attempts=row[6],
+            due=row[7],
+            delivered=row[8],
+            error=row[9],
         )
 
     def update_message(self, db: sqlite3.Connection, message: Message) -> None:

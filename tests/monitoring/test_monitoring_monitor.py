@@ -170,6 +170,22 @@ def test_labels_that_arrive_late(monitor: Monitor, reference: Reference) -> None
     assert 'did you mean "2026-02"?' in str(caught.value)
 
 
+def test_labels_that_arrive_late_also_tell_that_it_is_over(
+    monitor: Monitor, reference: Reference
+) -> None:
+    labels = [f"2026-0{number}" for number in range(1, 8)]
+    for number, label in enumerate(labels):
+        monitor.record_window("m", label, window(0, number), reference=reference, version="1")
+    for label, value in zip(labels, (0.6, 0.6, 0.7, 0.7), strict=False):
+        monitor.record_performance("m", label, [auc(label, value)])
+    assert told(monitor) == ["opened", "closed"]
+
+
+def told(monitor: Monitor) -> list[str]:
+    with monitor.store.reading() as db:
+        return [message.payload["change"] for message in monitor.store.messages(db)]
+
+
 def test_acknowledge_and_snooze(monitor: Monitor, reference: Reference) -> None:
     record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
     (alert,) = monitor.alerts("m")
