@@ -9,21 +9,18 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from mlops_nb.errors import MonitoringError
-from mlops_nb.model import Message, PerformancePoint, Record, WindowResult, decode, encode
+from mlops_nb.model import PerformancePoint, Record, WindowResult, encode
 from mlops_nb.monitoring.alerts import Action, Sighting
+from mlops_nb.monitoring.messages import Messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["Store", "StoredWindow"]
-
-R = TypeVar("R")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS windows (
@@ -52,7 +49,6 @@ CREATE TABLE IF NOT EXISTS retrainings (
     alerts TEXT NOT NULL, done REAL
 );
 """
-_MESSAGE = "id, key, notifier, subject, text, payload, attempts, due, delivered, error"
 _VERSION = 1
 _BUSY_SECONDS = 30.0
 
@@ -68,7 +64,7 @@ class StoredWindow(Record, frozen=True, kw_only=True):
     """The profile's path relative to the state folder."""
 
 
-class Store:
+class Store(Messages):
     """The database of one project's monitoring.
 
     Parameters
@@ -267,95 +263,6 @@ class Store:
         rows = db.execute("SELECT action FROM actions WHERE model = ? ORDER BY id", (model,))
         return tuple(self._read(text, Action) for (text,) in rows.fetchall())
 
-    # Messages
-
-    def announce(self, db: sqlite3.Connection, model: str, key: str) -> bool:
-        """Note that a change is being told; false where it was told before."""
-        cursor = db.execute(
-            "INSERT OR IGNORE INTO announced VALUES (?, ?, ?)", (model, key, time.time())
-        )
-        return cursor.rowcount > 0
-
-    def was_announced(self, db: sqlite3.Connection, model: str, key: str) -> bool:
-        """Tell whether a change was told before."""
-        found = db.execute("SELECT 1 FROM announced WHERE model = ? AND key = ?", (model, key))
-        return found.fetchone() is not None
-
-    def put_message(self, db: sqlite3.Connection, message: Message) -> None:
-        """Queue a message; nothing happens where the same one is queued already."""
-        db.execute(
-            "INSERT OR IGNORE INTO outbox (key, notifier, subject, text, payload, due)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                message.key,
-                message.notifier,
-                message.subject,
-                message.text,
-                encode(message.payload).decode(),
-                message.due,
-            ),
-        )
-
-    def messages(self, db: sqlite3.Connection, *, model: str = "") -> tuple[Message, ...]:
-        """Return every message there ever was, of one model if asked, in their order."""
-        # Keys begin with the model and a slash; "0" is the character after it.
-        where = " WHERE key >= ? AND key < ?" if model else ""
-        rows = db.execute(
-            f"SELECT {_MESSAGE} FROM outbox{where} ORDER BY id",  # noqa: S608 - our own names
-            (f"{model}/", f"{model}0") if model else (),
-        )
-        return tuple(self._message(row) for row in rows.fetchall())
-
-    def due(
-        self,
-        db: sqlite3.Connection,
-        notifiers: Sequence[str],
-        max_attempts: int,
-        *,
-        now: float,
-        limit: int,
-    ) -> tuple[Message, ...]:
-        """Return messages that one of these notifiers is to send by now, the oldest first."""
-        rows = db.execute(
-            f"SELECT {_MESSAGE} FROM outbox WHERE delivered IS NULL AND due <= ?"  # noqa: S608
-            " AND attempts < ? AND notifier IN (SELECT value FROM json_each(?))"
-            " ORDER BY id LIMIT ?",
-            (now, max_attempts, encode(list(notifiers)).decode(), limit),
-        )
-        return tuple(self._message(row) for row in rows.fetchall())
-
-    def undelivered(
-        self, db: sqlite3.Connection, notifiers: Sequence[str], max_attempts: int
-    ) -> tuple[int, int]:
-        """Count the messages that these notifiers have yet to send, and those that were given up."""
-        row = db.execute(
-            "SELECT coalesce(sum(attempts < ?1 AND notifier IN (SELECT value FROM json_each(?2))), 0),"
-            " coalesce(sum(attempts >= ?1), 0) FROM outbox WHERE delivered IS NULL",
-            (max_attempts, encode(list(notifiers)).decode()),
-        ).fetchone()
-        return int(row[0]), int(row[1])
-
-    def _message(self, row: tuple[Any, ...]) -> Message:
-        return Message(
-            id=row[0],
-            key=row[1],
-            notifier=row[2],
-            subject=row[3],
-            text=row[4],
-            payload=self._read(row[5], dict[str, str]),
-            attempts=row[6],
-            due=row[7],
-            delivered=row[8],
-            error=row[9],
-        )
-
-    def update_message(self, db: sqlite3.Connection, message: Message) -> None:
-        """Write how a delivery went."""
-        db.execute(
-            "UPDATE outbox SET attempts = ?, due = ?, delivered = ?, error = ? WHERE id = ?",
-            (message.attempts, message.due, message.delivered, message.error, message.id),
-        )
-
     # Retrainings
 
     def answered(self, db: sqlite3.Connection, model: str) -> frozenset[str]:
@@ -396,13 +303,3 @@ class Store:
             expected=self._read(row[2], dict[str, float]),
             profile=row[3],
         )
-
-    def _read(self, text: str, kind: type[R]) -> R:
-        try:
-            return decode(text, kind)
-        except msgspec.DecodeError as error:
-            raise MonitoringError(
-                f"holds a broken row: {error}",
-                where=str(self.path),
-                fix='record the windows again with "mlops-nb monitor backfill"',
-            ) from error
