@@ -167,10 +167,7 @@ class ProjectHooks:
         if not settings.notify or not self._outbox().path.exists():
             return False
         done = deliver(self._outbox(), make_notifiers(settings), max_attempts=settings.max_attempts)
-        with self._outbox().reading() as db:
-            return bool(done.failed) or (
-                db is not None and bool(self._outbox().messages(db, due=2.0**40, limit=1))
-            )
+        return bool(done.waiting)
 
     def forget(self, run: str) -> None:
         """Remove a run's record and what its process printed."""

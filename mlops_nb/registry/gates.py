@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlops_nb.registry.ledger import Reader
     from mlops_nb.registry.store import Registry
 
-__all__ = ["approvals", "gate_states", "judge"]
+__all__ = ["approvals", "gate_states", "judge", "void"]
 
 
 def judge(
@@ -177,7 +177,15 @@ def gate_states(
 
 
 def _result(entry: LedgerEntry) -> GateResult:
-    return msgspec.structs.replace(msgspec.convert(entry.payload, GateResult), seq=entry.seq)
+    try:
+        result = msgspec.convert(entry.payload, GateResult)
+    except msgspec.ValidationError as error:
+        raise RegistryError(
+            f"row {entry.seq} was changed: {error}",
+            where="ledger",
+            fix='see "mlops-nb models verify"',
+        ) from error
+    return msgspec.structs.replace(result, seq=entry.seq)
 
 
 def _state(
@@ -199,15 +207,22 @@ def _state(
     ok = False
     if result is None:
         text = "has not been evaluated"
-    elif result.origin:
-        text = f"was answered in another registry ({result.origin}): {result.reason}"
-    elif result.digest != version.digest:
-        text = "was answered for another artifact"
-    elif result.settings != gate_digest(gate):
-        text = "its settings changed since it was answered"
+    elif why := void(gate, result, version):
+        text = why
     elif result.relative and result.champion != champion:
         was = f"v{result.champion}" if result.champion else "no champion"
         text = f"was answered against {was}, now it is " + (f"v{champion}" if champion else "none")
     else:
         ok, text = result.passed, result.reason
     return GateState(gate=name, kind=_kind(gate), ok=ok, text=text, result=result)
+
+
+def void(gate: AnyGate, result: GateResult, version: ModelVersion) -> str:
+    """Return why an answer does not count, whoever is champion; empty where it does."""
+    if result.origin:
+        return f"was answered in another registry ({result.origin}): {result.reason}"
+    if result.digest != version.digest:
+        return "was answered for another artifact"
+    if result.settings != gate_digest(gate):
+        return "its settings changed since it was answered"
+    return ""
