@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from mlops_nb.errors import ExecutionError, MlopsNbError
 from mlops_nb.execution import commit
+from mlops_nb.execution.aside import set_aside
 from mlops_nb.execution.attempt import failure
 from mlops_nb.execution.caching import Caching
 from mlops_nb.execution.convert import notebook_product
@@ -118,6 +119,8 @@ class Work:
         stage = Stage(self.project.root, found.stage_dir if found else self.run_dir, task)
         stage.make()
         before = {path: _stamp(stage.final(path)) for path in stage.products}
+        if number > 1:
+            set_aside(self.run_dir, name, number - 1)
         attempt = self._make_attempt(task, number, stage)
         attempt = self.states.order(attempt, stage, found, fingerprint)
         self.sink.emit(EventKind.TASK_STARTED, name, attempt=number)
