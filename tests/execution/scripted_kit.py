@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from runner_kit import project
 
 from mlops_nb.execution.runner import run_plan, status_of
-from mlops_nb.model import EventKind, RunFacts, TaskRun, TaskStatus
+from mlops_nb.model import ErrorInfo, EventKind, RunFacts, TaskRun, TaskStatus
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.pipeline.plan import make_plan
 from mlops_nb.runs.store import RunStore
@@ -35,6 +35,15 @@ def good(attempt, cancel=None, text="x"):
     for path in attempt.products.values():
         Path(path).write_text(text)
     return TaskRun(task=attempt.task.name, status=TaskStatus.SUCCEEDED)
+
+
+def bad(attempt, cancel=None):
+    return TaskRun(
+        task=attempt.task.name,
+        status=TaskStatus.FAILED,
+        notebook=f"notebooks/{attempt.task.name}.ipynb",
+        error=ErrorInfo(name="ValueError", message="the real error"),
+    )
 
 
 def functions(root: Path, *tasks: str, settings: str = ""):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from scripted_kit import functions, good, run
+from scripted_kit import bad, functions, good, run
 
 from mlops_nb.api import execute
 from mlops_nb.api import track as tracking
@@ -31,15 +31,6 @@ from mlops_nb.model import (
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.pipeline.plan import make_plan
 from mlops_nb.runs.store import RunStore
-
-
-def bad(attempt, cancel=None):
-    return TaskRun(
-        task=attempt.task.name,
-        status=TaskStatus.FAILED,
-        notebook=f"notebooks/{attempt.task.name}.ipynb",
-        error=ErrorInfo(name="ValueError", message="the real error"),
-    )
 
 
 def stops(attempt, cancel):
