@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlops_nb.api.execute import Prepared
+from mlops_nb.api.execute import Prepared, with_cache
 from mlops_nb.config import find_project, telemetry_off
 from mlops_nb.model import TaskKind
 
@@ -32,13 +32,17 @@ __all__ = [
 ]
 
 
-def prepare_resume(project: str | None, run_id: str, *, whole: bool = False) -> Prepared:
+def prepare_resume(
+    project: str | None, run_id: str, *, whole: bool = False, cache: str | None = None
+) -> Prepared:
     """Plan what a run still lacks, with its targets and parameters; give it to `execute.run`.
 
     Parameters
     ----------
     whole
         Run failed notebooks from their first cell also where their state was kept.
+    cache
+        Folder or fsspec URL of the product cache; the project's by default.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def prepare_resume(project: str | None, run_id: str, *, whole: bool = False) -> 
     from mlops_nb.runs.store import RunStore
 
     telemetry_off()
-    found = find_project(project)
+    found = with_cache(find_project(project), cache)
     recover(found)
     store = RunStore(found.state)
     run = store.get(run_id)

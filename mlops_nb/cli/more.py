@@ -28,6 +28,8 @@ _RUN = click.argument("run_id", metavar="[RUN]", default="latest")
 @click.option(
     "--address", default="", metavar="URL", help="The executor's cluster: tcp://host:8786."
 )
+@click.option("--timeout", type=float, default=None, metavar="SECONDS", help="For the whole run.")
+@click.option("--cache", default=None, metavar="URL", help="Product cache: a folder or fsspec URL.")
 @output.json_option
 @click.pass_obj
 def resume(
@@ -40,6 +42,8 @@ def resume(
     whole: bool,
     executor: str | None,
     address: str,
+    timeout: float | None,
+    cache: str | None,
     as_json: bool,
 ) -> int:
     """Go on with a run that failed, was cancelled or got lost: only what is missing runs.
@@ -58,7 +62,7 @@ def resume(
     from mlops_nb.cli.live import view_for
     from mlops_nb.cli.run import exit_code, show_outcome
 
-    prepared = prepare_resume(project, run_id, whole=whole)
+    prepared = prepare_resume(project, run_id, whole=whole, cache=cache)
     console = output.console(stderr=as_json)
     if prepared.is_noop:
         if as_json:
@@ -72,6 +76,7 @@ def resume(
             listener=view,
             jobs=jobs,
             keep_going=keep_going,
+            timeout=timeout,
             cold=cold,
             executor=executor,
             address=address,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlops_nb.errors import ExecutionError
-from mlops_nb.execution.blobs import file_digest, open_blobs
+from mlops_nb.execution.blobs import FolderBlobs, file_digest, open_blobs
 from mlops_nb.model import Record, decode, encode
 from mlops_nb.pipeline.digests import digest_of
 
@@ -128,7 +128,13 @@ class ProductCache:
         return {name: _digest_of(files) for name, files in manifest.products.items()}
 
     def keep(
-        self, task: str, fingerprint: str, products: Mapping[str, Path], *, run: str = ""
+        self,
+        task: str,
+        fingerprint: str,
+        products: Mapping[str, Path],
+        *,
+        digests: Mapping[str, str] | None = None,
+        run: str = "",
     ) -> None:
         """Add a task's products.
 
@@ -136,6 +142,9 @@ class ProductCache:
         ----------
         products
             Where each of them stands, by the name that `Stage.place` takes.
+        digests
+            What the task made, by the same names, in the manner of `mlops_nb.pipeline.digests`;
+            what stands there now must be that.
 
         Raises
         ------
@@ -144,6 +153,9 @@ class ProductCache:
         """
         try:
             files = {name: tuple(self._store(path)) for name, path in products.items()}
+            for name, made in (digests or {}).items():
+                if _digest_of(files[name]) != made:
+                    raise OSError(f"{products[name]} is not what the task made any more")
             manifest = _Manifest(
                 task=task, fingerprint=fingerprint, run=run, created=time.time(), products=files
             )
@@ -170,7 +182,7 @@ class ProductCache:
         Raises
         ------
         ExecutionError
-            The staging folder cannot be written.
+            The store cannot be read, or the staging folder not be written.
         """
         name = _manifest_name(fingerprint)
         manifest = self._read(name)
@@ -178,6 +190,7 @@ class ProductCache:
             manifest is None
             or manifest.fingerprint != fingerprint
             or not set(stage.products) <= manifest.products.keys()
+            or not all(_may_land(product, stage) for product in manifest.products)
         ):
             return False
         for product, files in manifest.products.items():
@@ -255,6 +268,19 @@ class ProductCache:
             raise self._trouble(error) from error
         return Collected(entries=len(dropped), freed=freed, kept=total)
 
+    def trim(self) -> None:
+        """Bring a folder that has outgrown its limit down to it; elsewhere that takes `gc`.
+
+        Raises
+        ------
+        ExecutionError
+            The folder cannot be read or written.
+        """
+        if not isinstance(self._blobs, FolderBlobs):
+            return
+        if sum(size for _, size, _ in self._entries("blobs")) > self._limit:
+            self.gc()
+
     def _store(self, path: Path) -> list[_File]:
         if not path.is_dir():
             return [self._store_file(path, "")]
@@ -318,6 +344,21 @@ class ProductCache:
 
     def _trouble(self, error: OSError) -> ExecutionError:
         return ExecutionError(f"cannot be used: {error}", where=f"cache {self.url}")
+
+
+def _may_land(product: str, stage: Stage) -> bool:
+    """Return whether a name of a manifest, which somebody else may have written, may be restored.
+
+    What the task declares may stand anywhere; what was written beside it only in the project, and
+    not among the files that tools keep there (``.git``, ``.mlops``).
+    """
+    if product in stage.products:
+        return True
+    final = stage.final(product)
+    if not final.is_relative_to(stage.root):
+        return False
+    inside = final.relative_to(stage.root).parts
+    return bool(inside) and not (len(inside) > 1 and inside[0].startswith("."))
 
 
 def _digest_of(files: tuple[_File, ...]) -> str:

@@ -79,7 +79,7 @@ class Guard:
     def check(self) -> bool:
         """Whether the notebook was cancelled before there was a kernel to end."""
         if self.cancelled and self.reason is None:
-            self.reason = TaskStatus.CANCELLED
+            self._end_for_the_caller()
         return self.fired()
 
     def fired(self) -> bool:
@@ -119,6 +119,12 @@ class Guard:
         with self._wake:
             self._cell_deadline = None
 
+    def _end_for_the_caller(self) -> None:
+        limit = self._cancel.limit if isinstance(self._cancel, Cancellation) else ""
+        if limit:
+            self.limit = limit
+        self.reason = TaskStatus.TIMED_OUT if limit else TaskStatus.CANCELLED
+
     def _nudge(self) -> None:
         with self._wake:
             self._wake.notify_all()
@@ -129,7 +135,7 @@ class Guard:
                 self._sleep(None)
             while not self._over:
                 if self.cancelled:
-                    self.reason = TaskStatus.CANCELLED
+                    self._end_for_the_caller()
                     break
                 now = monotonic()
                 if self._deadline is not None and now >= self._deadline:

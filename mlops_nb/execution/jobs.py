@@ -131,6 +131,8 @@ class Cancellation(threading.Event):
 
     def __init__(self) -> None:
         super().__init__()
+        self.limit = ""
+        """For people: which limit was passed; empty where somebody cancelled."""
         self._watchers: list[Callable[[], None]] = []
         self._guard = threading.Lock()
 
@@ -154,9 +156,17 @@ class Cancellation(threading.Event):
             if call in self._watchers:
                 self._watchers.remove(call)
 
-    def set(self) -> None:
-        """Cancel, and tell every watcher once."""
+    def set(self, limit: str = "") -> None:
+        """Cancel, and tell every watcher once.
+
+        Parameters
+        ----------
+        limit
+            Which limit was passed, where it is the time that ends it.
+        """
         with self._guard:
+            if not self.is_set():
+                self.limit = limit
             super().set()
             watchers, self._watchers = self._watchers, []
         for call in watchers:
