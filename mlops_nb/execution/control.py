@@ -18,21 +18,37 @@ if TYPE_CHECKING:
     from mlops_nb.execution.kernels import Zygote
 
 __all__ = [
+    "MESSAGE",
+    "TRACEBACK",
     "Control",
     "author_index",
     "is_runnable",
     "kernel_environment",
     "kernel_folder",
     "plain_text",
+    "shortened",
 ]
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SKIP = "skip-execution"
 
+MESSAGE = 8 * 1024
+"""Characters that are kept of an exception's message."""
+TRACEBACK = 64 * 1024
+"""Characters that are kept of its traceback."""
+
 
 def plain_text(text: str) -> str:
     """Return a text without terminal colour codes."""
     return _ANSI.sub("", text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text's begin and end, of some characters together, where it is longer."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
 
 
 def is_runnable(cell: Any) -> bool:
@@ -190,10 +206,10 @@ class Control:
         self.failed = index
         self.error = ErrorInfo(
             name=name,
-            message=plain_text(message),
+            message=shortened(plain_text(message), MESSAGE),
             cell=None if index is None else self.author_index(index),
             source=source,
-            traceback=plain_text(traceback),
+            traceback=shortened(plain_text(traceback), TRACEBACK),
         )
 
     def _memory(self) -> tuple[float | None, float | None]:
