@@ -45,7 +45,7 @@ def warm_kernel(control: Control, nb: Any, kernel: str) -> tuple[DirectKernel | 
     if job.cold:
         return None, "asked for"
     if zygote is None:
-        return None, supported()
+        return None, control.why_cold or supported()
     if job.language.lower() != "python":
         return None, f"language {job.language}"
     cwd, env = kernel_folder(job), kernel_environment(job)

@@ -90,6 +90,8 @@ class Control:
         Index of the cell that was added to the notebook; ``None`` where there is none.
     zygote
         Where warm kernels come from; ``None`` for a cold one.
+    why_cold
+        Why there is no zygote, where that needs to be said.
     banner
         Whether a failure is told on top of the notebook.
     """
@@ -102,11 +104,13 @@ class Control:
         on_cell: Callable[[CellProgress], None] | None = None,
         injected: int | None = None,
         zygote: Zygote | None = None,
+        why_cold: str = "",
         banner: bool = True,
     ) -> None:
         self.job = job
         self.guard = guard
         self.zygote = zygote
+        self.why_cold = why_cold
         self.banner = banner
         self.kernel = ""
         self.status: TaskStatus | None = None

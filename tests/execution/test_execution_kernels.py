@@ -307,6 +307,14 @@ def test_a_killed_zygote_takes_its_kernels_along_and_the_next_start_cold(tmp_pat
         assert after.outcome.kernel.startswith("cold: the zygote is gone")
 
 
+def test_where_nothing_can_be_forked_the_record_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops_nb.execution.choice.supported", lambda: "platform darwin")
+    ran = run(tmp_path, "1")
+    assert (ran.status, ran.outcome.kernel) == ("SUCCEEDED", "cold: platform darwin")
+
+
 @pytest.mark.parametrize("cold", [False, True])
 def test_a_killed_owner_leaves_no_process(tmp_path: Path, cold: bool) -> None:
     code = textwrap.dedent("""
