@@ -18,21 +18,37 @@ if TYPE_CHECKING:
     from mlops_nb.execution.kernels import Zygote
 
 __all__ = [
+    "MESSAGE",
+    "TRACEBACK",
     "Control",
     "author_index",
     "is_runnable",
     "kernel_environment",
     "kernel_folder",
     "plain_text",
+    "shortened",
 ]
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SKIP = "skip-execution"
 
+MESSAGE = 8 * 1024
+"""Characters that are kept of an exception's message."""
+TRACEBACK = 64 * 1024
+"""Characters that are kept of its traceback."""
+
 
 def plain_text(text: str) -> str:
     """Return a text without terminal colour codes."""
     return _ANSI.sub("", text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text's begin and end, of some characters together, where it is longer."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
 
 
 def is_runnable(cell: Any) -> bool:
@@ -74,6 +90,8 @@ class Control:
         Index of the cell that was added to the notebook; ``None`` where there is none.
     zygote
         Where warm kernels come from; ``None`` for a cold one.
+    why_cold
+        Why there is no zygote, where that needs to be said.
     banner
         Whether a failure is told on top of the notebook.
     """
@@ -86,11 +104,13 @@ class Control:
         on_cell: Callable[[CellProgress], None] | None = None,
         injected: int | None = None,
         zygote: Zygote | None = None,
+        why_cold: str = "",
         banner: bool = True,
     ) -> None:
         self.job = job
         self.guard = guard
         self.zygote = zygote
+        self.why_cold = why_cold
         self.banner = banner
         self.kernel = ""
         self.status: TaskStatus | None = None
@@ -190,10 +210,10 @@ class Control:
         self.failed = index
         self.error = ErrorInfo(
             name=name,
-            message=plain_text(message),
+            message=shortened(plain_text(message), MESSAGE),
             cell=None if index is None else self.author_index(index),
             source=source,
-            traceback=plain_text(traceback),
+            traceback=shortened(plain_text(traceback), TRACEBACK),
         )
 
     def _memory(self) -> tuple[float | None, float | None]:

@@ -115,6 +115,18 @@ class Messages:
             (message.attempts, message.due, message.delivered, message.error, message.id),
         )
 
+    def _sound(self, record: R, kind: type[R], where: str) -> str:
+        text = encode(record).decode()
+        try:
+            decode(text, kind)
+        except msgspec.DecodeError as error:
+            raise MonitoringError(
+                f"a figure is infinite or not a number, and would not be read again: {error}",
+                where=where,
+                fix="leave the column or the metric out",
+            ) from error
+        return text
+
     def _read(self, text: str, kind: type[R]) -> R:
         try:
             return decode(text, kind)

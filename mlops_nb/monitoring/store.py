@@ -319,15 +319,3 @@ class Store(Messages):
             expected=self._read(row[2], dict[str, float]),
             profile=row[3],
         )
-
-    def _sound(self, record: R, kind: type[R], where: str) -> str:
-        text = encode(record).decode()
-        try:
-            decode(text, kind)
-        except msgspec.DecodeError as error:
-            raise MonitoringError(
-                f"a figure is infinite or not a number, and would not be read again: {error}",
-                where=where,
-                fix="leave the column or the metric out",
-            ) from error
-        return text
