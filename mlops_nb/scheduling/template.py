@@ -92,11 +92,9 @@ def _render(value: Json, known: dict[str, object], where: str) -> Json:
         return [_render(one, known, where) for one in value]
     if not isinstance(value, str) or ("{{" not in value and "{%" not in value):
         return value
-    from jinja2 import TemplateError
-
     try:
         return _environment().from_string(value).render(known)
-    except (TemplateError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except Exception as error:  # The user's own code: it may raise anything, on one day of many.
         raise ScheduleError(
             f"{value!r} cannot be filled in: {error}",
             where=where,

@@ -124,8 +124,9 @@ class Writer(Reader):
         self._connection.execute(
             past.update()
             .where(past.c.schedule == name, past.c.state == "waiting")
-            .values(state="cancelled", why="the schedule was removed", ended=ms(now), sla=None)
+            .values(state="cancelled", why="the schedule was removed", ended=ms(now))
         )
+        self._connection.execute(past.update().where(past.c.schedule == name).values(sla=None))
         self.touch()
 
     def run_now(self, name: str, *, now: float) -> float:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from mlops_nb.errors import ScheduleError
 from mlops_nb.model import NoticeKind, OccurrenceState, Overlap, Schedule
@@ -353,3 +354,46 @@ def test_a_template_that_fails_at_its_time_is_a_recorded_failure(store) -> None:
     assert tick(store, T0 + 60) == ()
     assert states(store) == ["failed"]
     assert notices(store) == [NoticeKind.FAILURE]
+
+
+def test_a_removed_schedules_run_leaves_nothing_due(store) -> None:
+    add(store, sla=30, retries=2, overlap=Overlap.ALLOW, max_running=2)
+    (one,) = tick(store, T0 + 60)
+    (two,) = tick(store, T0 + 120)
+    with store.write() as writer:
+        begin(writer, one.id, one.run, one.fence, me(), now=T0 + 120, lease=60)
+        writer.remove("s", now=T0 + 121)
+        assert writer.next_due(T0 + 3600) is None
+        (_, unbegun) = open_ones(writer)
+    # A store of an earlier version kept such a time.
+    with store.write() as writer:
+        writer.connection.execute(sa.text("UPDATE mlops_occurrences SET sla = 1"))
+    assert end(store, one, STATES.FAILED, now=T0 + 122, why="no flights")
+    with store.write() as writer:
+        assert take_back(writer, unbegun, now=T0 + 123)
+    tick(store, T0 + 124)
+    assert states(store) == ["failed", "cancelled"]
+    assert notices(store).count(NoticeKind.FAILURE) == 1
+    with store.read() as reader:
+        assert two.run != reader.history("s")[0].run
+    with store.write() as writer:
+        assert writer.next_due(T0 + 3600) is None
+
+
+@pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.CANCEL])
+def test_policies_for_overlaps_hold_while_the_limit_is_reached(store, overlap) -> None:
+    add(store, overlap=overlap)
+    (one,) = tick(store, T0 + 60, limit=1)
+    assert tick(store, T0 + 120, limit=1) == ()
+    with store.read() as reader:
+        (opened,) = open_ones(reader)
+    assert states(store)[1] == ("skipped" if overlap is Overlap.SKIP else "waiting")
+    assert bool(opened.cancel) is (overlap is Overlap.CANCEL)
+    end(store, one, now=T0 + 121)
+
+
+def test_whatever_a_template_raises_is_a_recorded_failure(store) -> None:
+    noon = 1_800_014_400.0  # of 2027-01-15
+    add(store, parameters={"n": "{{ 30 // (scheduled_at.day - 15) }}"}, when="every day at 12")
+    assert tick(store, noon) == ()
+    assert states(store) == ["failed"]
