@@ -27,7 +27,7 @@ from mlops_nb.scheduling.store import DaemonRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mlops_nb.scheduling.aside import Hooks
+    from mlops_nb.scheduling.chores import Hooks
     from mlops_nb.scheduling.claims import Claim
     from mlops_nb.scheduling.course import Open
     from mlops_nb.scheduling.launcher import Launched, Launcher
@@ -131,14 +131,17 @@ class Daemon:
     def health(self) -> Health:
         """Return how the daemon is."""
         late = time.time() - self._good > 2 * _LONGEST_PAUSE
+        trouble = self._trouble or ("it has not looked for a while" if late else "")
+        if self._aside.died:
+            trouble = trouble or "nobody is told of anything: the thread for it has ended"
         return Health(
-            ok=not self._trouble and not late,
+            ok=not trouble,
             state=self._state.value,
             id=self.id,
             last_tick=self._good,
             running=self._open,
             next_due=self._due,
-            trouble=self._trouble or ("it has not looked for a while" if late else ""),
+            trouble=trouble,
         )
 
     def round(self) -> float:

@@ -294,6 +294,31 @@ def test_who_cannot_be_told_is_told_later(store) -> None:
     assert [one.kind for one in hooks.notices] == [NoticeKind.FAILURE]
 
 
+def test_a_notifier_that_breaks_ends_nothing_and_a_thread_that_ended_is_said(store) -> None:
+    class Broken(Hooks):
+        broken = True
+
+        def tell(self, notice: Any) -> None:
+            if self.broken:
+                raise ValueError("no such channel")
+            super().tell(notice)
+
+    hooks = Broken()
+    add(store, parameters={"x": "{{ nobody }}"})
+    daemon = make_daemon(store, Never(), hooks)
+    daemon.round()
+    assert daemon._aside._once() > 0
+    hooks.broken = False
+    daemon._aside._once()
+    assert len(hooks.notices) == 1
+    assert daemon.health().ok
+    daemon._aside._thread = threading.Thread(target=int)
+    daemon._aside._thread.start()
+    daemon._aside._thread.join()
+    assert "thread for it has ended" in daemon.health().trouble
+    assert not daemon.health().ok
+
+
 def test_runs_are_kept_by_count_and_age(store, tmp_path: Path) -> None:
     add(store, keep=2)
     add(store, "other", keep_days=10)
