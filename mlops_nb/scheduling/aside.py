@@ -33,7 +33,7 @@ class Aside:
         self._wake = threading.Event()
         self._stop = False
         self._urgent: list[Notice] = []
-        self._cleaned = 0.0
+        self._cleaned = -_CLEAN
         self._thread = threading.Thread(target=self._run, name="aside", daemon=True)
 
     def start(self) -> None:
@@ -85,8 +85,8 @@ class Aside:
                 self._urgent.pop(0)
             tell_people(self._store, self._hooks, self._log)
             pause = _AGAIN if self._hooks.again() else _CLEAN
-            if time.time() - self._cleaned > _CLEAN and not self._stop:
-                self._cleaned = time.time()
+            if time.monotonic() - self._cleaned >= _CLEAN and not self._stop:
+                self._cleaned = time.monotonic()
                 clean_up(self._store, self._hooks, self._settings, self._log)
         except Exception as error:  # noqa: BLE001 - one border, see above
             said = f"{type(error).__name__}: {error}"

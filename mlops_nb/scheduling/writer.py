@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mlops_nb.errors import ScheduleError
 from mlops_nb.model import Notice, NoticeKind, OccurrenceState, encode
 from mlops_nb.scheduling import schema
+from mlops_nb.scheduling.clock import set_right
 from mlops_nb.scheduling.policy import jitter, left_out
 from mlops_nb.scheduling.rows import ms, schedule_of, seconds
 from mlops_nb.scheduling.store import DaemonRow, Reader
@@ -151,6 +152,7 @@ class Writer(Reader):
 
     def catch_up(self, now: float, name: str = "") -> int:
         """Give every occurrence up to now its row, of all schedules or of one; return their number."""
+        set_right(self, now, name)
         table = schema.schedules
         query = sa.select(table).where(table.c.next_at <= ms(now), ~table.c.paused)
         if name:

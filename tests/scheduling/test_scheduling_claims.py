@@ -397,3 +397,34 @@ def test_whatever_a_template_raises_is_a_recorded_failure(store) -> None:
     add(store, parameters={"n": "{{ 30 // (scheduled_at.day - 15) }}"}, when="every day at 12")
     assert tick(store, noon) == ()
     assert states(store) == ["failed"]
+
+
+def test_a_clock_that_was_ahead_silences_nothing(store) -> None:
+    add(store, when="every hour at :00", overlap=Overlap.QUEUE, retries=1, backoff=10)
+    hour = T0 - T0 % 3600 + 3600
+    (one,) = tick(store, hour)
+    end(store, one, now=hour + 1)
+    (far,) = tick(store, hour + 30 * 86_400)
+    end(store, far, STATES.FAILED, now=hour + 30 * 86_400)
+    with store.write() as writer:
+        manual = writer.run_now("s", now=hour + 30 * 86_400 + 60)
+    (again,) = tick(store, hour + 60)
+    assert (again.at, again.attempt) == (far.at, 2)
+    end(store, again, now=hour + 61)
+    assert [one.at for one in tick(store, hour + 62)] == [manual]
+    with store.read() as reader:
+        assert reader.states()[0].next_at == hour + 3600
+        (asked,) = open_ones(reader)
+        assert len(reader.history("s", limit=1000)) == 3
+    with store.write() as writer:
+        finish(writer, asked.id, asked.run, STATES.SUCCEEDED, now=hour + 63)
+    assert [one.at for one in tick(store, hour + 3600)] == [hour + 3600]
+
+
+def test_a_clock_that_is_not_set_yet_changes_nothing(store) -> None:
+    add(store)
+    tick(store, T0 + 60)
+    add(store, "new")
+    tick(store, 0.0)
+    with store.read() as reader:
+        assert [one.next_at for one in reader.states()] == [T0 + 60, T0 + 120]

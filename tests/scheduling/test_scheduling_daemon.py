@@ -30,6 +30,7 @@ from mlops_nb.runs.store import new_run_id
 from mlops_nb.scheduling.claims import claim
 from mlops_nb.scheduling.course import begin
 from mlops_nb.scheduling.health import HealthServer
+from mlops_nb.scheduling.launcher import ProcessLauncher
 from mlops_nb.scheduling.retention import expired, forget
 from mlops_nb.scheduling.store import DaemonRow
 
@@ -175,6 +176,16 @@ def test_a_process_that_dies_before_it_begins_is_a_failure_with_its_last_words(s
     assert [one.kind for one in hooks.notices] == [NoticeKind.FAILURE]
 
 
+def test_the_projects_folder_shadows_no_module_of_a_run(store, tmp_path: Path) -> None:
+    (tmp_path / "mlops_nb.py").write_text("raise SystemExit(99)")
+    add(store)
+    started = ProcessLauncher(tmp_path / "pipeline.yaml", tmp_path / "logs").start(
+        claimed(store, me())
+    )
+    assert started.wait() not in (0, 99)
+    assert "project" in started.tail()
+
+
 def test_a_process_that_cannot_be_started_is_a_failure(store) -> None:
     class Full:
         def start(self, _: Any) -> Any:
@@ -234,6 +245,19 @@ def test_an_idle_daemon_leaves_the_store_alone_and_wakes_for_a_change(store) -> 
     assert _ticks(daemon) == ticks
     with store.write() as writer:
         writer.put(Schedule(name="s", when="every day at 6"), now=time.time())
+    daemon.round()
+    assert _ticks(daemon) == ticks + 1
+
+
+def test_a_clock_set_back_is_looked_at_at_once(store, monkeypatch) -> None:
+    clock = time.time() + 86_400
+    monkeypatch.setattr(store, "clock", lambda: clock)
+    daemon = make_daemon(store, Never())
+    daemon.round()
+    ticks = _ticks(daemon)
+    clock = time.time()
+    daemon.round()
+    assert _ticks(daemon) == ticks + 1
     daemon.round()
     assert _ticks(daemon) == ticks + 1
 
