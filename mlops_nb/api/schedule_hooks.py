@@ -11,6 +11,8 @@ from mlops_nb.model import Message, NoticeKind, RunStatus, Severity
 from mlops_nb.scheduling.verdict import verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mlops_nb.config import Project
     from mlops_nb.model import Notice, OccurrenceState
     from mlops_nb.monitoring.settings import NotifierSettings
@@ -101,6 +103,12 @@ class ProjectHooks:
             self._runs.remove(run)
         with suppress(OSError):
             Path(logs_folder(self._project), f"{run}.log").unlink(missing_ok=True)
+
+    def forget_frozen(self, needed: Collection[str], days: float) -> int:
+        """Remove frozen sources that nobody used for some days; return how many there were."""
+        from mlops_nb.scheduling.freeze import remove_unused
+
+        return remove_unused(self._project.state, needed, days=days)
 
     def _outbox(self) -> Store:
         from mlops_nb.monitoring.store import Store

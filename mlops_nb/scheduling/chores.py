@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from mlops_nb.errors import MlopsNbError
 from mlops_nb.scheduling.retention import expired, forget
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mlops_nb.model import Notice, OccurrenceState
     from mlops_nb.scheduling.log import Log
     from mlops_nb.scheduling.settings import SchedulerSettings
@@ -33,6 +37,10 @@ class Hooks(Protocol):
 
     def forget(self, run: str) -> None:
         """Remove a run's record; nothing happens where there is none."""
+        ...
+
+    def forget_frozen(self, needed: Collection[str], days: float) -> int:
+        """Remove frozen sources that nobody used for some days; return how many there were."""
         ...
 
 
@@ -61,7 +69,7 @@ def tell_people(store: ScheduleStore, hooks: Hooks, log: Log) -> None:
 
 
 def clean_up(store: ScheduleStore, hooks: Hooks, settings: SchedulerSettings, log: Log) -> None:
-    """Remove runs and occurrences that are kept no longer.
+    """Remove runs, occurrences and frozen sources that are kept no longer.
 
     Raises
     ------
@@ -71,12 +79,20 @@ def clean_up(store: ScheduleStore, hooks: Hooks, settings: SchedulerSettings, lo
     now = store.clock()
     with store.read() as reader:
         old = expired(reader, now=now, history_days=settings.history_days)
+        needed = reader.frozen()
+    gone = []
     for run in old.runs:
         try:
             hooks.forget(run)
+            gone.append(run)
         except MlopsNbError as error:
+            # It keeps its row, and is tried again.
             log("run not removed", level="warning", run=run, error=str(error))
+    old = msgspec.structs.replace(old, runs=tuple(gone))
     if old.occurrences or old.runs:
         with store.write(durable=False) as writer:
             forget(writer, old)
         log("cleaned", runs=len(old.runs), occurrences=len(old.occurrences))
+    thawed = hooks.forget_frozen(needed, settings.history_days) if settings.history_days else 0
+    if thawed:
+        log("frozen sources removed", count=thawed)

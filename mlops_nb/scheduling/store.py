@@ -309,6 +309,17 @@ class Reader:
         )
         return tuple((row.schedule, OccurrenceState(row.state)) for row in rows)
 
+    def frozen(self) -> frozenset[str]:
+        """Return what occurrences that are not over have frozen."""
+        past = schema.occurrences
+        return frozenset(
+            self._connection.execute(
+                sa.select(past.c.frozen).where(
+                    past.c.state.in_(["waiting", "running"]), past.c.frozen != ""
+                )
+            ).scalars()
+        )
+
     def _attempts(self, ids: Sequence[int]) -> dict[int, tuple[Attempted, ...]]:
         table = schema.attempts
         found: dict[int, tuple[Attempted, ...]] = {}

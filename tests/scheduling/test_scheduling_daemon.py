@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from light_runs import Here, Hooks, make_daemon
 
-from mlops_nb.errors import MonitoringError, ScheduleError
+from mlops_nb.errors import MonitoringError, RunError, ScheduleError
 from mlops_nb.model import (
     NoticeKind,
     OccurrenceState,
@@ -27,11 +28,14 @@ from mlops_nb.model import (
 )
 from mlops_nb.processes import Owner, me
 from mlops_nb.runs.store import new_run_id
+from mlops_nb.scheduling.chores import clean_up
 from mlops_nb.scheduling.claims import claim
 from mlops_nb.scheduling.course import begin
 from mlops_nb.scheduling.health import HealthServer
 from mlops_nb.scheduling.launcher import ProcessLauncher
+from mlops_nb.scheduling.log import Log
 from mlops_nb.scheduling.retention import expired, forget
+from mlops_nb.scheduling.settings import SchedulerSettings
 from mlops_nb.scheduling.store import DaemonRow
 
 DEAD = msgspec.structs.replace(me(), pid=2**22 - 3, started=1.0)
@@ -357,11 +361,50 @@ def test_runs_are_kept_by_count_and_age(store, tmp_path: Path) -> None:
         assert expired(reader, now=now, history_days=90).runs == tuple(ids[2:])
         old = expired(reader, now=now + 11 * 86_400, history_days=5)
     assert len(old.runs) == 3
-    with store.write() as writer:
-        forget(writer, old)
+    for _ in range(2):
+        with store.write() as writer:
+            forget(writer, expired(writer, now=now + 11 * 86_400, history_days=5))
     with store.read() as reader:
-        assert len(reader.history("s")) == 1
+        # Rows whose runs are kept stay with them: nothing else knows when to remove those.
+        assert [one.run for one in reader.history("s")] == ids[:2]
         assert len(reader.history("other")) == 1
+    # What a schedule has left goes when that is removed, and its rows after it.
+    with store.write() as writer:
+        writer.remove("s", now=now)
+        old = expired(writer, now=now + 91 * 86_400, history_days=90)
+        assert set(old.runs) == set(ids[:2])
+        forget(writer, old)
+        forget(writer, expired(writer, now=now + 91 * 86_400, history_days=90))
+        assert writer.history("s") == ()
+
+
+def test_a_run_that_cannot_be_removed_is_tried_again(store, tmp_path: Path) -> None:
+    class Busy(Hooks):
+        busy = True
+
+        def forget(self, run: str) -> None:
+            if self.busy:
+                raise RunError("is still running")
+
+    hooks, settings = Busy(), SchedulerSettings(history_days=90)
+    add(store, keep_days=180)
+    daemon = make_daemon(store, Here(store.url, tmp_path / "ran"), hooks)
+    until(daemon, lambda: not _open(store))
+    with store.write() as writer:
+        writer.run_now("s", now=time.time() - 1)
+    until(daemon, lambda: not _open(store))
+
+    def runs(days: float) -> list[str]:
+        store.clock = lambda: time.time() + days * 86_400
+        clean_up(store, hooks, settings, Log(stream=io.StringIO()))
+        with store.read() as reader:
+            return [one.run for one in reader.history("s") if one.attempts]
+
+    both = runs(100)
+    assert len(both) == 2
+    assert runs(190) == both
+    hooks.busy = False
+    assert runs(190) == []
 
 
 def test_health_and_metrics_over_http(store) -> None:

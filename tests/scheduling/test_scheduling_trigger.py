@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from mlops_nb.api import scheduled
 from mlops_nb.api import schedules as api
 from mlops_nb.api.schedule_hooks import ProjectHooks
 from mlops_nb.api.schedule_store import opened
-from mlops_nb.model import NoticeKind, OccurrenceState, Schedule
+from mlops_nb.config import find_project
+from mlops_nb.model import NoticeKind, OccurrenceState, Schedule, Source
 from mlops_nb.processes import me
 from mlops_nb.scheduling.claims import claim
 from mlops_nb.scheduling.course import begin, finish
+from mlops_nb.scheduling.freeze import freeze, frozen_folder, link_rest, remove_unused
 
 DEAD = msgspec.structs.replace(me(), pid=2**22 - 3, started=1.0)
 """A process of this machine that is no more."""
@@ -92,6 +95,28 @@ def test_a_notifier_that_breaks_hides_no_run(project, ran, monkeypatch, capfd) -
     (turn,) = scheduled.run_due(project, "s")
     assert turn.nothing == 'nothing of schedule "s" is due'
     assert "ValueError: no such channel" in capfd.readouterr().err
+
+
+def test_frozen_sources_go_when_nobody_used_them_for_long(project: Path) -> None:
+    (project / "a.py").write_text("1")
+    state = project / ".mlops"
+    frozen = [freeze(project, state, Source.SNAPSHOT)]
+    (project / "a.py").write_text("2")
+    frozen.append(freeze(project, state, Source.SNAPSHOT))
+    (state / "frozen" / ".new-x").mkdir()
+    link_rest(project, state, frozen_folder(state, frozen[0]), ())
+    for folder in (state / "frozen").iterdir():
+        os.utime(folder, (1.0, 1.0))
+    frozen.append(freeze(project, state, Source.SNAPSHOT))  # the second one, used again
+    needed = {frozen[0]}
+    assert remove_unused(state, needed, days=90) == 0
+    assert len(list((state / "frozen").iterdir())) == 2
+    assert ProjectHooks(find_project(project)).forget_frozen((), 90) == 1
+    assert [one.name for one in (state / "frozen").iterdir()] == [
+        frozen_folder(state, frozen[1]).name
+    ]
+    assert (project / "a.py").exists()
+    assert state.is_dir()
 
 
 def _due(writer: Any) -> Any:
