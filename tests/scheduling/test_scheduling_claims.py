@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from mlops_nb.errors import ScheduleError
 from mlops_nb.model import NoticeKind, OccurrenceState, Overlap, Schedule
 from mlops_nb.processes import me
+from mlops_nb.scheduling import schema
 from mlops_nb.scheduling.claims import claim, held_claim
 from mlops_nb.scheduling.course import (
     begin,
@@ -23,6 +24,7 @@ from mlops_nb.scheduling.course import (
     take_back,
     tell_late,
 )
+from mlops_nb.scheduling.ownership import belong_to
 from mlops_nb.scheduling.store import ScheduleStore
 
 T0 = 1_800_000_000.0  # a full minute
@@ -428,3 +430,22 @@ def test_a_clock_that_is_not_set_yet_changes_nothing(store) -> None:
     tick(store, 0.0)
     with store.read() as reader:
         assert [one.next_at for one in reader.states()] == [T0 + 60, T0 + 120]
+
+
+def test_a_store_is_one_projects(any_store) -> None:
+    belong_to(any_store, "")
+    add(any_store)
+    with any_store.write() as writer:  # as an earlier version left it
+        schema.project.drop(writer.connection)
+    other = ScheduleStore(any_store.url)
+    try:
+        belong_to(other, "flights")
+        belong_to(other, "flights")
+        for name, said in (("taxis", 'not "taxis"'), ("", "no name")):
+            with pytest.raises(ScheduleError, match=f'project "flights"\'s, .*{said}'):
+                belong_to(any_store, name)
+        assert states(other) == []
+        with other.read() as reader:
+            assert reader.names() == ("s",)
+    finally:
+        other.close()
