@@ -25,6 +25,7 @@ from mlops_nb.scheduling.pulse import Pulse
 from mlops_nb.scheduling.reconcile import look_after
 from mlops_nb.scheduling.settings import SchedulerSettings, read_schedules
 from mlops_nb.scheduling.verdict import verdict
+from mlops_nb.scheduling.wanted import require
 from mlops_nb.scheduling.when import read_trigger
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def run_due(
     name
         The schedule; taken from ``pyproject.toml`` where the store does not know it.
     occurrence
-        ``due`` for what waits, ``latest`` for the newest time up to now, or an ISO time.
+        ``due`` for what waits, ``latest`` for the newest time up to now, or an ISO time, which is
+        run however late it is.
     within
         With ``latest``: seconds after its time in which it is run at all.
     view
@@ -130,7 +132,7 @@ def run_due(
         hooks = ProjectHooks(found)
         try:
             look_after(store, hooks.outcome)
-            times = _pick(store, name, occurrence, within)
+            times = _pick(store, settings, name, occurrence, within)
             if isinstance(times, str):
                 return (Turn(nothing=times),)
             return tuple(_take_turn(found, store, settings, name, at, view) for at in times)
@@ -222,7 +224,11 @@ def _know(project: Project, store: ScheduleStore, name: str) -> None:
 
 
 def _pick(
-    store: ScheduleStore, name: str, occurrence: str, within: float | None
+    store: ScheduleStore,
+    settings: SchedulerSettings,
+    name: str,
+    occurrence: str,
+    within: float | None,
 ) -> list[float] | str:
     """Return the logical times that are meant, or why there is none."""
     now = store.clock()
@@ -242,7 +248,9 @@ def _pick(
                 return f'nothing of schedule "{name}" is due'
         else:
             at = moment_of(occurrence)
-        writer.require(name, at)
+        by_hand = occurrence != "latest"
+        days = settings.history_days
+        require(writer, name, at, now=now, history_days=days, by_hand=by_hand)
     return [at]
 
 

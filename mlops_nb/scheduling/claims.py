@@ -151,7 +151,10 @@ class _Claiming:
         """Take what may start, the longest due first."""
         taken = []
         for row in self._db.execute(self._query(only)).all():
-            schedule = schedule_of(row.order or row.record)
+            try:
+                schedule = schedule_of(row.order or row.record)
+            except ScheduleError:
+                continue  # It keeps no other schedule from its work; `Writer.catch_up` tells of it.
             # Policies for overlaps hold also while the limit over all schedules is reached.
             if self._may_start(row, schedule) and not self._is_full:
                 made = self._take(row, schedule)

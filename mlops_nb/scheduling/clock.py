@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from mlops_nb.errors import ScheduleError
 from mlops_nb.scheduling import schema
 from mlops_nb.scheduling.rows import ms, schedule_of, seconds
 from mlops_nb.scheduling.when import read_trigger
@@ -43,6 +44,10 @@ def set_right(writer: Writer, now: float, name: str = "") -> int:
         query = query.where(plan.c.name == name)
     count = 0
     for row in db.execute(query).all():
+        try:
+            schedule = schedule_of(row.record)
+        except ScheduleError:
+            continue  # Whoever gives it its rows says so.
         of = past.c.schedule == row.name
         first = db.execute(sa.select(sa.func.min(past.c.at)).where(of)).scalar()
         if now < (_EARLIEST if first is None else seconds(first)):
@@ -63,7 +68,7 @@ def set_right(writer: Writer, now: float, name: str = "") -> int:
             .where(of, past.c.state == "waiting", past.c.due > ms(now + _AHEAD))
             .values(due=ms(now))
         )
-        following = read_trigger(schedule_of(row.record)).after(now)
+        following = read_trigger(schedule).after(now)
         db.execute(
             plan.update()
             .where(plan.c.name == row.name)

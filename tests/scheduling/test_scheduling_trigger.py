@@ -9,17 +9,24 @@ from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from mlops_nb.api import scheduled
 from mlops_nb.api import schedules as api
 from mlops_nb.api.schedule_hooks import ProjectHooks
 from mlops_nb.api.schedule_store import opened
 from mlops_nb.config import find_project
+from mlops_nb.errors import ScheduleError
 from mlops_nb.model import NoticeKind, OccurrenceState, Schedule, Source
 from mlops_nb.processes import me
 from mlops_nb.scheduling.claims import claim
 from mlops_nb.scheduling.course import begin, finish
 from mlops_nb.scheduling.freeze import freeze, frozen_folder, link_rest, remove_unused
+from mlops_nb.scheduling.settings import check_schedule
+from mlops_nb.scheduling.template import render_parameters
+from mlops_nb.scheduling.wanted import require
+from mlops_nb.scheduling.when import read_trigger
+from mlops_nb.scheduling.zones import iso
 
 DEAD = msgspec.structs.replace(me(), pid=2**22 - 3, started=1.0)
 """A process of this machine that is no more."""
@@ -117,6 +124,69 @@ def test_frozen_sources_go_when_nobody_used_them_for_long(project: Path) -> None
     ]
     assert (project / "a.py").exists()
     assert state.is_dir()
+
+
+def test_one_occurrence_asked_for_by_hand_is_run_however_late(project, told, ran) -> None:
+    api.add(project, Schedule(name="s", when="every hour at :00", missed="skip"))
+    hour = time.time() // 3600 * 3600
+    old = hour - 5 * 3600
+    (turn,) = scheduled.run_due(project, "s", occurrence=iso(old))
+    assert turn.occurrence.state is OccurrenceState.SUCCEEDED
+    assert [one.at for one in ran] == [old]
+    # One that was left out before may be run too, but none twice.
+    with opened(project) as (_, store), store.write() as writer:
+        require(writer, "s", hour - 7200, now=time.time())
+        assert writer.leave_out(time.time()) == 1
+    scheduled.run_due(project, "s", occurrence=iso(hour - 7200))
+    (turn,) = scheduled.run_due(project, "s", occurrence=iso(hour - 7200))
+    assert "has had its turn" in turn.nothing
+    assert [one.at for one in ran] == [old, hour - 7200]
+    for at, said in (
+        (hour + 7200, "not due before"),
+        (hour - 91 * 86_400, "not known any more"),
+        (hour + 1, "is not due at"),
+    ):
+        with pytest.raises(ScheduleError, match=said):
+            scheduled.run_due(project, "s", occurrence=iso(at))
+
+
+def test_a_schedule_that_cannot_be_read_stops_no_other_and_can_be_removed(
+    project, told, ran
+) -> None:
+    for name in ("bad", "good"):
+        api.add(project, Schedule(name=name, when="every hour at :00"))
+    with opened(project) as (_, store), store.write() as writer:
+        for name in ("bad", "good"):
+            writer.run_now(name, now=time.time() - 1)
+        writer.connection.execute(
+            sa.text("UPDATE mlops_schedules SET record = '{}', next_at = 0 WHERE name = 'bad'")
+        )
+    with opened(project) as (_, store), store.write() as writer:
+        writer.catch_up(time.time())
+        writer.leave_out(time.time())
+        taken = claim(writer, me(), now=time.time(), lease=60, new_run=lambda: "r")
+        assert [one.schedule for one in taken] == ["good"]
+    scheduled.run_due(project, "good")
+    assert ["cannot be read" in one.text for one in told] == [True]
+    with pytest.raises(ScheduleError, match='schedule "bad".*remove it'):
+        api.list_schedules(project)
+    api.remove(project, "bad")
+    assert [one.schedule.name for one in api.list_schedules(project)] == ["good"]
+
+
+def test_parameters_are_checked_for_the_first_occurrence_to_come() -> None:
+    fields = {"name": "s", "when": "every day at 6", "start": "2999-12-01"}
+    given = {
+        "since": "{{ previous_at | date }}",
+        "week": "{{ previous_at | shift(days=1) | week }}",
+    }
+    schedule = Schedule(**fields, parameters=given)
+    check_schedule(schedule)
+    first = read_trigger(schedule).after(time.time())
+    assert render_parameters(schedule, first) == {"since": "", "week": ""}
+    assert render_parameters(schedule, first + 86_400)["since"] == "2999-12-01"
+    with pytest.raises(ScheduleError, match="cannot be filled in"):
+        check_schedule(Schedule(**fields, parameters={"year": "{{ previous_at.year }}"}))
 
 
 def _due(writer: Any) -> Any:
