@@ -168,7 +168,7 @@ def test_a_schedule_that_cannot_be_read_stops_no_other_and_can_be_removed(
         assert [one.schedule for one in taken] == ["good"]
     scheduled.run_due(project, "good")
     assert ["cannot be read" in one.text for one in told] == [True]
-    with pytest.raises(ScheduleError, match='schedule "bad".*remove it'):
+    with pytest.raises(ScheduleError, match=r'schedule "bad".*remove it'):
         api.list_schedules(project)
     api.remove(project, "bad")
     assert [one.schedule.name for one in api.list_schedules(project)] == ["good"]
