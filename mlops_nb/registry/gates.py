@@ -18,7 +18,7 @@ from mlops_nb.model import (
 )
 from mlops_nb.registry.checks import RELATIVE, Answer, Candidate, Tools, answer
 from mlops_nb.registry.mirror import settle
-from mlops_nb.registry.settings import AnyGate, ApprovalGate, gate_digest
+from mlops_nb.registry.settings import AnyGate, ApprovalGate, DriftGate, NotebookGate
 from mlops_nb.registry.versions import find_version
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ def judge(
         tools=tools,
     )
     results = [
-        _ask(name, gate, candidate) for name, gate in gates.items() if not only or name in only
+        _ask(name, gate, candidate, registry.gate_digest(gate))
+        for name, gate in gates.items()
+        if not only or name in only
     ]
     # The artifact is checked again: what was judged is what the evidence is bound to.
     registry.fetch(found)
@@ -104,7 +106,7 @@ def judge(
     return tuple(stored)
 
 
-def _ask(name: str, gate: AnyGate, candidate: Candidate) -> GateResult:
+def _ask(name: str, gate: AnyGate, candidate: Candidate, settings: str) -> GateResult:
     start = time.perf_counter()
     try:
         given = answer(gate, candidate)
@@ -122,7 +124,7 @@ def _ask(name: str, gate: AnyGate, candidate: Candidate) -> GateResult:
         passed=given.passed,
         reason=given.reason,
         digest=candidate.version.digest,
-        settings=gate_digest(gate),
+        settings=settings,
         champion=champion.version if champion is not None and relative else 0,
         relative=relative,
         evidence=given.evidence,
@@ -154,7 +156,8 @@ def gate_states(
 ) -> tuple[GateState, ...]:
     """Return how every gate of a version counts now.
 
-    An answer counts only for the artifact, the settings and the champion it was given for.
+    An answer counts only for the artifact, the settings, the notebook and the champion it was given
+    for.
 
     Parameters
     ----------
@@ -171,7 +174,7 @@ def gate_states(
     }
     other = 0 if champion == version.version else champion
     return tuple(
-        _state(name, gate, latest.get(name), version, other, approvals(reader, version))
+        _state(registry, name, gate, latest.get(name), version, other, approvals(reader, version))
         for name, gate in registry.gates.for_model(version.model).items()
     )
 
@@ -189,6 +192,7 @@ def _result(entry: LedgerEntry) -> GateResult:
 
 
 def _state(
+    registry: Registry,
     name: str,
     gate: AnyGate,
     result: GateResult | None,
@@ -207,7 +211,7 @@ def _state(
     ok = False
     if result is None:
         text = "has not been evaluated"
-    elif why := void(gate, result, version):
+    elif why := void(registry, gate, result, version):
         text = why
     elif result.relative and result.champion != champion:
         was = f"v{result.champion}" if result.champion else "no champion"
@@ -217,12 +221,13 @@ def _state(
     return GateState(gate=name, kind=_kind(gate), ok=ok, text=text, result=result)
 
 
-def void(gate: AnyGate, result: GateResult, version: ModelVersion) -> str:
+def void(registry: Registry, gate: AnyGate, result: GateResult, version: ModelVersion) -> str:
     """Return why an answer does not count, whoever is champion; empty where it does."""
     if result.origin:
         return f"was answered in another registry ({result.origin}): {result.reason}"
     if result.digest != version.digest:
         return "was answered for another artifact"
-    if result.settings != gate_digest(gate):
-        return "its settings changed since it was answered"
+    if result.settings != registry.gate_digest(gate):
+        what = {NotebookGate: "notebook or ", DriftGate: "or monitoring's "}.get(type(gate), "")
+        return f"its {what}settings changed since it was answered"
     return ""

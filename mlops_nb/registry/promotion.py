@@ -179,7 +179,7 @@ def _same_champion(
     gates = registry.gates.for_model(version.model)
     for state in states:
         result = state.result
-        if result is None or void(gates[state.gate], result, version):
+        if result is None or void(registry, gates[state.gate], result, version):
             continue
         if result.relative and result.passed and result.champion != current:
             raise conflict(reader, version.model, alias, result.champion, current)

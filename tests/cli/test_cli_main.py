@@ -35,6 +35,18 @@ def test_init_then_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert '"pipeline.yaml"' in capsys.readouterr().out
 
 
+def test_a_reader_that_went_away_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import os
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    # Unbuffered, so that nothing is left to be written when it is closed.
+    with io.TextIOWrapper(io.FileIO(writer, "w"), write_through=True) as out:
+        monkeypatch.setattr("sys.stdout", out)
+        assert call("--help") == ExitCode.ERROR
+
+
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_explains_itself_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]
