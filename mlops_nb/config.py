@@ -108,6 +108,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     cache: str = ""
     """Folder or fsspec URL of the product cache; ``.mlops/cache`` by default."""
     cache_size_mb: int = 5_000
+    """What a folder may take, MiB: a run that adds to it drops what was not used for longest. Behind
+    a URL only ``mlops-nb cache gc`` does that."""
     reports: Literal["all", "failures"] = "all"
     """Which tasks get an HTML report when a run ends; ``mlops-nb runs report`` makes the others."""
     early_cutoff: bool = False
