@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
     from mlops_nb.execution.cache import CacheEntry, Collected
     from mlops_nb.execution.resident import ServerStatus
-    from mlops_nb.model import Event, Run, RunProfile
+    from mlops_nb.model import Event, Pipeline, Run, RunProfile
 
 __all__ = [
     "cache_entries",
     "collect_cache",
+    "current_pipeline",
     "prepare_resume",
     "profile_run",
     "server_status",
@@ -122,8 +123,8 @@ def watch_run(
     yield store.get(found)  # a run that was lost is known by its process, not by an event
 
 
-def task_graph(project: str | None) -> dict[str, tuple[str, ...]]:
-    """Return the pipeline's tasks in an order in which they can run, each with what it needs.
+def current_pipeline(project: str | None) -> Pipeline:
+    """Return the pipeline as its specification is now; nothing is planned or put right.
 
     Raises
     ------
@@ -132,7 +133,18 @@ def task_graph(project: str | None) -> dict[str, tuple[str, ...]]:
     """
     from mlops_nb.pipeline.load import load_pipeline
 
-    return {task.name: task.upstream for task in load_pipeline(find_project(project)).tasks}
+    return load_pipeline(find_project(project))
+
+
+def task_graph(project: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the pipeline's tasks in an order in which they can run, each with what it needs.
+
+    Raises
+    ------
+    ProjectError
+        The project, its pipeline or a notebook is wrong.
+    """
+    return {task.name: task.upstream for task in current_pipeline(project).tasks}
 
 
 def profile_run(project: str | None, run_id: str) -> RunProfile:
@@ -144,13 +156,15 @@ def profile_run(project: str | None, run_id: str) -> RunProfile:
         There is no such run.
     """
     from mlops_nb.pipeline.load import load_pipeline
+    from mlops_nb.runs.profile import first_starts
     from mlops_nb.runs.profile import profile_run as measure
     from mlops_nb.runs.store import RunStore
 
     found = find_project(project)
-    run = RunStore(found.state).get(run_id)
+    store = RunStore(found.state)
+    run = store.get(run_id)
     upstream = {task.name: task.upstream for task in load_pipeline(found).tasks}
-    return measure(run, upstream)
+    return measure(run, upstream, first_starts(store.events(run.id)))
 
 
 def write_report(project: str | None, run_id: str) -> Path:
@@ -191,7 +205,7 @@ def start_server(project: str | None, *, idle: float | None = None) -> ServerSta
     Parameters
     ----------
     idle
-        Seconds without a run after which it ends itself; ten minutes by default.
+        Seconds without a run after which it ends itself; fifteen minutes by default.
 
     Raises
     ------

@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from mlops_nb.cli import output
-from mlops_nb.errors import ExitCode
+from mlops_nb.errors import ExitCode, MlopsNbError
 
 __all__ = ["cache", "resume", "server", "watch"]
 
@@ -102,18 +102,23 @@ def watch(project: str | None, run_id: str, as_json: bool) -> None:
       mlops-nb watch
       mlops-nb watch latest --json     one event a line
     """
-    from mlops_nb.api import execute
     from mlops_nb.api.history import get_run
+    from mlops_nb.api.runs import current_pipeline
     from mlops_nb.api.runs import watch as follow
-    from mlops_nb.cli.live import view_for
+    from mlops_nb.cli.live import LineView, View, view_for
     from mlops_nb.model import encode
 
+    run_id = get_run(project, run_id).id  # another one may be the latest when this one ends
     if as_json:
         for event in follow(project, run_id):
             click.echo(encode(event).decode())
         return
     console = output.console()
-    with view_for(console, execute.prepare(project).pipeline) as view:
+    try:
+        view: View = view_for(console, current_pipeline(project))
+    except MlopsNbError:  # somebody works on it; the run goes on as it was
+        view = LineView(console)
+    with view:
         for event in follow(project, run_id):
             view(event)
     run = get_run(project, run_id)

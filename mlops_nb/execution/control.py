@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,7 @@ class Control:
         self._on_cell = on_cell
         self._injected = injected
         self._began = 0.0
+        self._fresh = False
         self._done = 0
 
     def author_index(self, index: int) -> int | None:
@@ -164,6 +166,7 @@ class Control:
         if self.skips and self.first is None:
             self.first = index
         self.reached = index + 1
+        self._forget_peak()
         self._began = monotonic()
         self.guard.cell_starts()
         shown = self.author_index(index)
@@ -174,13 +177,12 @@ class Control:
         """Stop a cell's clock and tell the caller."""
         self.guard.cell_ends()
         shown = self.author_index(index)
+        seconds = monotonic() - self._began
         now, peak = self._memory()
-        if peak is not None:
-            self.peak_mb = max(peak, self.peak_mb or 0.0)
         if shown is None:
             return
         self._done += 1
-        run = CellRun(index=shown, seconds=monotonic() - self._began, peak_mb=now)
+        run = CellRun(index=shown, seconds=seconds, peak_mb=peak if self._fresh else now)
         self.cells.append(run)
         if self._on_cell is not None:
             self._on_cell(
@@ -216,6 +218,15 @@ class Control:
             traceback=shortened(plain_text(traceback), TRACEBACK),
         )
 
+    def _forget_peak(self) -> None:
+        """Have the operating system measure the kernel's peak anew, where it can."""
+        self._memory()  # what was between two cells counts for the notebook
+        self._fresh = False
+        if self.pid is not None:
+            with suppress(OSError):
+                Path(f"/proc/{self.pid}/clear_refs").write_text("5\n", encoding="ascii")
+                self._fresh = True
+
     def _memory(self) -> tuple[float | None, float | None]:
         """Return the kernel's resident set and its peak, MiB, as the operating system knows them."""
         if self.pid is None:
@@ -227,7 +238,9 @@ class Control:
         found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", status, re.MULTILINE))
         if "VmRSS" not in found:
             return None, None
-        return int(found["VmRSS"]) / 1024, int(found.get("VmHWM") or found["VmRSS"]) / 1024
+        peak = int(found.get("VmHWM") or found["VmRSS"]) / 1024
+        self.peak_mb = max(peak, self.peak_mb or 0.0)
+        return int(found["VmRSS"]) / 1024, peak
 
 
 def kernel_environment(job: NotebookJob) -> dict[str, str]:

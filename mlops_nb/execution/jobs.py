@@ -100,7 +100,7 @@ class CellProgress(Record, frozen=True, kw_only=True):
     seconds: float | None = None
     """How long it took; ``None`` while it runs."""
     peak_mb: float | None = None
-    """Resident set of the kernel after the cell, MiB."""
+    """Largest resident set of the kernel while the cell ran, MiB; on some systems after the cell."""
 
 
 class NotebookOutcome(Record, frozen=True, kw_only=True):

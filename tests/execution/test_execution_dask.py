@@ -24,6 +24,9 @@ from mlops_nb.runs.store import RunStore
 
 pytestmark = pytest.mark.slow
 
+KILLS = ROUNDS if "MLOPS_NB_STRESS_ROUNDS" in os.environ else 1
+"""A killed worker takes seconds to come back: many only where many rounds are asked for."""
+
 
 @pytest.fixture(scope="module")
 def cluster():
@@ -146,13 +149,13 @@ def test_a_killed_workers_task_is_done_by_another(tmp_path, cluster):
 
 
 @pytest.mark.stress
-@pytest.mark.timeout(120 + 20 * ROUNDS)
+@pytest.mark.timeout(300 + 60 * KILLS)
 def test_workers_killed_at_any_moment_harm_no_product(tmp_path, cluster):
     calm, wild = diamond(tmp_path / "calm"), diamond(tmp_path / "wild")
     began = time.monotonic()
     assert go(calm, executor=cluster).status is RunStatus.SUCCEEDED
     usual = time.monotonic() - began
-    for round_ in range(ROUNDS):
+    for round_ in range(KILLS):
         rng = random.Random(round_)
         pids = sorted(worker_pids(cluster).values())
 

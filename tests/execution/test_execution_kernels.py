@@ -307,6 +307,17 @@ def test_a_killed_zygote_takes_its_kernels_along_and_the_next_start_cold(tmp_pat
         assert after.outcome.kernel.startswith("cold: the zygote is gone")
 
 
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_cells_peak_is_its_own(tmp_path: Path, zygote: Zygote, cold: bool) -> None:
+    cells = ("1", "x = bytearray(200 * 2**20); del x", "1")
+    ran = run(tmp_path, *cells, zygote=zygote, cold=cold)
+    before, large, after = (cell.peak_mb or 0.0 for cell in ran.outcome.cells)
+    assert large > before + 150
+    assert large > after + 150
+    assert ran.outcome.peak_mb is not None
+    assert ran.outcome.peak_mb >= large
+
+
 def test_where_nothing_can_be_forked_the_record_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,9 +171,10 @@ class DaskExecutor:
 
         def ask() -> None:
             threading.Thread(target=forget, name="mlops-nb cancel", daemon=True).start()
-            works = self._client.run(cancel_order, name, on_error="ignore")
-            if not any(found is True for found in works.values()):
-                future.cancel()  # it waits for a worker; one that it comes to yet ends it at once
+            with suppress(OSError, TimeoutError):  # the scheduler is gone, and its futures with it
+                works = self._client.run(cancel_order, name, on_error="ignore")
+                if not any(found is True for found in works.values()):
+                    future.cancel()  # no worker has it; one that it still comes to ends it at once
 
         def start() -> None:
             # Called by whoever cancels, who must not wait for the network.
