@@ -29,7 +29,12 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> float:
-        """Cores there are to fill."""
+        """Cores there are to fill; may change while a run goes on."""
+        ...
+
+    @property
+    def memory_mb(self) -> float:
+        """MiB there are to fill; may change while a run goes on."""
         ...
 
     def run(

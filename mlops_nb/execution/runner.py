@@ -174,14 +174,12 @@ class _Run:
     def __init__(
         self, work: Work, expected: Mapping[str, float], *, keep_going: bool, timeout: float | None
     ) -> None:
-        from mlops_nb.execution.memory import available_mb
-
         self.work = work
         todo = {item.task for item in work.plan.items if item.action is not Action.SKIP}
         self.schedule = Schedule(
             (task for task in work.pipeline.tasks if task.name in todo),
             slots=work.executor.slots,
-            memory_mb=available_mb(),
+            memory_mb=work.executor.memory_mb,
             expected=expected,
         )
         self.expected = expected
@@ -246,6 +244,7 @@ class _Run:
     def _start(self) -> None:
         if self.stop.is_set():
             return
+        self.schedule.resize(self.work.executor.slots, self.work.executor.memory_mb)
         for name in self.schedule.start():
             number = self.tries[name] = self.tries.get(name, 0) + 1
             self.last.pop(name, None)

@@ -57,7 +57,8 @@ class Schedule:
                 self._below[up].append(name)
         self._road = self._roads(expected or {})
         self._ready: list[tuple[float, str]] = []
-        self._running: set[str] = set()
+        self._running: dict[str, tuple[float, float]] = {}
+        """What each task that runs holds: cores, and MiB."""
         self._left = set(self._tasks)
         for name, ups in self._waits.items():
             if not ups:
@@ -74,11 +75,18 @@ class Schedule:
     @property
     def waiting(self) -> tuple[str, ...]:
         """The tasks that were neither started nor given up, in the pipeline's order."""
-        return tuple(name for name in self._tasks if name in self._left - self._running)
+        return tuple(name for name in self._tasks if name in self._left - self._running.keys())
 
     def ready_again(self, name: str) -> None:
         """Put a task into the queue, also one that is to be tried again."""
         heapq.heappush(self._ready, (-self._road[name], name))
+
+    def resize(self, slots: float, memory_mb: float) -> None:
+        """Go on with other cores and MiB in all, such as those of a cluster that has grown."""
+        slots = max(slots, 1.0)
+        self._free_slots += slots - self._slots
+        self._free_memory += memory_mb - self._memory
+        self._slots, self._memory = slots, memory_mb
 
     def start(self) -> list[str]:
         """Return the tasks that start now, and count their cores and memory as taken."""
@@ -90,7 +98,7 @@ class Schedule:
             if cpu <= self._free_slots + _EPSILON and memory <= self._free_memory + _EPSILON:
                 self._free_slots -= cpu
                 self._free_memory -= memory
-                self._running.add(entry[1])
+                self._running[entry[1]] = cpu, memory
                 started.append(entry[1])
             else:
                 passed_over.append(entry)
@@ -100,10 +108,9 @@ class Schedule:
 
     def pause(self, name: str) -> None:
         """Give back what a running task holds, which `ready_again` will queue later."""
-        cpu, memory = self._weight(name)
+        cpu, memory = self._running.pop(name)
         self._free_slots += cpu
         self._free_memory += memory
-        self._running.discard(name)
 
     def finish(self, name: str) -> None:
         """Take a running task as done and good: what waits for it alone becomes ready."""

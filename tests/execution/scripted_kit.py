@@ -19,6 +19,7 @@ class Scripted:
     """An executor whose tasks do what a function says."""
 
     slots = 3.0
+    memory_mb = 1e6
     shares_files = True
 
     def __init__(self, body):

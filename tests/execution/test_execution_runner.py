@@ -294,6 +294,7 @@ class Instant:
     """An executor whose tasks are done at once."""
 
     slots = 2.0
+    memory_mb = 1e6
 
     def run(self, attempt, *, tell, cancel):
         for path in attempt.products.values():

@@ -122,3 +122,14 @@ def test_any_graph_runs_to_its_end_within_its_limits_and_fast():
         done.add(name)
     assert len(done) == 1000
     assert time.process_time() - began < 1.0
+
+
+def test_a_cluster_that_grows_gets_more_and_what_ran_gives_back_what_it_took() -> None:
+    schedule = Schedule([task(f"n{i}") for i in range(4)], slots=1, memory_mb=100)
+    (first,) = schedule.start()
+    assert schedule.start() == []
+    schedule.resize(3, 100)
+    assert len(schedule.start()) == 2
+    schedule.resize(1, 100)
+    schedule.finish(first)
+    assert schedule.start() == []

@@ -188,7 +188,7 @@ export async function rollback(
       <>
         <p>
           {trans.__(
-            'v%1 gives %2 back to the last approved version that held it, and is marked as rolled back.',
+            'v%1 gives %2 back to the last approved version that held it.',
             expected,
             alias
           )}

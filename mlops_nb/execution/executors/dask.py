@@ -109,8 +109,16 @@ class DaskExecutor:
     @property
     def slots(self) -> float:
         """Threads of the cluster's workers, at least one: workers may come later."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return float(max(1, sum(worker["nthreads"] for worker in workers)))
+        return float(max(1, sum(worker["nthreads"] for worker in self._workers())))
+
+    @property
+    def memory_mb(self) -> float:
+        """MiB of the cluster's workers together; no bound where one of them has none."""
+        limits = [worker["memory_limit"] for worker in self._workers()]
+        return sum(limits) / 1024**2 if limits and all(limits) else float("inf")
+
+    def _workers(self) -> list[dict[str, Any]]:
+        return list(self._client.scheduler_info(n_workers=-1)["workers"].values())
 
     @property
     def shares_files(self) -> bool:

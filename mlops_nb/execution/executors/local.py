@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.execution.attempt import run_attempt
+from mlops_nb.execution.memory import available_mb
 
 if TYPE_CHECKING:
     import threading
@@ -68,11 +69,18 @@ class LocalExecutor:
         self._jobs = jobs if jobs > 0 else cores()
         self._zygote = zygote
         self._forge = forge
+        # What was free at the start: what tasks take by and by is counted by their weights.
+        self._memory_mb = available_mb()
 
     @property
     def slots(self) -> float:
         """Cores there are to fill."""
         return float(self._jobs)
+
+    @property
+    def memory_mb(self) -> float:
+        """MiB that were free when this was made."""
+        return self._memory_mb
 
     def run(
         self, attempt: Attempt, *, tell: Callable[..., object], cancel: threading.Event
