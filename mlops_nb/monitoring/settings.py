@@ -27,7 +27,7 @@ class DriftSettings(_Settings, frozen=True, kw_only=True):
     spread: float = 3.0
     """A threshold is at least the reference windows' own mean + this many standard deviations."""
     min_rows: int = 100
-    """Values needed on both sides; fewer is "insufficient data"."""
+    """Values needed on both sides, and labels for alerts on performance; fewer decide nothing."""
     max_categories: int = 25
     """Whole numbers with at most this many distinct values are categories."""
     ks: float = 0.08

@@ -122,6 +122,30 @@ def test_late_labels_count_as_coverage() -> None:
     assert one_class["positive_rate"] == 0
 
 
+@pytest.mark.parametrize(("few", "area"), [((1, 1, 0, 0), 0.0), ((0, 0, 1, 1), 1.0)])
+def test_classes_that_part_in_a_handful_of_rows_prove_little(few: tuple, area: float) -> None:
+    (auc,) = [p for p in realised("w", score_sides(few, [0.2, 0.3, 0.4, 0.5])) if p.metric == "auc"]
+    # Two pairs: the share of pairs in the right order may be as low as the root of 0.025.
+    wide = 0.025**0.5
+    assert (auc.low, auc.high) == pytest.approx((wide, 1) if area else (0, 1 - wide))
+    assert auc.value == area
+    many = realised("w", score_sides([0, 1] * 500, [0.1, 0.9] * 500))[0]
+    assert many.low == pytest.approx(0.025 ** (1 / 500))
+
+
+def test_one_row_has_no_interval() -> None:
+    one = {p.metric: p for p in realised("w", score_sides([1, None], [0.3, 0.5]))}
+    assert (one["brier"].low, one["brier"].high) == (None, None)
+    assert realised_errors("w", [5.0, None], [0.0, 1.0]) == ()
+
+
+def test_errors_beyond_the_largest_number_are_left_out() -> None:
+    found = {p.metric: p for p in realised_errors("w", [1.0, 2.0, 3.0], [1.0, 2.0, 1e200])}
+    assert found.keys() == {"mae", "bias"}
+    assert found["mae"].value == pytest.approx(1e200 / 3)
+    assert found["mae"].high is None
+
+
 @pytest.mark.parametrize(
     ("label", "score", "message"),
     [
@@ -257,6 +281,25 @@ def test_decay_must_be_sure_and_in_the_wrong_direction() -> None:
     assert not auc(0.69, 0.001).drifted
     assert not auc(0.80, 0.01).drifted
     assert auc(0.65, 0.01).text == "auc is 0.650, worse than 0.700 at the reference"
+
+
+def test_a_handful_of_labels_decides_nothing_and_coverage_is_told() -> None:
+    def auc(count: int):
+        point = PerformancePoint(
+            window="w", metric="auc", value=0.1, low=0.05, high=0.2, count=count, coverage=0.25
+        )
+        guess = PerformancePoint(
+            window="w", metric="auc", value=0.7, low=0.69, high=0.71, count=2000, kind="estimated"
+        )
+        return gaps([point, guess], {"auc": 0.7}, MonitoringSettings())
+
+    assert auc(4) == auc(99) == ()
+    concept, performance = auc(500)
+    assert concept.drifted
+    assert performance.drifted
+    assert performance.text == (
+        "auc is 0.100 where labels are known (25% of the rows), worse than 0.700 at the reference"
+    )
 
 
 def test_a_weak_estimate_is_called_weak() -> None:
