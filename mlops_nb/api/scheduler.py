@@ -145,7 +145,7 @@ class ProjectHooks:
         settings = self._project.section("alerts", AlertSettings)
         notifiers = make_notifiers(settings)
         severity = _SEVERITY[notice.kind]
-        wanted = [one for one in settings.notify if severity.rank >= Severity(one.severity).rank]
+        wanted = [one for one in settings.notify if severity.rank >= one.severity.rank]
         messages = [_message(self._project, notice, severity, one) for one in wanted]
         store = self._outbox()
         try:
