@@ -33,6 +33,7 @@ __all__ = [
     "realised_errors",
     "score_sides",
     "score_sides_of",
+    "scores_by_truth",
 ]
 
 HIGHER_IS_BETTER = {
@@ -100,19 +101,43 @@ def score_sides(label: ArrayLike, score: ArrayLike) -> ScoreSides:
 
 
 def score_sides_of(profile: Profile, *, score: str, label: str) -> ScoreSides | None:
-    """Read the two distributions from a profile made with ``score`` and ``label``; else ``None``."""
-    sides = {}
-    for (column, value), part in profile.segments.items():
-        if column == label and score in part.columns:
-            kind = _truth(value)
-            if kind is not None:
-                found = part.columns[score]
-                items, weights = found.weighted_items()
-                sides[kind] = Distribution(items, weights.astype(float), found.rank_error)
-    if not sides:
+    """Read the two distributions from a profile made with ``score`` and ``label``; else ``None``.
+
+    Raises
+    ------
+    MonitoringError
+        A label is neither true nor false.
+    """
+    sides = scores_by_truth(profile, score=score, column=label)
+    if sides is None:
         return None
-    empty = _exact(np.empty(0))
-    return ScoreSides(sides.get(True, empty), sides.get(False, empty), rows=profile.rows)
+    return ScoreSides(sides[True], sides[False], rows=profile.rows)
+
+
+def scores_by_truth(
+    profile: Profile, *, score: str, column: str
+) -> dict[bool, Distribution] | None:
+    """Return the score's distributions where a column is true and where it is false.
+
+    Rows without a value in the column are left out; ``None`` where no other is known.
+
+    Raises
+    ------
+    MonitoringError
+        The column holds what is neither true nor false.
+    """
+    from mlops_nb.monitoring.profile import MISSING
+
+    sides: dict[bool, list[Distribution]] = {True: [], False: []}
+    for (name, value), part in profile.segments.items():
+        if name == column and value != MISSING and score in part.columns:
+            found = part.columns[score]
+            items, weights = found.weighted_items()
+            one = Distribution(items, weights.astype(float), found.rank_error)
+            sides[_truth(name, value)].append(one)
+    if not any(sides.values()):
+        return None
+    return {kind: Distribution.pool(parts) for kind, parts in sides.items()}
 
 
 def realised(
@@ -345,11 +370,17 @@ def _floats(values: ArrayLike, what: str) -> Floats:
         raise MonitoringError(f"a {what} is not a number: {error}", where="performance") from error
 
 
-def _truth(value: str) -> bool | None:
+def _truth(column: str, value: str) -> bool:
     text = value.strip().casefold()
     if text in ("1", "1.0", "true", "yes"):
         return True
-    return False if text in ("0", "0.0", "false", "no") else None
+    if text in ("0", "0.0", "false", "no"):
+        return False
+    raise MonitoringError(
+        f'"{value}" is neither true nor false',
+        where=f'column "{column}"',
+        fix="write 1 for the positive class, whose probability the score is, and 0 for the other",
+    )
 
 
 def _z(level: float) -> float:

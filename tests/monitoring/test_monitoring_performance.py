@@ -110,6 +110,25 @@ def test_a_profile_tells_the_same_as_its_rows() -> None:
     assert score_sides_of(profile(frame), score="score", label="late") is None
 
 
+def test_labels_in_words_are_told_and_missing_ones_left_out() -> None:
+    score, label = sample(2000, 4)
+    said = np.where(score >= 0.5, "late", "on time")
+    words = profile(pd.DataFrame({"score": score, "said": said}), score="score", predictions="said")
+    for read in (
+        lambda: scores_by_prediction(words, score="score", prediction="said"),
+        lambda: score_sides_of(words, score="score", label="said"),
+    ):
+        with pytest.raises(MonitoringError, match=r'"(late|on time)" is neither true nor false'):
+            read()
+    mixed = pd.Series(label).map({1.0: "true", 0.0: "no"}).astype(object)
+    mixed[:500] = None
+    mixed[500:900] = np.where(label[500:900] == 1, "1", "0")
+    part = profile(pd.DataFrame({"score": score, "label": mixed}), score="score", label="label")
+    sides = score_sides_of(part, score="score", label="label")
+    assert (sides.labelled, sides.rows) == (1500, 2000)
+    assert sides.positive.n == label[500:].sum()
+
+
 def test_late_labels_count_as_coverage() -> None:
     score, label = sample(1000)
     label[600:] = np.nan
