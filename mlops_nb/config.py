@@ -106,8 +106,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     schedule_store: str = ""
     """SQLAlchemy URL of the schedules; ``.mlops/schedules.db`` by default."""
     cache: str = ""
-    """Folder or fsspec URL of the product cache; ``.mlops/cache`` by default."""
+    """Folder, relative to the project, or fsspec URL of the product cache; ``.mlops/cache`` by
+    default."""
     cache_size_mb: int = 5_000
+    """What a folder may take, MiB: a run that adds to it drops what was not used for longest. Behind
+    a URL only ``mlops-nb cache gc`` does that."""
     reports: Literal["all", "failures"] = "all"
     """Which tasks get an HTML report when a run ends; ``mlops-nb runs report`` makes the others."""
     early_cutoff: bool = False
@@ -245,6 +248,9 @@ def find_project(
                 fix=nearest(key, [*known, *_SECTIONS]),
             )
     settings = _convert(table, Settings, f"{root / 'pyproject.toml'}, [tool.mlops-nb]")
+    if settings.cache and "://" not in settings.cache:
+        cache = str(root / Path(settings.cache).expanduser())
+        settings = msgspec.structs.replace(settings, cache=cache)
     return Project(root=root, spec=spec, settings=settings, tables=tables)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlops_nb.model import Record
 
-__all__ = ["Owner", "boot_id", "is_alive", "me", "process_started"]
+__all__ = ["Owner", "boot_id", "is_alive", "me", "pid_space", "process_started"]
 
 
 class Owner(Record, frozen=True, kw_only=True):
@@ -20,6 +20,8 @@ class Owner(Record, frozen=True, kw_only=True):
     pid: int
     started: float
     """See `process_started`."""
+    pids: str = ""
+    """Names where the number counts, as containers of one machine have numbers of their own."""
 
 
 @cache
@@ -27,6 +29,15 @@ def boot_id() -> str:
     """Return what names this boot of the machine; empty where the system does not say."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+@cache
+def pid_space() -> str:
+    """Return what names this process's space of process ids; empty where the system has just one."""
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - a name, no path
     except OSError:
         return ""
 
@@ -68,14 +79,17 @@ def me() -> Owner:
         boot_id=boot_id(),
         pid=pid,
         started=process_started(pid) or 0.0,
+        pids=pid_space(),
     )
 
 
 def is_alive(owner: Owner) -> bool | None:
-    """Return whether a process still lives; ``None`` where another machine would have to say."""
+    """Return whether a process still lives; ``None`` where another machine, or container, has to say."""
     if owner.host != socket.gethostname():
         return None
     if owner.boot_id != boot_id():
         return False
+    if owner.pids and owner.pids != pid_space():
+        return None
     started = process_started(owner.pid)
     return started is not None and abs(started - owner.started) < 0.05

@@ -101,6 +101,17 @@ def test_task_settings_by_name_then_pattern(bare_project: Path) -> None:
     ]
 
 
+def test_a_cache_is_named_relative_to_the_project(
+    bare_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings(bare_project, 'cache = "kept"')
+    (bare_project / "notebooks").mkdir()
+    monkeypatch.chdir(bare_project / "notebooks")
+    assert find_project(env={}).cache_url == str(bare_project / "kept")
+    for url in ("s3://bucket/kept", "/somewhere/else"):
+        assert find_project(env={"MLOPS_NB_CACHE": url}).cache_url == url
+
+
 def test_section_belongs_to_its_stage(bare_project: Path) -> None:
     settings(bare_project, "[tool.mlops-nb.gates]\nauc = 0.7\n")
     project = find_project(bare_project, env={})

@@ -1228,7 +1228,7 @@ export interface components {
             index: number;
             seconds: number;
             /**
-             * @description Resident set of the kernel after the cell, MiB.
+             * @description Largest resident set of the kernel while the cell ran, MiB; on some systems after the cell.
              * @default null
              */
             peak_mb: number | null;
@@ -3246,12 +3246,13 @@ export interface components {
         TaskProfile: {
             task: string;
             status: components["schemas"]["TaskStatus"];
+            /** @description Of all its tries together, with the pauses between them. */
             seconds: number;
             /** @description Of the seconds of all tasks together, 0 to 1. */
             share: number;
-            /** @description Seconds between the moment its upstream was done and its own start. */
+            /** @description Seconds between the moment its upstream was done and the start of its first try. */
             waited: number;
-            /** @description Seconds that were not spent in cells: the kernel's start, reading, writing; 0 without cells. */
+            /** @description Seconds of the last try outside cells: the kernel's start, reading, writing; 0 without cells. */
             overhead: number;
             /** @default null */
             peak_mb: number | null;

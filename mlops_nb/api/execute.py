@@ -163,10 +163,7 @@ def prepare(
 
     telemetry_off()
     found = project if isinstance(project, Project) else find_project(project)
-    if cache is not None:
-        found = msgspec.structs.replace(
-            found, settings=msgspec.structs.replace(found.settings, cache=cache)
-        )
+    found = with_cache(found, cache)
     recover(found)
     pipeline = load_pipeline(found)
     given = dict(parameters or {})
@@ -189,6 +186,14 @@ def prepare(
         parameters=given,
         targets=tuple(targets),
     )
+
+
+def with_cache(project: Project, url: str | None) -> Project:
+    """Return a project with its product cache at another folder or URL; ``None`` changes nothing."""
+    if url is None:
+        return project
+    settings = msgspec.structs.replace(project.settings, cache=url)
+    return msgspec.structs.replace(project, settings=settings)
 
 
 def run(
@@ -255,6 +260,7 @@ def run(
     from mlops_nb.execution.cache import ProductCache
     from mlops_nb.execution.lock import project_lock
     from mlops_nb.execution.runner import run_plan, status_of
+    from mlops_nb.execution.signals import terminable
     from mlops_nb.runs.facts import gather_facts
     from mlops_nb.runs.profile import expected_seconds
     from mlops_nb.runs.report import write_reports
@@ -279,8 +285,11 @@ def run(
         store = RunStore(project.state)
         # Before the run exists: what it was expected to take comes from the ones before.
         expected = expected_seconds(store)
+        # Until the tasks run and after they have: while they do, they are asked to end.
+        stack.enter_context(terminable())
         writer = store.create(facts)
         status = RunStatus.FAILED
+        tasks: tuple[TaskRun, ...] = ()
         workers = settings.jobs if jobs is None else jobs
         place, warm = executor or settings.executor, not (cold or settings.cold)
         here = place == "local"
@@ -314,6 +323,9 @@ def run(
             status = status_of(tasks)
             for name, value in product_metrics(prepared.pipeline, project.root).items():
                 writer.emit(EventKind.METRIC, name=name, value=value)
+        except KeyboardInterrupt:
+            status = status if tasks else RunStatus.CANCELLED
+            raise
         finally:
             done = writer.finish(status)
         write_reports(done, writer.folder, tasks=_reported(done, settings.reports))

@@ -170,6 +170,8 @@ def backfill(
 def name_windows(files: Sequence[str]) -> dict[str, Path]:
     """Return files by window, from texts ``WINDOW=FILE`` or ``FILE``, whose stem is the window.
 
+    A text that is a file's path as a whole, such as ``month=2013-07/x.parquet``, names no window.
+
     Raises
     ------
     MonitoringError
@@ -177,7 +179,7 @@ def name_windows(files: Sequence[str]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for text in files:
-        window, equals, file = text.partition("=")
+        window, equals, file = ("", "", text) if Path(text).exists() else text.partition("=")
         path = Path(file if equals else text)
         label = window if equals else path.name.partition(".")[0]
         if label in found:

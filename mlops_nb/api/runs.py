@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlops_nb.api.execute import Prepared
+from mlops_nb.api.execute import Prepared, with_cache
 from mlops_nb.config import find_project, telemetry_off
 from mlops_nb.model import TaskKind
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
     from mlops_nb.execution.cache import CacheEntry, Collected
     from mlops_nb.execution.resident import ServerStatus
-    from mlops_nb.model import Event, Run, RunProfile
+    from mlops_nb.model import Event, Pipeline, Run, RunProfile
 
 __all__ = [
     "cache_entries",
     "collect_cache",
+    "current_pipeline",
     "prepare_resume",
     "profile_run",
     "server_status",
@@ -32,13 +33,17 @@ __all__ = [
 ]
 
 
-def prepare_resume(project: str | None, run_id: str, *, whole: bool = False) -> Prepared:
+def prepare_resume(
+    project: str | None, run_id: str, *, whole: bool = False, cache: str | None = None
+) -> Prepared:
     """Plan what a run still lacks, with its targets and parameters; give it to `execute.run`.
 
     Parameters
     ----------
     whole
         Run failed notebooks from their first cell also where their state was kept.
+    cache
+        Folder or fsspec URL of the product cache; the project's by default.
 
     Raises
     ------
@@ -52,7 +57,7 @@ def prepare_resume(project: str | None, run_id: str, *, whole: bool = False) -> 
     from mlops_nb.runs.store import RunStore
 
     telemetry_off()
-    found = find_project(project)
+    found = with_cache(find_project(project), cache)
     recover(found)
     store = RunStore(found.state)
     run = store.get(run_id)
@@ -118,8 +123,8 @@ def watch_run(
     yield store.get(found)  # a run that was lost is known by its process, not by an event
 
 
-def task_graph(project: str | None) -> dict[str, tuple[str, ...]]:
-    """Return the pipeline's tasks in an order in which they can run, each with what it needs.
+def current_pipeline(project: str | None) -> Pipeline:
+    """Return the pipeline as its specification is now; nothing is planned or put right.
 
     Raises
     ------
@@ -128,7 +133,18 @@ def task_graph(project: str | None) -> dict[str, tuple[str, ...]]:
     """
     from mlops_nb.pipeline.load import load_pipeline
 
-    return {task.name: task.upstream for task in load_pipeline(find_project(project)).tasks}
+    return load_pipeline(find_project(project))
+
+
+def task_graph(project: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the pipeline's tasks in an order in which they can run, each with what it needs.
+
+    Raises
+    ------
+    ProjectError
+        The project, its pipeline or a notebook is wrong.
+    """
+    return {task.name: task.upstream for task in current_pipeline(project).tasks}
 
 
 def profile_run(project: str | None, run_id: str) -> RunProfile:
@@ -140,13 +156,15 @@ def profile_run(project: str | None, run_id: str) -> RunProfile:
         There is no such run.
     """
     from mlops_nb.pipeline.load import load_pipeline
+    from mlops_nb.runs.profile import first_starts
     from mlops_nb.runs.profile import profile_run as measure
     from mlops_nb.runs.store import RunStore
 
     found = find_project(project)
-    run = RunStore(found.state).get(run_id)
+    store = RunStore(found.state)
+    run = store.get(run_id)
     upstream = {task.name: task.upstream for task in load_pipeline(found).tasks}
-    return measure(run, upstream)
+    return measure(run, upstream, first_starts(store.events(run.id)))
 
 
 def write_report(project: str | None, run_id: str) -> Path:
@@ -187,7 +205,7 @@ def start_server(project: str | None, *, idle: float | None = None) -> ServerSta
     Parameters
     ----------
     idle
-        Seconds without a run after which it ends itself; ten minutes by default.
+        Seconds without a run after which it ends itself; fifteen minutes by default.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_nb.config import Project, find_project
+from mlops_nb.scheduling.ownership import belong_to
 from mlops_nb.scheduling.store import ScheduleStore
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ def opened(project: Where = None) -> Iterator[tuple[Project, ScheduleStore]]:
     ProjectError
         There is no project here, or its settings are wrong.
     ScheduleError
-        The store cannot be opened.
+        The store cannot be opened, or is another project's.
     """
     found = project if isinstance(project, Project) else find_project(project)
     store = ScheduleStore(found.schedules_url)
     try:
+        if found.settings.schedule_store:
+            belong_to(store, found.settings.name)
         yield found, store
     finally:
         store.close()

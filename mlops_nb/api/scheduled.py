@@ -10,17 +10,22 @@ import msgspec
 
 from mlops_nb.api.execute import Outcome
 from mlops_nb.api.occurrences import moment_of
+from mlops_nb.api.schedule_hooks import ProjectHooks
 from mlops_nb.api.schedule_store import Where, opened
 from mlops_nb.config import find_project
 from mlops_nb.errors import MlopsNbError, RunError, ScheduleError
 from mlops_nb.model import Occurrence, OccurrenceState, Source
 from mlops_nb.processes import me
+from mlops_nb.scheduling.chores import clean_up, tell_people
 from mlops_nb.scheduling.claims import Claim, claim, held_claim
-from mlops_nb.scheduling.course import begin, finish, note_frozen
+from mlops_nb.scheduling.course import begin, finish, note_frozen, tell_late
 from mlops_nb.scheduling.freeze import bring_home, freeze, frozen_folder, link_rest
+from mlops_nb.scheduling.log import Log
 from mlops_nb.scheduling.pulse import Pulse
+from mlops_nb.scheduling.reconcile import look_after
 from mlops_nb.scheduling.settings import SchedulerSettings, read_schedules
 from mlops_nb.scheduling.verdict import verdict
+from mlops_nb.scheduling.wanted import require
 from mlops_nb.scheduling.when import read_trigger
 
 if TYPE_CHECKING:
@@ -97,7 +102,8 @@ def run_due(
     """Run what is due of a schedule, once, whoever else tries: for cron, CI and orchestrators.
 
     The schedule's policies hold as they do for the daemon. Further attempts are made here, after
-    their delays, unless a daemon makes them first.
+    their delays, unless a daemon makes them first. What a daemon does beside is done here too: runs
+    that were killed are recorded as lost, people are told, what is old is removed.
 
     Parameters
     ----------
@@ -106,7 +112,8 @@ def run_due(
     name
         The schedule; taken from ``pyproject.toml`` where the store does not know it.
     occurrence
-        ``due`` for what waits, ``latest`` for the newest time up to now, or an ISO time.
+        ``due`` for what waits, ``latest`` for the newest time up to now, or an ISO time, which is
+        run however late it is.
     within
         With ``latest``: seconds after its time in which it is run at all.
     view
@@ -122,10 +129,29 @@ def run_due(
     with opened(project) as (found, store):
         _know(found, store, name)
         settings = found.section("scheduler", SchedulerSettings)
-        times = _pick(store, name, occurrence, within)
-        if isinstance(times, str):
-            return (Turn(nothing=times),)
-        return tuple(_take_turn(found, store, settings, name, at, view) for at in times)
+        hooks = ProjectHooks(found)
+        try:
+            look_after(store, hooks.outcome)
+            times = _pick(store, settings, name, occurrence, within)
+            if isinstance(times, str):
+                return (Turn(nothing=times),)
+            return tuple(_take_turn(found, store, settings, name, at, view) for at in times)
+        finally:
+            _chores(store, hooks, settings)
+
+
+def _chores(store: ScheduleStore, hooks: ProjectHooks, settings: SchedulerSettings) -> None:
+    """Do what a daemon does beside its rounds; whatever goes wrong hides no run's own end."""
+    log = Log("text", level="warning")
+    try:
+        with store.write(durable=False) as writer:
+            tell_late(writer, now=store.clock())
+        tell_people(store, hooks, log)
+        hooks.again()
+        clean_up(store, hooks, settings, log)
+    except Exception as error:  # noqa: BLE001 - the border to the project's notifiers
+        said = f"{type(error).__name__}: {error}"
+        log("not told or not cleaned", level="warning", error=said)
 
 
 def _take_turn(
@@ -136,7 +162,9 @@ def _take_turn(
     at: float,
     view: View | None,
 ) -> Turn:
+    outcome = ProjectHooks(project).outcome
     while True:
+        look_after(store, outcome)
         held = _claim(store, settings, name, at)
         with store.read() as reader:
             state = reader.occurrence(name, at)
@@ -196,7 +224,11 @@ def _know(project: Project, store: ScheduleStore, name: str) -> None:
 
 
 def _pick(
-    store: ScheduleStore, name: str, occurrence: str, within: float | None
+    store: ScheduleStore,
+    settings: SchedulerSettings,
+    name: str,
+    occurrence: str,
+    within: float | None,
 ) -> list[float] | str:
     """Return the logical times that are meant, or why there is none."""
     now = store.clock()
@@ -216,7 +248,9 @@ def _pick(
                 return f'nothing of schedule "{name}" is due'
         else:
             at = moment_of(occurrence)
-        writer.require(name, at)
+        by_hand = occurrence != "latest"
+        days = settings.history_days
+        require(writer, name, at, now=now, history_days=days, by_hand=by_hand)
     return [at]
 
 

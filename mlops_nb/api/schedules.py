@@ -53,6 +53,7 @@ __all__ = [
     "sync",
     "tasks_of",
     "with_changes",
+    "without",
 ]
 
 
@@ -88,7 +89,7 @@ def add(project: Where, schedule: Schedule) -> ScheduleState:
             return writer.states([schedule.name])[0]
 
 
-def edit(project: Where, name: str, **changes: Json) -> ScheduleState:
+def edit(project: Where, name: str, *, unset: Sequence[str] = (), **changes: Json) -> ScheduleState:
     """Change some fields of a schedule.
 
     Parameters
@@ -97,6 +98,8 @@ def edit(project: Where, name: str, **changes: Json) -> ScheduleState:
         A project, its folder or its specification.
     name
         The schedule's name.
+    unset
+        Fields that get back what a new schedule has.
     changes
         Fields of `Schedule`; texts become what the field holds (``overlap="queue"``).
 
@@ -110,7 +113,7 @@ def edit(project: Where, name: str, **changes: Json) -> ScheduleState:
         with store.read() as reader:
             old = reader.schedule(name)
             _in_store(reader.states([name])[0])
-        changed = with_changes(old, changes)
+        changed = with_changes(without(old, unset), changes)
         check_schedule(changed)
         if changed.tasks != old.tasks:
             _check_tasks(found, changed.tasks)
@@ -136,6 +139,22 @@ def with_changes(schedule: Schedule, changes: dict[str, Json]) -> Schedule:
         return msgspec.convert(msgspec.to_builtins(schedule) | changes, Schedule)
     except msgspec.ValidationError as error:
         raise ScheduleError(str(error), where=f'schedule "{schedule.name}"') from error
+
+
+def without(schedule: Schedule, fields: Sequence[str]) -> Schedule:
+    """Return a schedule with some fields as a new one has them.
+
+    Raises
+    ------
+    ScheduleError
+        There is no such field, or a schedule cannot be without it.
+    """
+    known = [field.name for field in msgspec.structs.fields(Schedule) if not field.required]
+    for field in fields:
+        if field not in known:
+            raise ScheduleError(f'"{field}" cannot be unset', fix=nearest(field, known))
+    bare = Schedule(name=schedule.name, when=schedule.when)
+    return msgspec.structs.replace(schedule, **{field: getattr(bare, field) for field in fields})
 
 
 def pause(project: Where, name: str, *, by: str = "") -> ScheduleState:
@@ -175,8 +194,13 @@ def remove(project: Where, name: str) -> None:
         There is none of that name, or it is kept in ``pyproject.toml``.
     """
     with opened(project) as (_, store), store.write() as writer:
-        writer.schedule(name)
-        _in_store(writer.states([name])[0])
+        writer.origin(name)
+        try:
+            state = writer.states([name])[0]
+        except ScheduleError:
+            state = None  # It cannot be read: wherever it comes from, this is how to be rid of it.
+        if state is not None:
+            _in_store(state)
         writer.remove(name, now=store.clock())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -102,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(argv: list[str]) -> int:
     try:
+        # Where the reader (head, less) has gone, click ends with 1: what the exit code was to tell,
+        # such as drift, must not look like success.
         result: Any = cli.main(args=argv, prog_name="mlops-nb", standalone_mode=False)
     except MlopsNbError as error:
         _show(error)
@@ -114,10 +115,6 @@ def _run(argv: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.OK)
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
 
 

@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 from mlops_nb.cli import output
-from mlops_nb.errors import ExitCode
+from mlops_nb.errors import ExitCode, MlopsNbError
 
 __all__ = ["cache", "resume", "server", "watch"]
 
@@ -28,6 +28,8 @@ _RUN = click.argument("run_id", metavar="[RUN]", default="latest")
 @click.option(
     "--address", default="", metavar="URL", help="The executor's cluster: tcp://host:8786."
 )
+@click.option("--timeout", type=float, default=None, metavar="SECONDS", help="For the whole run.")
+@click.option("--cache", default=None, metavar="URL", help="Product cache: a folder or fsspec URL.")
 @output.json_option
 @click.pass_obj
 def resume(
@@ -40,6 +42,8 @@ def resume(
     whole: bool,
     executor: str | None,
     address: str,
+    timeout: float | None,
+    cache: str | None,
     as_json: bool,
 ) -> int:
     """Go on with a run that failed, was cancelled or got lost: only what is missing runs.
@@ -58,7 +62,7 @@ def resume(
     from mlops_nb.cli.live import view_for
     from mlops_nb.cli.run import exit_code, show_outcome
 
-    prepared = prepare_resume(project, run_id, whole=whole)
+    prepared = prepare_resume(project, run_id, whole=whole, cache=cache)
     console = output.console(stderr=as_json)
     if prepared.is_noop:
         if as_json:
@@ -72,6 +76,7 @@ def resume(
             listener=view,
             jobs=jobs,
             keep_going=keep_going,
+            timeout=timeout,
             cold=cold,
             executor=executor,
             address=address,
@@ -97,18 +102,23 @@ def watch(project: str | None, run_id: str, as_json: bool) -> None:
       mlops-nb watch
       mlops-nb watch latest --json     one event a line
     """
-    from mlops_nb.api import execute
     from mlops_nb.api.history import get_run
+    from mlops_nb.api.runs import current_pipeline
     from mlops_nb.api.runs import watch as follow
-    from mlops_nb.cli.live import view_for
+    from mlops_nb.cli.live import LineView, View, view_for
     from mlops_nb.model import encode
 
+    run_id = get_run(project, run_id).id  # another one may be the latest when this one ends
     if as_json:
         for event in follow(project, run_id):
             click.echo(encode(event).decode())
         return
     console = output.console()
-    with view_for(console, execute.prepare(project).pipeline) as view:
+    try:
+        view: View = view_for(console, current_pipeline(project))
+    except MlopsNbError:  # somebody works on it; the run goes on as it was
+        view = LineView(console)
+    with view:
         for event in follow(project, run_id):
             view(event)
     run = get_run(project, run_id)

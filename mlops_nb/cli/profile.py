@@ -181,7 +181,11 @@ def _show_run(found: RunProfile, cells: int) -> None:
         right=("took", "share", "waited", "overhead", "peak"),
     )  # fmt: skip
     for task in found.tasks:
-        slow = ", ".join(f"[{c.index + 1}] {output.seconds(c.seconds)}" for c in task.cells[:cells])
+        slow = ", ".join(
+            f"[{c.index + 1}] {output.seconds(c.seconds)}"
+            + (f" {c.peak_mb:,.0f} MiB" if c.peak_mb else "")
+            for c in task.cells[:cells]
+        )
         rows.add_row(
             Text(
                 ("● " if task.critical else "  ") + task.task, style="bold" if task.critical else ""

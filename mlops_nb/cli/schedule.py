@@ -38,7 +38,7 @@ def schedule() -> None:
       mlops-nb schedule add report "every weekday at 6:30" --task report -p "day={{ scheduled_at | date }}"
       mlops-nb schedule list
       mlops-nb scheduler                     the daemon that runs them
-      mlops-nb schedule export cron          or without a daemon
+      mlops-nb schedule export --to cron     or without a daemon
     """
 
 
@@ -82,23 +82,39 @@ def add(project: str | None, /, name: str, when: str, as_json: bool, **given: Js
 @schedule.command()
 @_NAME
 @click.option("--when", default=None, help="A cron expression, an interval or words.")
+@click.option(
+    "--unset",
+    multiple=True,
+    metavar="OPTION",
+    help="Take an option back, as in a new schedule: timeout, sla, tasks, parameters…",
+)
 @options
 @output.json_option
 @click.pass_obj
-def edit(project: str | None, /, name: str, when: str | None, as_json: bool, **given: Json) -> None:
+def edit(
+    project: str | None,
+    /,
+    name: str,
+    when: str | None,
+    unset: tuple[str, ...],
+    as_json: bool,
+    **given: Json,
+) -> None:
     """Change a schedule; what is not given stays as it is.
 
     \b
     Examples:
       mlops-nb schedule edit nightly --when "every weekday at 7" --retries 2
       mlops-nb schedule edit nightly -p day=2026-03-01      in place of all its parameters
+      mlops-nb schedule edit nightly --unset timeout --unset tasks
     """
     from mlops_nb.api import schedules as api
 
     wanted = changes(project, given) | ({"when": when} if when is not None else {})
-    if not wanted:
+    if not wanted and not unset:
         raise click.UsageError("say what to change, for example --when or --retries")
-    made = api.edit(project, name, **wanted)
+    fields = [one.strip("-").replace("-", "_") for one in unset]
+    made = api.edit(project, name, unset=fields, **wanted)
     if as_json:
         output.print_json(made)
     else:
@@ -194,8 +210,9 @@ def resume(project: str | None, name: str, as_json: bool) -> None:
 
 @schedule.command()
 @_NAME
+@output.json_option
 @click.pass_obj
-def remove(project: str | None, name: str) -> None:
+def remove(project: str | None, name: str, as_json: bool) -> None:
     """Remove a schedule. What runs is left to end; its history stays.
 
     \b
@@ -205,7 +222,10 @@ def remove(project: str | None, name: str) -> None:
     from mlops_nb.api import schedules as api
 
     api.remove(project, name)
-    output.console().print(Text(f"✓ {name} is removed", style="green"))
+    if as_json:
+        output.print_json({"removed": name})
+    else:
+        output.console().print(Text(f"✓ {name} is removed", style="green"))
 
 
 @schedule.command("run-now")

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -130,7 +130,7 @@ class FolderBlobs:
 
 
 class RemoteBlobs:
-    """A place behind an fsspec file system."""
+    """A place behind an fsspec file system; what its driver raises comes out as an `OSError`."""
 
     def __init__(self, system: Any, root: str) -> None:
         self._system = system
@@ -142,33 +142,40 @@ class RemoteBlobs:
     def put(self, name: str, source: Path) -> str:
         """See `Blobs.put`."""
         target = self._path(name)
-        self._system.makedirs(target.rpartition("/")[0], exist_ok=True)
-        if self._whole:
-            self._system.put_file(str(source), target)
-        else:
-            folder, _, last = target.rpartition("/")
-            draft = f"{folder}/.{last}.{secrets.token_hex(8)}"
-            try:
-                self._system.put_file(str(source), draft)
-                self._system.mv(draft, target)
-            except BaseException:
-                with suppress(OSError, FileNotFoundError):
-                    self._system.rm_file(draft)
-                raise
+        with _driver():
+            self._system.makedirs(target.rpartition("/")[0], exist_ok=True)
+            if self._whole:
+                self._system.put_file(str(source), target)
+            else:
+                self._put_by_draft(target, source)
         return file_digest(source)
+
+    def _put_by_draft(self, target: str, source: Path) -> None:
+        folder, _, last = target.rpartition("/")
+        draft = f"{folder}/.{last}.{secrets.token_hex(8)}"
+        try:
+            self._system.put_file(str(source), draft)
+            self._system.mv(draft, target)
+        except BaseException:
+            with suppress(OSError), _driver():
+                self._system.rm_file(draft)
+            raise
 
     def get(self, name: str, target: Path) -> str:
         """See `Blobs.get`."""
-        self._system.get_file(self._path(name), str(target))
+        with _driver():
+            self._system.get_file(self._path(name), str(target))
         return file_digest(target)
 
     def has(self, name: str) -> bool:
         """Return whether there is something of that name."""
-        return bool(self._system.exists(self._path(name)))
+        with _driver():
+            return bool(self._system.exists(self._path(name)))
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a small entry; raises `FileNotFoundError`."""
-        return bytes(self._system.cat_file(self._path(name)))
+        with _driver():
+            return bytes(self._system.cat_file(self._path(name)))
 
     def touch(self, name: str) -> None:
         """Do nothing: object stores keep no time of use, so the oldest goes first."""
@@ -176,9 +183,10 @@ class RemoteBlobs:
     def entries(self, prefix: str) -> Iterator[tuple[str, int, float]]:
         """See `Blobs.entries`."""
         base = self._path(prefix)
-        self._system.invalidate_cache()
         try:
-            found = self._system.find(base, detail=True)
+            with _driver():
+                self._system.invalidate_cache()
+                found = self._system.find(base, detail=True)
         except FileNotFoundError:
             return
         for path, info in sorted(found.items()):
@@ -188,11 +196,22 @@ class RemoteBlobs:
 
     def drop(self, name: str) -> None:
         """See `Blobs.drop`."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _driver():
             self._system.rm_file(self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+
+@contextmanager
+def _driver() -> Iterator[None]:
+    """Turn what a driver raises into an `OSError`: each has exceptions of its own."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # the border to drivers that are not ours
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def _time_of(info: dict[str, Any]) -> float:

@@ -17,9 +17,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mlops_nb.errors import ExecutionError
-from mlops_nb.execution.blobs import file_digest, open_blobs
+from mlops_nb.execution.blobs import FolderBlobs, file_digest, open_blobs
+from mlops_nb.execution.manifests import (
+    KeptFile,
+    Manifest,
+    blob_name,
+    blobs_of,
+    kept_digest,
+    manifest_name,
+    may_land,
+)
 from mlops_nb.model import Record, decode, encode
-from mlops_nb.pipeline.digests import digest_of
 
 if TYPE_CHECKING:
     from mlops_nb.config import Project
@@ -30,24 +38,6 @@ __all__ = ["CacheEntry", "Collected", "ProductCache"]
 
 _YOUNG = 3600.0
 """Seconds for which content that no manifest names is left alone: its manifest may be on its way."""
-
-
-class _File(Record, frozen=True, kw_only=True):
-    path: str
-    """Relative to the product where that is a folder; empty for a product that is a file."""
-    digest: str = ""
-    """Empty for an empty folder."""
-    size: int = 0
-    mode: int = 0o644
-
-
-class _Manifest(Record, frozen=True, kw_only=True):
-    task: str
-    fingerprint: str
-    run: str = ""
-    created: float
-    products: dict[str, tuple[_File, ...]]
-    """By the name that `Stage.place` takes."""
 
 
 class CacheEntry(Record, frozen=True, kw_only=True):
@@ -109,7 +99,7 @@ class ProductCache:
     def has(self, fingerprint: str) -> bool:
         """Return whether a fingerprint's products are there, without checking their content."""
         try:
-            return self._blobs.has(_manifest_name(fingerprint))
+            return self._blobs.has(manifest_name(fingerprint))
         except OSError:
             return False
 
@@ -122,13 +112,19 @@ class ProductCache:
             By `Product.path`, in the manner of `mlops_nb.pipeline.digests`; ``None`` where the
             fingerprint is not there.
         """
-        manifest = self._read(_manifest_name(fingerprint))
+        manifest = self._read(manifest_name(fingerprint))
         if manifest is None:
             return None
-        return {name: _digest_of(files) for name, files in manifest.products.items()}
+        return {name: kept_digest(files) for name, files in manifest.products.items()}
 
     def keep(
-        self, task: str, fingerprint: str, products: Mapping[str, Path], *, run: str = ""
+        self,
+        task: str,
+        fingerprint: str,
+        products: Mapping[str, Path],
+        *,
+        digests: Mapping[str, str] | None = None,
+        run: str = "",
     ) -> None:
         """Add a task's products.
 
@@ -136,6 +132,9 @@ class ProductCache:
         ----------
         products
             Where each of them stands, by the name that `Stage.place` takes.
+        digests
+            What the task made, by the same names, in the manner of `mlops_nb.pipeline.digests`;
+            what stands there now must be that.
 
         Raises
         ------
@@ -144,13 +143,16 @@ class ProductCache:
         """
         try:
             files = {name: tuple(self._store(path)) for name, path in products.items()}
-            manifest = _Manifest(
+            for name, made in (digests or {}).items():
+                if kept_digest(files[name]) != made:
+                    raise OSError(f"{products[name]} is not what the task made any more")
+            manifest = Manifest(
                 task=task, fingerprint=fingerprint, run=run, created=time.time(), products=files
             )
             with tempfile.TemporaryDirectory(prefix="mlops-nb-") as folder:
                 draft = Path(folder, "manifest")
                 draft.write_bytes(encode(manifest))
-                self._blobs.put(_manifest_name(fingerprint), draft)
+                self._blobs.put(manifest_name(fingerprint), draft)
         except OSError as error:
             raise ExecutionError(
                 f"its products could not be cached: {error}",
@@ -170,14 +172,15 @@ class ProductCache:
         Raises
         ------
         ExecutionError
-            The staging folder cannot be written.
+            The store cannot be read, or the staging folder not be written.
         """
-        name = _manifest_name(fingerprint)
+        name = manifest_name(fingerprint)
         manifest = self._read(name)
         if (
             manifest is None
             or manifest.fingerprint != fingerprint
             or not set(stage.products) <= manifest.products.keys()
+            or not all(may_land(product, stage) for product in manifest.products)
         ):
             return False
         for product, files in manifest.products.items():
@@ -236,7 +239,7 @@ class ProductCache:
         dropped: dict[str, set[str]] = {}
         for name, _, _ in manifests:
             manifest = self._read(name)
-            needs = set() if manifest is None else _blobs_of(manifest)
+            needs = set() if manifest is None else blobs_of(manifest)
             more = sum(blobs[blob][0] for blob in needs - wanted if blob in blobs)
             if manifest is None or total + more > limit:
                 dropped[name] = needs
@@ -255,10 +258,23 @@ class ProductCache:
             raise self._trouble(error) from error
         return Collected(entries=len(dropped), freed=freed, kept=total)
 
-    def _store(self, path: Path) -> list[_File]:
+    def trim(self) -> None:
+        """Bring a folder that has outgrown its limit down to it; elsewhere that takes `gc`.
+
+        Raises
+        ------
+        ExecutionError
+            The folder cannot be read or written.
+        """
+        if not isinstance(self._blobs, FolderBlobs):
+            return
+        if sum(size for _, size, _ in self._entries("blobs")) > self._limit:
+            self.gc()
+
+    def _store(self, path: Path) -> list[KeptFile]:
         if not path.is_dir():
             return [self._store_file(path, "")]
-        found: list[_File] = []
+        found: list[KeptFile] = []
         for folder, folders, names in os.walk(path):
             here = Path(folder)
             found += [
@@ -266,21 +282,21 @@ class ProductCache:
                 for name in sorted(names)
             ]
             if not names and not folders:
-                found.append(_File(path=here.relative_to(path).as_posix()))
+                found.append(KeptFile(path=here.relative_to(path).as_posix()))
         return found
 
-    def _store_file(self, path: Path, relative: str) -> _File:
+    def _store_file(self, path: Path, relative: str) -> KeptFile:
         stat = path.stat()
         digest = file_digest(path)
-        name = _blob_name(digest)
+        name = blob_name(digest)
         if self._blobs.has(name):
             self._blobs.touch(name)
         elif self._blobs.put(name, path) != digest:
             self._blobs.drop(name)
             raise OSError(f"{path} changed while it was read")
-        return _File(path=relative, digest=digest, size=stat.st_size, mode=stat.st_mode & 0o777)
+        return KeptFile(path=relative, digest=digest, size=stat.st_size, mode=stat.st_mode & 0o777)
 
-    def _fetch(self, file: _File, place: Path) -> bool:
+    def _fetch(self, file: KeptFile, place: Path) -> bool:
         target = place / file.path if file.path else place
         if not target.resolve().is_relative_to(place.resolve()):
             return False  # a manifest of somebody else must not write elsewhere
@@ -291,7 +307,7 @@ class ProductCache:
                 return True
         except OSError as error:
             raise ExecutionError(f"cannot be staged: {error}", where=str(target)) from error
-        name = _blob_name(file.digest)
+        name = blob_name(file.digest)
         try:
             sound = self._blobs.get(name, target) == file.digest
             if sound:
@@ -304,9 +320,9 @@ class ProductCache:
             raise ExecutionError(f"cannot be restored: {error}", where=str(target)) from error
         return sound
 
-    def _read(self, name: str) -> _Manifest | None:
+    def _read(self, name: str) -> Manifest | None:
         try:
-            return decode(self._blobs.read(name), _Manifest)
+            return decode(self._blobs.read(name), Manifest)
         except (OSError, msgspec.MsgspecError):
             return None
 
@@ -318,43 +334,3 @@ class ProductCache:
 
     def _trouble(self, error: OSError) -> ExecutionError:
         return ExecutionError(f"cannot be used: {error}", where=f"cache {self.url}")
-
-
-def _digest_of(files: tuple[_File, ...]) -> str:
-    """Return a product's digest as `mlops_nb.pipeline.digests` makes it of what is on disk."""
-    if [file.path for file in files] == [""] and files[0].digest:
-        return files[0].digest
-
-    def order(file: _File) -> list[tuple[bool, str]]:
-        # As a walk from the top: a folder's files by name, then the folders in it.
-        *folders, name = file.path.split("/")
-        return [*((True, folder) for folder in folders), (False, name)]
-
-    parts: list[str] = []
-    for file in sorted(files, key=order):
-        if file.digest and _counts(file.path):
-            parts += (file.path, file.digest)
-    return digest_of("folder", *parts)
-
-
-def _counts(path: str) -> bool:
-    *folders, name = path.split("/")
-    is_sidecar = name.startswith(".") and name.endswith(".metadata")
-    return "__pycache__" not in folders and not is_sidecar
-
-
-def _manifest_name(fingerprint: str) -> str:
-    return f"manifests/{fingerprint}"
-
-
-def _blob_name(digest: str) -> str:
-    return f"blobs/{digest[:2]}/{digest}"
-
-
-def _blobs_of(manifest: _Manifest) -> set[str]:
-    return {
-        _blob_name(file.digest)
-        for files in manifest.products.values()
-        for file in files
-        if file.digest
-    }

@@ -85,8 +85,16 @@ def run_child(
         with log.open("wb") as out:
             if forge is not None:
                 life = forge.spawn(
-                    module, arguments, cwd=cwd, env=env, log=out.fileno(), lifeline=lifeline
+                    module,
+                    arguments,
+                    cwd=cwd,
+                    env=env,
+                    log=out.fileno(),
+                    lifeline=lifeline,
+                    cancel=cancel,
                 )
+            if life is None and cancel.is_set():
+                return ChildEnd(code=-signal.SIGINT, cancelled=True)
             if life is None:
                 life = _Started(module, arguments, cwd=cwd, env=env, out=out, lifeline=lifeline)
         os.close(lifeline)

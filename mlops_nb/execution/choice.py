@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import KernelError
 from mlops_nb.execution.control import kernel_environment, kernel_folder
+from mlops_nb.execution.kernels import supported
 from mlops_nb.execution.kernelspecs import find_kernelspec
 from mlops_nb.execution.preload import sensitive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from mlops_nb.execution.control import Control
     from mlops_nb.execution.direct import DirectKernel
@@ -44,7 +45,7 @@ def warm_kernel(control: Control, nb: Any, kernel: str) -> tuple[DirectKernel | 
     if job.cold:
         return None, "asked for"
     if zygote is None:
-        return None, ""
+        return None, control.why_cold or supported()
     if job.language.lower() != "python":
         return None, f"language {job.language}"
     cwd, env = kernel_folder(job), kernel_environment(job)
@@ -52,7 +53,8 @@ def warm_kernel(control: Control, nb: Any, kernel: str) -> tuple[DirectKernel | 
     if spec is not None:
         env |= spec.env
     sources = [cell["source"] for cell in nb["cells"] if cell["cell_type"] == "code"]
-    if why := why_cold(zygote, kernel=kernel, cwd=cwd, env=env, sources=sources):
+    stop = control.guard.check
+    if why := why_cold(zygote, kernel=kernel, cwd=cwd, env=env, sources=sources, stop=stop):
         return None, why
     try:
         return zygote.fork_kernel(cwd=cwd, env=env), ""
@@ -61,7 +63,13 @@ def warm_kernel(control: Control, nb: Any, kernel: str) -> tuple[DirectKernel | 
 
 
 def why_cold(
-    zygote: Zygote, *, kernel: str, cwd: str, env: Mapping[str, str], sources: Iterable[str] = ()
+    zygote: Zygote,
+    *,
+    kernel: str,
+    cwd: str,
+    env: Mapping[str, str],
+    sources: Iterable[str] = (),
+    stop: Callable[[], bool] | None = None,
 ) -> str:
     """Return why a notebook cannot run in a kernel of a zygote, or an empty text.
 
@@ -75,6 +83,8 @@ def why_cold(
         The kernel's whole environment.
     sources
         The code cells' sources.
+    stop
+        Whether to wait no longer for the zygote's imports.
     """
     spec = find_kernelspec(kernel)
     if spec is None:
@@ -91,7 +101,7 @@ def why_cold(
         if ours.get(name) != theirs.get(name):
             return f"{name} differs from the preloaded environment"
     try:
-        modules = zygote.ready().modules
+        modules = zygote.ready(stop).modules
     except KernelError as error:
         return error.message
     return _hidden(cwd, modules)

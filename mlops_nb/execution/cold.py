@@ -19,6 +19,7 @@ from nbclient.util import ensure_async
 from mlops_nb.execution.control import is_runnable, kernel_environment, kernel_folder
 from mlops_nb.execution.ending import ask_exit, cell_failed, how_it_died, not_started, stopped
 from mlops_nb.execution.keeping import Keeping, silent_answer, silent_request
+from mlops_nb.execution.lifeline import Lifeline
 from mlops_nb.execution.outputs import BoundedClient
 from mlops_nb.model import TaskStatus
 
@@ -43,6 +44,7 @@ class ColdClient(BoundedClient):
         self._left = False
         self._heard = 0
         self._keeping = Keeping(manager.control, manager.nb)
+        self._lifeline: Lifeline | None = None
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by execute
         self.on_cell_executed = self._note_exit
 
@@ -68,6 +70,7 @@ class ColdClient(BoundedClient):
             self.set_widgets_metadata()
             self._keeping.closing()
             await self._end()
+            self._untie()
 
     async def _start(self) -> bool:
         """Start the kernel; once more where it died before it was ready.
@@ -97,6 +100,9 @@ class ColdClient(BoundedClient):
     def _attach(self) -> None:
         provisioner = self.km.provisioner
         self.control.pid = pid = getattr(provisioner, "pid", None)
+        self._untie()  # of a kernel that did not come up
+        if pid is not None:
+            self._lifeline = Lifeline(pid)
 
         def send(number: int) -> None:
             with suppress(OSError):
@@ -245,6 +251,11 @@ class ColdClient(BoundedClient):
         if hard and pid is not None and hasattr(os, "killpg"):
             with suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
+
+    def _untie(self) -> None:
+        lifeline, self._lifeline = self._lifeline, None
+        if lifeline is not None:
+            lifeline.cut()
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

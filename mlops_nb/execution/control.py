@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -18,21 +19,37 @@ if TYPE_CHECKING:
     from mlops_nb.execution.kernels import Zygote
 
 __all__ = [
+    "MESSAGE",
+    "TRACEBACK",
     "Control",
     "author_index",
     "is_runnable",
     "kernel_environment",
     "kernel_folder",
     "plain_text",
+    "shortened",
 ]
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _SKIP = "skip-execution"
 
+MESSAGE = 8 * 1024
+"""Characters that are kept of an exception's message."""
+TRACEBACK = 64 * 1024
+"""Characters that are kept of its traceback."""
+
 
 def plain_text(text: str) -> str:
     """Return a text without terminal colour codes."""
     return _ANSI.sub("", text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text's begin and end, of some characters together, where it is longer."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters ...]\n{text[-half:]}"
 
 
 def is_runnable(cell: Any) -> bool:
@@ -74,6 +91,8 @@ class Control:
         Index of the cell that was added to the notebook; ``None`` where there is none.
     zygote
         Where warm kernels come from; ``None`` for a cold one.
+    why_cold
+        Why there is no zygote, where that needs to be said.
     banner
         Whether a failure is told on top of the notebook.
     """
@@ -86,11 +105,13 @@ class Control:
         on_cell: Callable[[CellProgress], None] | None = None,
         injected: int | None = None,
         zygote: Zygote | None = None,
+        why_cold: str = "",
         banner: bool = True,
     ) -> None:
         self.job = job
         self.guard = guard
         self.zygote = zygote
+        self.why_cold = why_cold
         self.banner = banner
         self.kernel = ""
         self.status: TaskStatus | None = None
@@ -113,6 +134,7 @@ class Control:
         self._on_cell = on_cell
         self._injected = injected
         self._began = 0.0
+        self._fresh = False
         self._done = 0
 
     def author_index(self, index: int) -> int | None:
@@ -144,6 +166,7 @@ class Control:
         if self.skips and self.first is None:
             self.first = index
         self.reached = index + 1
+        self._forget_peak()
         self._began = monotonic()
         self.guard.cell_starts()
         shown = self.author_index(index)
@@ -154,13 +177,12 @@ class Control:
         """Stop a cell's clock and tell the caller."""
         self.guard.cell_ends()
         shown = self.author_index(index)
+        seconds = monotonic() - self._began
         now, peak = self._memory()
-        if peak is not None:
-            self.peak_mb = max(peak, self.peak_mb or 0.0)
         if shown is None:
             return
         self._done += 1
-        run = CellRun(index=shown, seconds=monotonic() - self._began, peak_mb=now)
+        run = CellRun(index=shown, seconds=seconds, peak_mb=peak if self._fresh else now)
         self.cells.append(run)
         if self._on_cell is not None:
             self._on_cell(
@@ -190,11 +212,20 @@ class Control:
         self.failed = index
         self.error = ErrorInfo(
             name=name,
-            message=plain_text(message),
+            message=shortened(plain_text(message), MESSAGE),
             cell=None if index is None else self.author_index(index),
             source=source,
-            traceback=plain_text(traceback),
+            traceback=shortened(plain_text(traceback), TRACEBACK),
         )
+
+    def _forget_peak(self) -> None:
+        """Have the operating system measure the kernel's peak anew, where it can."""
+        self._memory()  # what was between two cells counts for the notebook
+        self._fresh = False
+        if self.pid is not None:
+            with suppress(OSError):
+                Path(f"/proc/{self.pid}/clear_refs").write_text("5\n", encoding="ascii")
+                self._fresh = True
 
     def _memory(self) -> tuple[float | None, float | None]:
         """Return the kernel's resident set and its peak, MiB, as the operating system knows them."""
@@ -207,7 +238,9 @@ class Control:
         found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", status, re.MULTILINE))
         if "VmRSS" not in found:
             return None, None
-        return int(found["VmRSS"]) / 1024, int(found.get("VmHWM") or found["VmRSS"]) / 1024
+        peak = int(found.get("VmHWM") or found["VmRSS"]) / 1024
+        self.peak_mb = max(peak, self.peak_mb or 0.0)
+        return int(found["VmRSS"]) / 1024, peak
 
 
 def kernel_environment(job: NotebookJob) -> dict[str, str]:

@@ -45,7 +45,8 @@ def run_notebook(
     job
         What to execute, where to and within which limits.
     zygote
-        Where warm kernels come from, or a server that has one; without, the kernel starts cold.
+        Where warm kernels come from, or a server that has one; without, the kernel starts cold, as
+        where the server has gone.
     on_cell
         Called, in this thread, when a cell begins and when it ends.
     cancel
@@ -57,10 +58,14 @@ def run_notebook(
     NotebookError
         The notebook cannot be read, or its language takes no parameters.
     KernelError
-        The server of warm kernels went away.
+        The server of warm kernels went away while the notebook ran.
     """
+    why_cold = ""
     if isinstance(zygote, Resident):
-        return zygote.run(job, on_cell=on_cell, cancel=cancel)
+        outcome = zygote.run(job, on_cell=on_cell, cancel=cancel)
+        if outcome is not None:
+            return outcome
+        zygote, why_cold = None, "the server went away"
     began = monotonic()
     engine = _engine()
     nb, injected = _prepare(job)
@@ -70,7 +75,9 @@ def run_notebook(
     with Guard(
         timeout=job.timeout, cell_timeout=job.cell_timeout, grace=job.grace, cancel=cancel
     ) as guard:
-        control = Control(job, guard, on_cell=on_cell, injected=injected, zygote=zygote)
+        control = Control(
+            job, guard, on_cell=on_cell, injected=injected, zygote=zygote, why_cold=why_cold
+        )
         engine.execute_notebook(
             nb,
             kernel,

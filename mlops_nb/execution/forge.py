@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.execution.inheritance import inherited
@@ -29,6 +30,8 @@ __all__ = ["Forge", "Forged"]
 _READY = 120.0
 """Seconds that the imports may take."""
 _STOP = 5.0
+_SLICE = 0.2
+"""Seconds between two looks whether somebody still waits."""
 
 
 class Forge:
@@ -41,6 +44,7 @@ class Forge:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready: bool | None = None
+        self._started = 0.0
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -48,10 +52,11 @@ class Forge:
         if sys.platform != "linux":
             return
         with self._lock:
-            if self._process is not None:
+            if self._process is not None or self._ready is not None:
                 return
             from mlops_nb.pipeline.worker import environment
 
+            self._started = monotonic()
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             command = ["-P", "-m", "mlops_nb.execution.forge_main", str(theirs.fileno())]
             with theirs, suppress(OSError):
@@ -75,6 +80,7 @@ class Forge:
         env: Mapping[str, str],
         log: int,
         lifeline: int,
+        cancel: threading.Event | None = None,
     ) -> Forged | None:
         """Fork a worker; ``None`` where this cannot be done, and one has to be started afresh.
 
@@ -88,8 +94,10 @@ class Forge:
             Descriptor of the file that takes what it prints.
         lifeline
             Reading end of a pipe; at its end of file the worker's process group is killed.
+        cancel
+            Ends the wait for the imports when it is set.
         """
-        if not self._is_ready():
+        if not self._is_ready(cancel):
             return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         request = json.dumps(
@@ -110,7 +118,9 @@ class Forge:
         return Forged(answer["pid"], ours)
 
     def close(self) -> None:
-        """End the process and every worker that it forked."""
+        """End the process and every worker that it forked, for good."""
+        patience = _STOP if self._ready else 0.0  # it may import for long
+        self._ready = False
         with self._lock:
             process, control = self._process, self._control
             self._process = self._control = None
@@ -119,22 +129,33 @@ class Forge:
             control.close()
         if process is not None:
             try:
-                process.wait(_STOP)
+                process.wait(patience)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def _is_ready(self) -> bool:
-        with self._lock:
-            if self._ready is None and self._control is not None and self._process is not None:
-                self._control.settimeout(_READY)
-                try:
-                    self._ready = self._control.recv(16) == b"ready"
-                except OSError:
-                    self._ready = False
+    def _is_ready(self, cancel: threading.Event | None = None) -> bool:
+        while True:
+            with self._lock:  # not for long: somebody may want to close it
+                if self._ready is None and self._control is not None and self._process is not None:
+                    self._look(self._control)
                 else:
-                    self._control.settimeout(None)
-            return bool(self._ready)
+                    return bool(self._ready)
+            if cancel is not None and cancel.is_set():
+                return False
+
+    def _look(self, control: socket.socket) -> None:
+        """Find out whether the imports are done, if it is told within a moment."""
+        control.settimeout(_SLICE)
+        try:
+            self._ready = control.recv(16) == b"ready"
+        except TimeoutError:
+            if monotonic() - self._started > _READY:
+                self._ready = False
+        except OSError:
+            self._ready = False
+        finally:
+            control.settimeout(None)
 
     def __enter__(self) -> Forge:
         return self

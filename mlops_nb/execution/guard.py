@@ -77,9 +77,12 @@ class Guard:
             self._thread.join()
 
     def check(self) -> bool:
-        """Whether the notebook was cancelled before there was a kernel to end."""
-        if self.cancelled and self.reason is None:
-            self.reason = TaskStatus.CANCELLED
+        """Whether the notebook was cancelled, or out of time, before there was a kernel to end."""
+        if self.reason is None:
+            if self.cancelled:
+                self._end_for_the_caller()
+            elif self._deadline is not None and monotonic() >= self._deadline:
+                self._too_long()
         return self.fired()
 
     def fired(self) -> bool:
@@ -119,6 +122,12 @@ class Guard:
         with self._wake:
             self._cell_deadline = None
 
+    def _end_for_the_caller(self) -> None:
+        limit = self._cancel.limit if isinstance(self._cancel, Cancellation) else ""
+        if limit:
+            self.limit = limit
+        self.reason = TaskStatus.TIMED_OUT if limit else TaskStatus.CANCELLED
+
     def _nudge(self) -> None:
         with self._wake:
             self._wake.notify_all()
@@ -129,12 +138,11 @@ class Guard:
                 self._sleep(None)
             while not self._over:
                 if self.cancelled:
-                    self.reason = TaskStatus.CANCELLED
+                    self._end_for_the_caller()
                     break
                 now = monotonic()
                 if self._deadline is not None and now >= self._deadline:
-                    self.reason = TaskStatus.TIMED_OUT
-                    self.limit = f"the notebook took longer than {self._timeout:g} s"
+                    self._too_long()
                     break
                 if self._cell_deadline is not None and now >= self._cell_deadline:
                     self.reason = TaskStatus.TIMED_OUT
@@ -151,6 +159,10 @@ class Guard:
             # The driver detaches a kernel before it waits for it: what is still here hangs.
             if self._kill is not None and not self._over:
                 self._kill()
+
+    def _too_long(self) -> None:
+        self.reason = TaskStatus.TIMED_OUT
+        self.limit = f"the notebook took longer than {self._timeout:g} s"
 
     def _sleep(self, seconds: float | None) -> None:
         if self._cancel is not None and not isinstance(self._cancel, Cancellation):

@@ -100,7 +100,7 @@ class CellProgress(Record, frozen=True, kw_only=True):
     seconds: float | None = None
     """How long it took; ``None`` while it runs."""
     peak_mb: float | None = None
-    """Resident set of the kernel after the cell, MiB."""
+    """Largest resident set of the kernel while the cell ran, MiB; on some systems after the cell."""
 
 
 class NotebookOutcome(Record, frozen=True, kw_only=True):
@@ -131,6 +131,8 @@ class Cancellation(threading.Event):
 
     def __init__(self) -> None:
         super().__init__()
+        self.limit = ""
+        """For people: which limit was passed; empty where somebody cancelled."""
         self._watchers: list[Callable[[], None]] = []
         self._guard = threading.Lock()
 
@@ -154,9 +156,17 @@ class Cancellation(threading.Event):
             if call in self._watchers:
                 self._watchers.remove(call)
 
-    def set(self) -> None:
-        """Cancel, and tell every watcher once."""
+    def set(self, limit: str = "") -> None:
+        """Cancel, and tell every watcher once.
+
+        Parameters
+        ----------
+        limit
+            Which limit was passed, where it is the time that ends it.
+        """
         with self._guard:
+            if not self.is_set():
+                self.limit = limit
             super().set()
             watchers, self._watchers = self._watchers, []
         for call in watchers:

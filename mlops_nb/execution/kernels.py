@@ -14,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from mlops_nb.errors import KernelError
@@ -25,12 +27,13 @@ from mlops_nb.files import write_whole
 from mlops_nb.model import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Report", "Zygote", "supported"]
 
 _START = 120.0  # seconds
 _STOP = 5.0
+_SLICE = 0.2  # seconds between two looks whether somebody still waits
 _REPORT = 1 << 20  # bytes
 _BOOT = """
 import sys, types
@@ -83,23 +86,26 @@ class _Process:
                 raise KernelError(f"cannot be started: {error}", where=python) from error
 
     def ask(self, plan: dict[str, list[str]]) -> None:
+        self.asked = monotonic()
         self.control.send(json.dumps(plan).encode())
 
-    def answer(self) -> bytes:
-        """Return the report; empty where the process ended instead."""
-        self.control.settimeout(_START)
+    def answer(self) -> bytes | None:
+        """Return the report: ``None`` where it is not there yet, empty where the process ended."""
+        self.control.settimeout(_SLICE)
         try:
             return self.control.recv(_REPORT)
+        except TimeoutError:
+            return None if monotonic() - self.asked < _START else b""
         except OSError:
             return b""
         finally:
             self.control.settimeout(None)
 
-    def stop(self) -> None:
+    def stop(self, patience: float = _STOP) -> None:
         """Close the socket: the zygote sees it, kills its kernels and goes."""
         self.control.close()
         try:
-            self.popen.wait(_STOP)
+            self.popen.wait(patience)
         except subprocess.TimeoutExpired:
             os.killpg(self.popen.pid, signal.SIGKILL)
             self.popen.wait()
@@ -148,6 +154,7 @@ class Zygote:
         self._process: _Process | None = None
         self._report: Report | None = None
         self._lock = threading.Lock()
+        self._closed = False
 
     def __enter__(self) -> Zygote:
         self.start()
@@ -177,31 +184,51 @@ class Zygote:
         with self._lock:
             self._started()
 
-    def ready(self) -> Report:
+    def ready(self, stop: Callable[[], bool] | None = None) -> Report:
         """Wait until the imports are done and return what became of them.
+
+        Parameters
+        ----------
+        stop
+            Asked several times a second whether to wait no longer.
 
         Raises
         ------
         KernelError
-            The process ended, or took longer than two minutes.
+            The process ended, took longer than two minutes, was closed, or `stop` said so.
         """
-        with self._lock:
-            while self._report is None:
-                answer = self._started().answer()
-                if not answer:
-                    self._stop()
-                    raise KernelError("warm kernels cannot be prepared", where=self.python)
-                told = json.loads(answer)
-                if "unsafe" not in told:
-                    self._report = Report(
-                        pid=told["pid"], modules=frozenset(told["modules"]), failed=told["failed"]
-                    )
-                    break
-                name, why = told["unsafe"]
-                self.unsafe[name] = why
-                self._remember()
-                self._stop()  # what was imported cannot be undone: another process, without it
-            return self._report
+        while (report := self._report) is None:
+            if self._lock.acquire(timeout=_SLICE):  # not for long: somebody may want to close it
+                try:
+                    self._look()
+                finally:
+                    self._lock.release()
+            if self._report is None and stop is not None and stop():
+                raise KernelError("the wait for warm kernels was ended")
+        return report
+
+    def _look(self) -> None:
+        """Take the process's report, if it comes within a moment."""
+        if self._report is not None:
+            return
+        process = self._started()
+        answer = process.answer()
+        if answer is None:
+            return
+        self._started()  # it may have been closed meanwhile
+        if not answer:
+            self._stop()
+            raise KernelError("warm kernels cannot be prepared", where=self.python)
+        told = json.loads(answer)
+        if "unsafe" in told:
+            name, why = told["unsafe"]
+            self.unsafe[name] = why
+            self._remember()
+            self._stop()  # what was imported cannot be undone: another process, without it
+            return
+        self._report = Report(
+            pid=told["pid"], modules=frozenset(told["modules"]), failed=told["failed"]
+        )
 
     def fork_kernel(self, *, cwd: str, env: Mapping[str, str]) -> DirectKernel:
         """Fork a kernel.
@@ -227,18 +254,24 @@ class Zygote:
         ]
         process = self._process
         if process is None:
-            raise KernelError("the zygote was closed", fix="start it again")
+            raise _closed()
         try:
             return DirectKernel(process.control, cwd=cwd, env=env, argv=argv)
         except KernelGone as error:
             raise KernelError(str(error)) from error
 
     def close(self) -> None:
-        """End the process and every kernel it forked."""
+        """End the process and every kernel it forked, for good."""
+        self._closed = True
+        if (process := self._process) is not None:
+            with suppress(OSError):
+                process.control.shutdown(socket.SHUT_RDWR)  # who waits for it with the lock held
         with self._lock:
             self._stop()
 
     def _started(self) -> _Process:
+        if self._closed:
+            raise _closed()
         if self._process is None:
             if why := supported():
                 raise KernelError(f"warm kernels do not work on this {why}", fix="use cold ones")
@@ -254,9 +287,12 @@ class Zygote:
         return self._process
 
     def _stop(self) -> None:
-        process, self._process, self._report = self._process, None, None
+        process, self._process = self._process, None
+        report, self._report = self._report, None
         if process is not None:
-            process.stop()
+            process.stop(
+                0.0 if report is None and self._closed else _STOP
+            )  # it may import for long
 
     def _remembered(self) -> dict[str, str]:
         if self._memory is None:
@@ -271,3 +307,7 @@ class Zygote:
         if self._memory is not None:
             text = json.dumps(self.unsafe, indent=1, sort_keys=True)
             write_whole(self._memory, text.encode())
+
+
+def _closed() -> KernelError:
+    return KernelError("the zygote was closed", fix="make another one")

@@ -93,7 +93,7 @@ def project_lock(project: Project, run: str, *, wait: float | None = 0.0) -> Ite
         raise RunError(
             who,
             where=str(project.root),
-            fix="wait for it (--wait), watch it (mlops-nb watch), or stop it",
+            fix="wait for its end, watch it (mlops-nb watch), or stop it",
         ) from error
     except OSError as error:
         raise _cannot_write(path.parent, error) from error

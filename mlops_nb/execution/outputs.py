@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from papermill.clientwrap import PapermillNotebookClient
 
+from mlops_nb.execution.control import MESSAGE, TRACEBACK, shortened
 from mlops_nb.execution.saving import outputs_folder
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BoundedClient"]
 
 _TAIL = 16 * 1024  # characters of a cut stream's end that are kept too: an error stands there
+_EACH = 120  # characters that an output takes in the file beside its content
 _SUFFIXES = {
     "text/plain": "txt",
     "text/html": "html",
@@ -37,6 +39,7 @@ _SUFFIXES = {
 }
 _BINARY = ("image/png", "image/jpeg", "application/pdf")
 _RICH = ("display_data", "execute_result", "update_display_data")
+_NEW = ("display_data", "execute_result", "error")
 
 
 class _Overflow:
@@ -78,12 +81,16 @@ class BoundedClient(PapermillNotebookClient):  # type: ignore[misc]
         self._overflow: _Overflow | None = None
         self._cut: Any = None
         self._files = 0
+        self._displays: dict[str, int] = {}
+        self._in_widgets: dict[int, int] = {}
+        self._paths: dict[tuple[str, str], Path] = {}
 
     def begin_cell(self) -> None:
         """Start counting anew."""
         self._kept = self._files = 0
         self._stream, self._pieces = None, []
         self._overflow = self._cut = None
+        self._displays, self._in_widgets, self._paths = {}, {}, {}
 
     def end_cell(self) -> None:
         """Put everything that waits into the cell."""
@@ -111,10 +118,16 @@ class BoundedClient(PapermillNotebookClient):  # type: ignore[misc]
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Take one message; see `nbclient.NotebookClient.process_message`."""
         kind = msg["msg_type"]
-        if kind in _RICH:
-            self._bound(msg["content"]["data"], cell_index)
-        if kind != "stream" or self.output_hook_stack[msg["parent_header"].get("msg_id")]:
-            if kind in ("clear_output", "display_data", "execute_result", "error"):
+        hooks = self.output_hook_stack[msg["parent_header"].get("msg_id")]
+        if kind in _NEW and self.clear_before_next_output and not hooks:
+            self._clear(cell, cell_index)
+        output = None
+        if kind in _RICH and not self._takes(msg["content"], kind, hooks, cell, cell_index):
+            pass  # it is in the cell's file
+        elif kind != "stream" or hooks:
+            if kind == "error":
+                self._bound_error(msg["content"], cell_index)
+            if kind == "clear_output" or kind in _NEW:
                 self.settle()
                 self._stream = None
             output = super(PapermillNotebookClient, self).process_message(msg, cell, cell_index)
@@ -130,10 +143,19 @@ class BoundedClient(PapermillNotebookClient):  # type: ignore[misc]
         return output
 
     def clear_output(self, outs: list[Any], msg: dict[str, Any], cell_index: int) -> None:
-        """Clear a cell; its count begins anew."""
+        """Clear a cell, or the widget that takes its outputs; the count begins anew."""
         super().clear_output(outs, msg, cell_index)
-        if not outs:
+        if hooks := self.output_hook_stack[msg["parent_header"].get("msg_id")]:
+            self._kept -= self._in_widgets.pop(id(hooks[-1]), 0)
+        elif not outs:
             self._restart()
+
+    def _clear(self, cell: Any, index: int) -> None:
+        """Do what ``clear_output(wait=True)`` had put off until there is something new."""
+        cell["outputs"][:] = []
+        self.clear_display_id_mapping(index)
+        self.clear_before_next_output = False
+        self._restart()
 
     def _restart(self) -> None:
         if self._overflow is not None:
@@ -143,16 +165,15 @@ class BoundedClient(PapermillNotebookClient):  # type: ignore[misc]
     def take_text(self, name: str, text: str, cell: Any, index: int) -> None:
         """Add text to the stream that the cell's last output is, or to a new one."""
         if self.clear_before_next_output:
-            cell["outputs"][:] = []
-            self.clear_display_id_mapping(index)
-            self.clear_before_next_output = False
-            self._restart()
+            self._clear(cell, index)
         if self._overflow is not None:
             self._overflow.write(text)
             return
+        fresh = self._stream is None or self._stream["name"] != name
+        self._kept += _EACH * fresh
         room = max(self._limit - self._kept, 0)
         kept = text[:room]
-        if self._stream is None or self._stream["name"] != name:
+        if fresh:
             self.settle()
             self._stream = _output("stream", name=name, text="")
             cell["outputs"].append(self._stream)
@@ -162,7 +183,7 @@ class BoundedClient(PapermillNotebookClient):  # type: ignore[misc]
             self._spill(cell, index, text[room:])
 
     def _spill(self, cell: Any, index: int, text: str) -> None:
-        """Begin the file: what the cell holds already, then the rest."""
+        """Begin the file: the text that the cell holds already, then the rest."""
         self.settle()
         self._overflow = _Overflow(self._file(index, "txt"))
         for output in cell["outputs"]:
@@ -178,25 +199,85 @@ class BoundedClient(PapermillNotebookClient):  # type: ignore[misc]
             f"all {overflow.size / 2**20:.1f} MiB are in {self._shown(overflow.path)}]\n"
         )
 
-    def _bound(self, data: dict[str, Any], index: int) -> None:
+    def _takes(self, content: dict[str, Any], kind: str, hooks: Any, cell: Any, index: int) -> bool:
+        """Bound what an object shows; return whether the notebook still has room for it.
+
+        A display that is updated takes the place of what it showed before, in all its copies.
+        """
+        name = (content.get("transient") or {}).get("display_id")
+        fresh = kind != "update_display_data"
+        copies = int(fresh)
+        if name:
+            self._kept -= self._displays.pop(name, 0)
+            copies += sum(len(found) for found in self._display_id_map.get(name, {}).values())
+        if fresh and not hooks:
+            size = sum(len(_text(value)) for value in content["data"].values())
+            needed = _EACH + min(size, 2 * _EACH)  # where it is long, a note takes its place
+            if self._overflow is not None or self._kept + needed > self._limit:
+                self._hide(content["data"], cell, index)
+                return False
+        before = self._kept
+        self._kept += _EACH * fresh
+        if copies:
+            self._bound(content["data"], index, name, copies)
+        if name:
+            self._displays[name] = self._kept - before
+        elif hooks:
+            widget = id(hooks[-1])
+            self._in_widgets[widget] = self._in_widgets.get(widget, 0) + self._kept - before
+        return True
+
+    def _hide(self, data: dict[str, Any], cell: Any, index: int) -> None:
+        """Put an object into the cell's file; pictures and what is long into files of their own."""
+        text = ""
+        for kind in sorted(data, key=lambda kind: (kind != "text/plain", kind)):
+            shown = _text(data[kind])
+            if kind in _BINARY or (len(shown) > _TAIL and kind != "text/plain"):
+                shown = f"[{kind}: {self._shown(self._put(index, kind, shown))}]"
+            text += f"{shown}\n"
+        if self._overflow is None:
+            self._spill(cell, index, text)
+        else:
+            self._overflow.write(text)
+
+    def _bound(self, data: dict[str, Any], index: int, name: str | None, copies: int) -> None:
         """Replace each large representation of an object by a file, and say so in its text."""
         notes = []
         for kind in sorted(data):
-            value = data[kind]
-            text = value if isinstance(value, str) else json.dumps(value)
-            if self._kept + len(text) <= self._limit:
-                self._kept += len(text)
+            text = _text(data[kind])
+            if self._kept + len(text) * copies <= self._limit:
+                self._kept += len(text) * copies
                 continue
-            path = self._file(index, _SUFFIXES.get(kind, "txt"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(_content(kind, text))
+            path = self._put(index, kind, text, name)
             notes.append(
                 f"[{kind}: {len(text) / 2**20:.1f} MiB, beyond the limit of "
                 f"{self._limit / 2**20:.3g} MiB, are in {self._shown(path)}]"
             )
+            self._kept += len(notes[-1]) * copies
             del data[kind]
         if notes:
             data["text/plain"] = "\n".join([str(data.get("text/plain", "")), *notes]).strip()
+
+    def _bound_error(self, content: dict[str, Any], index: int) -> None:
+        """Shorten an exception that says too much; a file has all of it."""
+        message, trace = content["evalue"], "\n".join(content["traceback"])
+        limit = TRACEBACK - 2 * _EACH  # there is a note yet to come
+        if len(message) > MESSAGE or len(trace) > limit:
+            path = self._put(index, "text/plain", max(trace, message, key=len))
+            note = f"[{len(trace) / 2**20:.1f} MiB are in {self._shown(path)}]"
+            content["evalue"] = shortened(message, MESSAGE)
+            content["traceback"] = [*shortened(trace, limit).split("\n"), note]
+
+    def _put(self, index: int, kind: str, text: str, name: str | None = None) -> Path:
+        """Write a representation to a file; a display that is updated keeps its file."""
+        path = self._paths.get((name, kind)) if name else None
+        if path is None:
+            path = self._file(index, _SUFFIXES.get(kind, "txt"))
+        if name:
+            self._paths[name, kind] = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_content(kind, text))
+        return path
 
     def _file(self, index: int, suffix: str) -> Path:
         shown = self.control.author_index(index)
@@ -214,6 +295,10 @@ def _output(kind: str, **fields: Any) -> Any:
     from nbformat import NotebookNode
 
     return NotebookNode(output_type=kind, **fields)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _content(kind: str, text: str) -> bytes:

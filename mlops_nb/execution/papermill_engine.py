@@ -160,6 +160,9 @@ class MlopsEngine(_papermill.NBClientEngine):  # type: ignore[misc]
             control.kernel = "warm"
             WarmClient(nb_man, kernel, **options).execute()
             return
+        if control.guard.check():  # while it waited for a warm one
+            stopped(control, None, "")
+            return
         from mlops_nb.execution.cold import ColdClient
 
         control.kernel = f"cold: {why}" if why else "cold"

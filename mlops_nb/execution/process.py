@@ -31,11 +31,15 @@ if TYPE_CHECKING:
     from mlops_nb.execution.forge import Forge
     from mlops_nb.pipeline.worker import RunAnswer, RunJob
 
-__all__ = ["run_hook", "run_pipeline_hook", "run_process"]
+__all__ = ["HookCancelledError", "run_hook", "run_pipeline_hook", "run_process"]
 
 _TAIL = 4096
 """Bytes of a task's output that its event and its error tell; the log has all."""
 _WORKER = "mlops_nb.pipeline.worker"
+
+
+class HookCancelledError(ExecutionError):
+    """The run was cancelled before a hook had ended; that is no failure of the hook."""
 
 
 def run_process(
@@ -98,6 +102,8 @@ def run_hook(
 
     Raises
     ------
+    HookCancelledError
+        The run was cancelled before the hook had ended.
     ExecutionError
         The hook raised, or its process died.
     """
@@ -116,6 +122,10 @@ def run_hook(
     log = f"logs/{file_name(attempt.task.name)}.{when}.log"
     answer, end = _call(attempt, job, log, cancel, forge)
     status, error = _judge(attempt, answer, end, _tail(Path(attempt.run_dir, log)))
+    if status is TaskStatus.CANCELLED:
+        raise HookCancelledError(
+            f"cancelled before its {when} hook had ended", where=f'task "{attempt.task.name}"'
+        )
     if status is not TaskStatus.SUCCEEDED:
         raise ExecutionError(
             f"its {when} hook did not succeed: {error.message if error else status.value}",
@@ -131,6 +141,7 @@ def run_pipeline_hook(
     *,
     env: Mapping[str, str],
     traceback: str = "",
+    cancel: threading.Event | None = None,
     forge: Forge | None = None,
 ) -> None:
     """Call a hook of the whole pipeline.
@@ -143,6 +154,8 @@ def run_pipeline_hook(
         Environment variables, over those of this process.
     traceback
         For ``on_failure``: what failed.
+    cancel
+        Ends the hook when it is set.
     forge
         Where to fork the process from.
 
@@ -159,7 +172,7 @@ def run_pipeline_hook(
     attempt = Attempt(run="", task=nothing, root=root, run_dir=str(run_dir), env=dict(env))
     job = RunJob(root=root, spec=spec, hooks_only=when, traceback=traceback)
     log = f"logs/{when}.log"
-    answer, end = _call(attempt, job, log, Cancellation(), forge)
+    answer, end = _call(attempt, job, log, cancel or Cancellation(), forge)
     status, error = _judge(attempt, answer, end, "")
     if status is not TaskStatus.SUCCEEDED:
         raise ExecutionError(

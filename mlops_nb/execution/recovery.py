@@ -10,9 +10,14 @@ from mlops_nb.execution.commit import Commit, recover_run, unfinished
 from mlops_nb.execution.lock import project_lock
 from mlops_nb.pipeline.digests import Digests
 from mlops_nb.pipeline.files import resolve
+from mlops_nb.pipeline.fingerprint import complete_fingerprint
+from mlops_nb.pipeline.reasons import changes
 from mlops_nb.pipeline.state import StateStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from mlops_nb.config import Project
     from mlops_nb.model import Fingerprint, Pipeline, Task
 
@@ -41,6 +46,51 @@ class Finisher:
         from mlops_nb.pipeline.fingerprint import fingerprint_now
 
         return fingerprint_now(self._project, self._loaded(), task)
+
+    def settle(self, task: Task, before: Fingerprint, run: str) -> tuple[Fingerprint, str]:
+        """Return what a task that has just ended counts as made from, and what changed meanwhile.
+
+        Parameters
+        ----------
+        before
+            What it depended on when it started.
+        run
+            The run's id.
+
+        Returns
+        -------
+        Fingerprint, str
+            Where something changed, which of its states the task saw cannot be told: then that
+            part has a value that it never has at another look, so that the task runs again.
+        """
+        try:
+            after = self.fingerprint(task.name)
+        except MlopsNbError:  # a file of it cannot be read just now
+            after = complete_fingerprint({**before.parts, "source": ""}, {})
+        if after.digest == before.digest:
+            return before, ""
+        parts = {**before.parts, **after.parts}
+        moved = {key for key in parts if before.parts.get(key) != after.parts.get(key)}
+        parts.update(dict.fromkeys(moved, f"(changed during run {run})"))
+        found = changes(task, before.parts, after.parts, with_upstream=True)
+        return complete_fingerprint(parts, {}), ", ".join(reason.text for reason in found)
+
+    def digests(self, task: Task, places: Mapping[str, Path]) -> dict[str, str]:
+        """Return the digests of what has just been put into place, as `finish` has noted them.
+
+        Parameters
+        ----------
+        places
+            By product, or by another name as `Stage.named` gives it.
+        """
+        declared = {product.path for product in task.products}
+        found = {}
+        for name in places:
+            final = resolve(self._project.root, name)
+            if name not in declared:
+                self._digests.forget(final)
+            found[name] = self._digests.of(final)
+        return found
 
     def is_current(self, task: Task, fingerprint: Fingerprint) -> bool:
         """Return whether a task's products were made from just this and are still what they were."""

@@ -105,14 +105,15 @@ def run_order(data: bytes, tell: Callable[[bytes], object]) -> bytes:
     return encode(Result(run=run, told=told, files=files))
 
 
-def cancel_order(name: str) -> None:
-    """End an order, if this process works on it or will."""
+def cancel_order(name: str) -> bool:
+    """End an order, if this process works on it or will; return whether it does."""
     with _guard:
         _cancelled.add(name)
         cancel = _running.get(name)
     if cancel is not None:
         # The kernel's end may take a moment; whoever calls this must not wait for it.
         threading.Thread(target=cancel.set, name="mlops-nb cancel", daemon=True).start()
+    return cancel is not None
 
 
 def _zygote_for(order: Order) -> Zygote | None:

@@ -216,7 +216,7 @@ class Resident:
         self._answers: dict[int, queue.SimpleQueue[Any]] = {}
         self._lock = threading.Lock()
         self._count = 0
-        self._gone = False
+        self._gone = self._closed = False
         self._reader = threading.Thread(target=self._read, name="mlops-nb server", daemon=True)
         self._reader.start()
 
@@ -228,6 +228,7 @@ class Resident:
 
     def close(self) -> None:
         """End the connection."""
+        self._closed = True
         with suppress(OSError):
             self._frames.socket.shutdown(socket.SHUT_RDWR)
         self._reader.join()
@@ -239,19 +240,32 @@ class Resident:
         *,
         on_cell: Callable[[CellProgress], None] | None = None,
         cancel: threading.Event | None = None,
-    ) -> NotebookOutcome:
+    ) -> NotebookOutcome | None:
         """Execute a notebook in the server; see `mlops_nb.execution.engine.run_notebook`.
+
+        Returns
+        -------
+        NotebookOutcome or None
+            ``None`` where the server had gone before: nothing was begun.
 
         Raises
         ------
         NotebookError
             The notebook cannot be read.
         KernelError
-            The server went away.
+            The server went away while the notebook ran, or the connection was closed.
         """
         parcel = to_builtins(msgspec.structs.replace(job, parameters={}))
         parcel["parameters"] = to_json(job.parameters)
-        number, answers = self._register()
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        with self._lock:
+            if self._closed:
+                raise _error({})
+            if self._gone:
+                return None
+            self._count += 1
+            number = self._count
+            self._answers[number] = answers
         unwatch: Callable[[], None] = lambda: None  # noqa: E731
         try:
             self._send({"run": number, "job": parcel})
@@ -277,15 +291,6 @@ class Resident:
             unwatch()
             with self._lock:
                 self._answers.pop(number, None)
-
-    def _register(self) -> tuple[int, queue.SimpleQueue[Any]]:
-        with self._lock:
-            if self._gone:
-                raise _error({})
-            self._count += 1
-            answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-            self._answers[self._count] = answers
-            return self._count, answers
 
     def _send(self, value: dict[str, Any]) -> None:
         with suppress(OSError):  # the reader tells every job that waits

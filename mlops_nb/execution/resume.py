@@ -70,7 +70,7 @@ def resume_plan(
     *,
     cached: Callable[[str], bool] | None = None,
 ) -> tuple[Pipeline, Plan]:
-    """Plan what a run still lacks: the same targets with the same parameters.
+    """Plan what a run still lacks: the same tasks with the same parameters.
 
     What the run finished is left alone as long as nothing it depends on has changed since; a task
     that was forced and not finished is forced again.
@@ -102,15 +102,16 @@ def resume_plan(
     if run.status is RunStatus.SUCCEEDED:
         raise RunError("has succeeded, nothing is missing", where=where)
     pipeline = with_parameters(pipeline, run.facts.parameters)
-    plan = make_plan(project, pipeline, targets=run.facts.targets, cached=cached)
     done = {task.task for task in run.tasks if task.status.is_good}
-    forced = {
-        item["task"]
+    planned = [
+        (item["task"], item.get("kinds", ()))
         for event in events
         if event.kind is EventKind.PLAN
         for item in event.data["items"]
-        if "forced" in item.get("kinds", ())
-    } - done
+    ]
+    forced = {task for task, kinds in planned if "forced" in kinds} - done
+    left = {task for task, kinds in planned if "unselected" in kinds}
+    plan = make_plan(project, pipeline, targets=run.facts.targets, leave=left, cached=cached)
     # Below a task that is forced again, what it makes may differ: there the runner looks again.
     below = pipeline.descendants(forced)
     reason = Reason(kind="forced", text=f"forced in run {run.id}, and not finished there")

@@ -7,7 +7,6 @@ cancels. Each task's thread prepares, runs and commits it (`mlops_nb.execution.w
 from __future__ import annotations
 
 import heapq
-import signal
 import threading
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -23,13 +22,19 @@ from mlops_nb.execution.forge import Forge
 from mlops_nb.execution.jobs import Cancellation
 from mlops_nb.execution.lock import project_lock
 from mlops_nb.execution.schedule import Schedule
+from mlops_nb.execution.signals import on_signal
+from mlops_nb.execution.verdicts import (
+    brief,
+    not_started,
+    not_tried_again,
+    status_of,
+    timed_out,
+)
 from mlops_nb.execution.work import Work
 from mlops_nb.model import (
     Action,
     ErrorInfo,
     EventKind,
-    Json,
-    RunStatus,
     TaskKind,
     TaskRun,
     TaskStatus,
@@ -147,7 +152,7 @@ def run_plan(
         try:
             tasks = run.go(cancel)
             if not run.cancels:
-                work.after(tasks)
+                work.after(tasks, cancel)
             return tasks
         finally:
             work.close()
@@ -161,15 +166,6 @@ def _needs_processes(pipeline: Pipeline, plan: Plan, *, here: bool) -> bool:
         for task in pipeline.tasks
         if task.name in runs
     )
-
-
-def status_of(tasks: tuple[TaskRun, ...]) -> RunStatus:
-    """Return how a run ended whose tasks ended like this."""
-    bad = [task.status for task in tasks if not task.status.is_good]
-    if not bad:
-        return RunStatus.SUCCEEDED
-    only = {TaskStatus.CANCELLED, TaskStatus.BLOCKED, TaskStatus.PENDING}
-    return RunStatus.CANCELLED if set(bad) <= only else RunStatus.FAILED
 
 
 class _Run:
@@ -188,6 +184,7 @@ class _Run:
             memory_mb=available_mb(),
             expected=expected,
         )
+        self.expected = expected
         self.keep_going = keep_going
         self.deadline = None if timeout is None else monotonic() + timeout
         self.timeout = timeout
@@ -199,6 +196,10 @@ class _Run:
         self.tries: dict[str, int] = {}
         self.retries: list[tuple[float, str]] = []
         """When a task is to be tried again, the soonest first."""
+        self.last: dict[str, TaskRun] = {}
+        """How the last attempt ended of a task that is to be tried again."""
+        self.given_up = False
+        """Whether nothing more is started."""
         self.cancels = 0
         self.out_of_time = False
 
@@ -233,6 +234,7 @@ class _Run:
                     "action": item.action.value,
                     "why": item.why,
                     "kinds": [reason.kind for reason in item.reasons],
+                    "expected": self.expected.get(item.task),
                 }
                 for item in self.work.plan.items
             ],
@@ -246,6 +248,7 @@ class _Run:
             return
         for name in self.schedule.start():
             number = self.tries[name] = self.tries.get(name, 0) + 1
+            self.last.pop(name, None)
             threading.Thread(
                 target=self._attempt, args=(name, number), name=f"mlops-nb {name}", daemon=True
             ).start()
@@ -263,7 +266,9 @@ class _Run:
 
     def _next(self, cancel: threading.Event | None) -> TaskRun | str | None:
         """Wait for what happens next; ``None`` where the clock has to be looked at."""
-        dues = [due for due in (self.deadline,) if due is not None and not self.out_of_time]
+        dues = []
+        if self.deadline is not None and not self.out_of_time and not self.cancels:
+            dues.append(self.deadline)
         if self.retries:
             dues.append(self.retries[0][0])
         if self.cancels > 1:
@@ -282,27 +287,21 @@ class _Run:
         now = monotonic()
         while self.retries and self.retries[0][0] <= now:
             self.schedule.ready_again(heapq.heappop(self.retries)[1])
-        if self.deadline is not None and now >= self.deadline and not self.out_of_time:
+        # A run that is cancelled is that, however long its tasks take to end.
+        if self.deadline is None or self.out_of_time or self.cancels:
+            return
+        if now >= self.deadline:
             self.out_of_time = True
             self._stop_all()
 
     def _ended(self, run: TaskRun) -> None:
         if self.out_of_time and run.status is TaskStatus.CANCELLED:
-            text = f"the run's {self.timeout:g} s were over"
-            run = msgspec.structs.replace(
-                run,
-                status=TaskStatus.TIMED_OUT,
-                error=msgspec.structs.replace(
-                    run.error or ErrorInfo(name="Timeout", message=text),
-                    name="Timeout",
-                    message=text,
-                ),
-            )
+            run = timed_out(run, self._over)
         policy = self.work.tasks[run.task].policy
         if (
             run.status in _TRY_AGAIN
             and self.tries[run.task] <= policy.retries
-            and not self.stop.is_set()
+            and not self.given_up
         ):
             self._retry(run, policy.backoff * 2 ** (self.tries[run.task] - 1))
             return
@@ -319,8 +318,8 @@ class _Run:
                 )
             )
         if not self.keep_going:
-            text = f'not started after "{run.task}" had failed'
-            self._give_up(ErrorInfo(name="Cancelled", message=text))
+            after = f'after "{run.task}" had failed'
+            self._give_up(f"not started {after}", f"not tried again {after}")
 
     def _retry(self, run: TaskRun, delay: float) -> None:
         self.work.sink.emit(
@@ -331,16 +330,22 @@ class _Run:
             status=run.status.value,
             error=None if run.error is None else to_builtins(run.error),
         )
+        self.last[run.task] = run
         self.schedule.pause(run.task)
         heapq.heappush(self.retries, (monotonic() + delay, run.task))
 
-    def _give_up(self, error: ErrorInfo) -> None:
-        """Start nothing more; what runs goes on."""
+    def _give_up(self, text: str, again: str) -> None:
+        """Start nothing more; what runs goes on, and what waits for another try has failed."""
+        self.given_up = True
         for _, name in self.retries:
             self.schedule.ready_again(name)
         self.retries.clear()
         for name in self.schedule.give_up():
-            self._finish(TaskRun(task=name, status=TaskStatus.CANCELLED, error=error))
+            failed = self.last.pop(name, None)
+            if failed is None:
+                self._finish(not_started(name, text, too_late=self.out_of_time))
+            else:
+                self._finish(not_tried_again(failed, again))
 
     def _cancel(self) -> None:
         self.cancels += 1
@@ -349,9 +354,13 @@ class _Run:
             self._force_until = monotonic() + _FORCE_GRACE
 
     def _stop_all(self) -> None:
-        self.stop.set()
-        text = f"the run's {self.timeout:g} s were over" if self.out_of_time else "cancelled"
-        self._give_up(ErrorInfo(name="Cancelled", message=text))
+        self.stop.set(self._over)
+        text = self._over or "cancelled"
+        self._give_up(text, f"not tried again: {text}")
+
+    @property
+    def _over(self) -> str:
+        return f"the run's {self.timeout:g} s were over" if self.out_of_time else ""
 
     def _abandon(self) -> bool:
         """Leave what does not end; return whether the run is over."""
@@ -366,30 +375,15 @@ class _Run:
     def _finish(self, run: TaskRun) -> None:
         run = msgspec.structs.replace(run, why=run.why or self.work.items[run.task].why)
         self.done[run.task] = run
-        self.work.sink.emit(EventKind.TASK_FINISHED, run.task, **_brief(run))
+        self.work.sink.emit(EventKind.TASK_FINISHED, run.task, **brief(run))
 
     @contextmanager
     def _listen(self, cancel: threading.Event | None) -> Iterator[None]:
         """Have cancellations and signals put into the queue."""
         ask = lambda *_: self.messages.put("cancel")  # noqa: E731 - put may interrupt itself
         unwatch = cancel.watch(ask) if isinstance(cancel, Cancellation) else lambda: None
-        before = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before[number] = signal.signal(number, ask)
         try:
-            yield
+            with on_signal(ask):
+                yield
         finally:
             unwatch()
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _brief(run: TaskRun) -> dict[str, Json]:
-    """Return what is not told by the event itself or by those of the cells."""
-    plain = to_builtins(run)
-    return {
-        key: value
-        for key, value in plain.items()
-        if key not in ("task", "cells") and value not in (None, "", [], 0)
-    }

@@ -12,14 +12,16 @@ from msgspec.structs import replace
 
 from mlops_nb.errors import ExecutionError, MlopsNbError
 from mlops_nb.execution import commit
+from mlops_nb.execution.aside import set_aside
 from mlops_nb.execution.attempt import failure
+from mlops_nb.execution.caching import Caching
 from mlops_nb.execution.convert import notebook_product
-from mlops_nb.execution.process import run_hook, run_pipeline_hook
+from mlops_nb.execution.process import HookCancelledError, run_hook, run_pipeline_hook
 from mlops_nb.execution.recovery import Finisher
 from mlops_nb.execution.staging import Stage
 from mlops_nb.execution.states import EarlierState, States
 from mlops_nb.files import file_name
-from mlops_nb.model import Action, Attempt, EventKind, TaskKind, TaskRun, TaskStatus
+from mlops_nb.model import Action, Attempt, ErrorInfo, EventKind, TaskKind, TaskRun, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +71,6 @@ class Work:
         self.executor = executor
         self.env = dict(env)
         self.cold = cold
-        self.cache = cache
         self.forge = forge
         self.finisher = Finisher(project, pipeline)
         self._abandoned = threading.Event()
@@ -82,7 +83,7 @@ class Work:
         )
         self._ran: set[str] = set()
         """Tasks that this run has executed, not skipped or restored."""
-        self._keepers: list[threading.Thread] = []
+        self._caching = Caching(cache, sink, run_id)
 
     def attempt(self, name: str, number: int, stop: Cancellation) -> TaskRun:
         """Try one task once; its products are in place when the status is good.
@@ -118,6 +119,8 @@ class Work:
         stage = Stage(self.project.root, found.stage_dir if found else self.run_dir, task)
         stage.make()
         before = {path: _stamp(stage.final(path)) for path in stage.products}
+        if number > 1:
+            set_aside(self.run_dir, name, number - 1)
         attempt = self._make_attempt(task, number, stage)
         attempt = self.states.order(attempt, stage, found, fingerprint)
         self.sink.emit(EventKind.TASK_STARTED, name, attempt=number)
@@ -132,11 +135,13 @@ class Work:
                 self._check_products(task, stage, before)
                 run = replace(run, status=TaskStatus.SUCCEEDED, error=None)
             if run.status is TaskStatus.SUCCEEDED:
-                landed = self._land(task, attempt, stage, before, fingerprint, stop)
-                run = replace(run, fingerprint=fingerprint.digest)
-                self._keep(task, fingerprint, landed)
+                made_from = self._land(task, attempt, stage, before, fingerprint, stop)
+                run = replace(run, fingerprint=made_from.digest)
             else:
                 self._hook_after_failure(attempt, stop)
+        except HookCancelledError as error:
+            info = ErrorInfo(name="Cancelled", message=str(error))
+            run = replace(run, status=TaskStatus.CANCELLED, error=info)
         except (MlopsNbError, OSError) as error:
             run = replace(run, status=TaskStatus.FAILED, error=failure(name, error).error)
         if not (stage.folder / commit.COMMIT).exists():
@@ -150,8 +155,8 @@ class Work:
         """Commit nothing more: the run goes on without the tasks that are still running."""
         self._abandoned.set()
 
-    def after(self, tasks: tuple[TaskRun, ...]) -> None:
-        """Call the pipeline's own hook once its tasks are done."""
+    def after(self, tasks: tuple[TaskRun, ...], cancel: threading.Event | None = None) -> None:
+        """Call the pipeline's own hook once its tasks are done; how they ended stays so."""
         bad = [task for task in tasks if not task.status.is_good]
         when = "on_failure" if bad else "on_finish"
         known = any(hook.startswith(f"{when}:") for hook in self.pipeline.hooks)
@@ -165,15 +170,18 @@ class Work:
                 when,
                 env=self.env,
                 traceback="\n".join(errors),
+                cancel=cancel,
                 forge=self.forge,
             )
         except MlopsNbError as error:
             self.sink.emit(EventKind.NOTE, level="error", text=str(error))
+        except KeyboardInterrupt:
+            text = f"the pipeline's {when} hook was interrupted"
+            self.sink.emit(EventKind.NOTE, level="error", text=text)
 
     def close(self) -> None:
         """Wait for products on their way into the cache, and tidy up."""
-        for thread in self._keepers:
-            thread.join()
+        self._caching.close()
         self.finisher.close()
         for run_dir in (self.run_dir, *self.states.borrowed):
             commit.tidy(run_dir)
@@ -215,8 +223,8 @@ class Work:
         before: Mapping[str, Stamp],
         fingerprint: Fingerprint,
         stop: Cancellation,
-    ) -> dict[str, Path]:
-        """Put an attempt's products in place; return them by the names the cache knows them by."""
+    ) -> Fingerprint:
+        """Put an attempt's products in place; return what they count as made from."""
         if attempt.notebook:
             for product in task.products:
                 if product.is_notebook:
@@ -228,10 +236,17 @@ class Work:
         self._check_products(task, stage, before)
         if self._abandoned.is_set():
             raise ExecutionError("the run was abandoned", where=f'task "{task.name}"')
+        made_from, changed = self.finisher.settle(task, fingerprint, self.run_id)
         landed = stage.named()
-        record = commit.prepare(stage, run=self.run_id, fingerprint=fingerprint)
+        record = commit.prepare(stage, run=self.run_id, fingerprint=made_from)
         commit.commit(stage, record, self.finisher.finish)
-        return landed
+        if changed:
+            text = f"what it depends on changed while it ran, so it will run again: {changed}"
+            self.sink.emit(EventKind.NOTE, task.name, level="warning", text=text)
+        elif self._caching.keeps(task):
+            digests = self.finisher.digests(task, landed)
+            self._caching.keep(task, made_from.digest, landed, digests)
+        return made_from
 
     def _check_products(self, task: Task, stage: Stage, before: Mapping[str, Stamp]) -> None:
         for path in stage.missing():
@@ -260,13 +275,12 @@ class Work:
 
     def _restore(self, task: Task, fingerprint: Fingerprint) -> TaskRun | None:
         """Put a task's products in place from the cache; ``None`` where it has none of them."""
-        if self.cache is None or not self.cache.keeps(task):
+        if not self._caching.keeps(task):
             return None
         started = time.time()
         stage = Stage(self.project.root, self.run_dir, task)
-        stage.make()
         try:
-            if not self.cache.restore(fingerprint.digest, stage):
+            if not self._caching.fetch(task, fingerprint.digest, stage):
                 return None
             record = commit.prepare(stage, run=self.run_id, fingerprint=fingerprint)
             commit.commit(stage, record, self.finisher.finish)
@@ -277,22 +291,6 @@ class Work:
         why = "" if planned else "its products were in the cache"
         run = _good(task.name, TaskStatus.RESTORED, fingerprint, why)
         return replace(run, started=started, ended=time.time())
-
-    def _keep(self, task: Task, fingerprint: Fingerprint, landed: Mapping[str, Path]) -> None:
-        """Copy a task's products into the cache, while the next tasks run already."""
-        cache = self.cache
-        if cache is None or not cache.keeps(task):
-            return
-
-        def body() -> None:
-            try:
-                cache.keep(task.name, fingerprint.digest, landed, run=self.run_id)
-            except MlopsNbError as error:
-                self.sink.emit(EventKind.NOTE, task.name, level="warning", text=str(error))
-
-        thread = threading.Thread(target=body, name=f"mlops-nb cache {task.name}", daemon=True)
-        self._keepers.append(thread)
-        thread.start()
 
 
 def _good(task: str, status: TaskStatus, fingerprint: Fingerprint, why: str) -> TaskRun:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlops_nb.export.facts import missing_facts, project_facts
-from mlops_nb.export.jobs import given_parameters
+from mlops_nb.export.inputs import given_parameters
 from mlops_nb.export.settings import is_plain_cron
 from mlops_nb.export.write import compare, write
 from mlops_nb.model import ExportTarget

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from mlops_nb.export.naming import identifier
 
 if TYPE_CHECKING:
-    from mlops_nb.export.jobs import Input, Job, Work
+    from mlops_nb.export.inputs import Input
+    from mlops_nb.export.jobs import Job, Work
 
 __all__ = ["KFP", "argument", "component", "default", "function", "type_of"]
 

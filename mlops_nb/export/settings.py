@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from mlops_nb.errors import ConfigError, nearest
+from mlops_nb.export.secrecy import holds_password, looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlops_nb.model import Json
 
-__all__ = ["ExportSettings", "is_plain_cron", "looks_secret", "read_settings"]
+__all__ = ["ExportSettings", "is_plain_cron", "read_settings"]
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_END = re.compile(
-    r"(^|_)(password|passwd|passphrase|pwd|secret|token|credentials?|api_?key|access_?key|private_?key)$"
-)
 _FORMS = {
     "lock": r"[A-Za-z0-9._/-]+",
     "image": r"[A-Za-z0-9._/:@-]*",
@@ -180,8 +178,9 @@ def read_settings(table: Mapping[str, Json]) -> ExportSettings:
                 where=where,
                 fix="use letters, digits and underscores",
             )
-    for name in settings.env:
-        if looks_secret(name):
+    for name, value in settings.env.items():
+        number = re.fullmatch(r"-?\d+(\.\d+)?", value) is not None
+        if looks_secret(name, number=number) or holds_password(value):
             raise ConfigError(
                 f'"{name}" looks like a secret and would be written into files',
                 where=f"{where} env",
@@ -202,12 +201,6 @@ def read_settings(table: Mapping[str, Json]) -> ExportSettings:
             f'"{settings.python}" is not a version of Python', where=where, fix='write "3.12"'
         )
     return settings
-
-
-def looks_secret(name: str) -> bool:
-    """Whether a parameter or variable is called like something that must not be written down."""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
-    return _SECRET_END.search(snake) is not None
 
 
 def is_plain_cron(text: str) -> bool:

@@ -242,7 +242,8 @@ class Transition(Record, frozen=True, kw_only=True):
 
     alert: Alert
     change: str
-    """``opened``, ``escalated``, ``closed``, or ``reminded`` with the window its snooze ended in."""
+    """``opened``, ``escalated``, ``closed``, ``withdrawn`` (a corrected window took it away), or
+    ``reminded`` with the window its snooze ended in."""
 
     @property
     def key(self) -> str:

@@ -116,7 +116,7 @@ class CellRun(Record, frozen=True, kw_only=True):
     index: int
     seconds: float
     peak_mb: float | None = None
-    """Resident set of the kernel after the cell, MiB."""
+    """Largest resident set of the kernel while the cell ran, MiB; on some systems after the cell."""
 
 
 class Checkpoint(Record, frozen=True, kw_only=True):
@@ -247,12 +247,13 @@ class TaskProfile(Record, frozen=True, kw_only=True):
     task: str
     status: TaskStatus
     seconds: float
+    """Of all its tries together, with the pauses between them."""
     share: float
     """Of the seconds of all tasks together, 0 to 1."""
     waited: float
-    """Seconds between the moment its upstream was done and its own start."""
+    """Seconds between the moment its upstream was done and the start of its first try."""
     overhead: float
-    """Seconds that were not spent in cells: the kernel's start, reading, writing; 0 without cells."""
+    """Seconds of the last try outside cells: the kernel's start, reading, writing; 0 without cells."""
     peak_mb: float | None = None
     critical: bool = False
     """Whether it stands on the critical path."""

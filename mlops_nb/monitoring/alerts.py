@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from mlops_nb.model import ColumnDrift, DriftReport, Gap
     from mlops_nb.monitoring.settings import MonitoringSettings
 
-__all__ = ["Action", "Observation", "Sighting", "observe", "replay", "with_since"]
+__all__ = [
+    "Action",
+    "Observation",
+    "Sighting",
+    "bad_windows",
+    "called",
+    "observe",
+    "replay",
+    "with_since",
+]
 
 _COLUMN_ASPECTS = ("drift", "schema")
 
@@ -68,6 +77,8 @@ class Action(Record, frozen=True, kw_only=True):
     until: str = ""
     """For ``snooze``: the first window in which the alert speaks again."""
     time: float = 0.0
+    ids: tuple[str, ...] = ()
+    """Every id that the alert could have had then, see `called`."""
 
 
 def observe(
@@ -168,12 +179,13 @@ def replay(
             continue
         row = _Row(model, subject, aspect, settings)
         for sighting in windows:
-            move = row.next(sighting, found.get(sighting.window))
-            if move is not None:
-                changes.setdefault(sighting.window, []).append(move)
+            moves = row.next(sighting, found.get(sighting.window))
+            if moves:
+                changes.setdefault(sighting.window, []).extend(moves)
         alerts += row.alerts
     latest = windows[-1].window if windows else ""
-    acted = [_apply(alert, actions, latest) for alert in alerts]
+    bad = bad_windows(windows)
+    acted = [_apply(alert, actions, latest, called(alert, bad)) for alert in alerts]
     acted.sort(key=lambda a: (not a.state.is_active, -a.severity.rank, a.id))
     return tuple(acted), {window: tuple(moves) for window, moves in changes.items()}
 
@@ -195,8 +207,11 @@ class _Row:
     def alerts(self) -> list[Alert]:
         return [*self.closed, *([self.alert] if self.alert is not None else [])]
 
-    def next(self, sighting: Sighting, seen: Observation | None) -> Transition | None:
-        """Take in one window; return what it changed (at most one thing is worth telling)."""
+    def next(self, sighting: Sighting, seen: Observation | None) -> list[Transition]:
+        """Take in one window; return what it changed.
+
+        That is one thing at most, unless a new version closes an alert and at once opens its own.
+        """
         replaced = None
         if self.version not in (None, sighting.version):
             self.recent = []
@@ -209,12 +224,14 @@ class _Row:
         else:
             clean = self.aspect in _COLUMN_ASPECTS and sighting.compared
             bad = False if clean else None
-        if bad is None:
-            return replaced
-        self.recent = [*self.recent, (sighting.window, bad)][-self.settings.open_of :]
-        if seen is None or not bad:
-            return self._good(sighting.window) or replaced
-        return self._bad(sighting.window, seen) or replaced
+        move = None
+        if bad is not None:
+            self.recent = [*self.recent, (sighting.window, bad)][-self.settings.open_of :]
+            if seen is None or not bad:
+                move = self._good(sighting.window)
+            else:
+                move = self._bad(sighting.window, seen)
+        return [change for change in (replaced, move) if change is not None]
 
     def _good(self, window: str) -> Transition | None:
         self.clean += 1
@@ -270,9 +287,32 @@ class _Row:
         return Transition(alert=alert, change="closed")
 
 
-def _apply(alert: Alert, actions: Sequence[Action], latest: str) -> Alert:
+def bad_windows(sightings: Iterable[Sighting]) -> dict[tuple[str, str], list[str]]:
+    """Return the windows in which each subject was bad, by subject and aspect."""
+    bad: dict[tuple[str, str], list[str]] = {}
+    for sighting in sightings:
+        for seen in sighting.seen:
+            if seen.bad:
+                bad.setdefault((seen.subject, seen.aspect), []).append(sighting.window)
+    return bad
+
+
+def called(alert: Alert, bad: Mapping[tuple[str, str], Sequence[str]]) -> frozenset[str]:
+    """Return every id an alert may be known by: one for each of its bad windows.
+
+    Filling in or correcting a window moves where an alert begins, and its id with it; what people
+    did about it and what they were told stay with it as long as one bad window is the same.
+    """
+    stem = alert.id.removesuffix(f"@{alert.since}")
+    mine = bad.get((alert.subject, alert.aspect), ())
+    return frozenset(
+        {alert.id, *(f"{stem}@{window}" for window in mine if alert.since <= window <= alert.last)}
+    )
+
+
+def _apply(alert: Alert, actions: Sequence[Action], latest: str, ids: frozenset[str]) -> Alert:
     """Put the latest action on an alert that is still active."""
-    mine = [action for action in actions if action.alert == alert.id]
+    mine = [action for action in actions if not ids.isdisjoint((action.alert, *action.ids))]
     if not mine:
         return alert
     last = mine[-1]

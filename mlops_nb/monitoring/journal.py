@@ -29,7 +29,7 @@ class JournalLine(Record, frozen=True, kw_only=True):
     """Seconds since the epoch, UTC."""
     kind: str
     """``window.recorded``, ``alert.opened``, ``alert.escalated``, ``alert.closed``,
-    ``alert.reminded``, ``retraining.started``, ``retraining.finished`` or ``notifications``."""
+    ``alert.withdrawn``, ``alert.reminded``, ``retraining.started``, ``retraining.finished`` or ``notifications``."""
     model: str = ""
     window: str = ""
     subject: str = ""

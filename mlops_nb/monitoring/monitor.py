@@ -21,7 +21,15 @@ from mlops_nb.model import (
 )
 from mlops_nb.monitoring import journal
 from mlops_nb.monitoring.advice import advise
-from mlops_nb.monitoring.alerts import Action, Sighting, observe, replay, with_since
+from mlops_nb.monitoring.alerts import (
+    Action,
+    Sighting,
+    bad_windows,
+    called,
+    observe,
+    replay,
+    with_since,
+)
 from mlops_nb.monitoring.folder import check_names, profile_path, trailing_reference
 from mlops_nb.monitoring.gap import gaps, skills
 from mlops_nb.monitoring.outbox import claim_retraining, queue_changes
@@ -194,17 +202,19 @@ class Monitor:
         alerts, changes = replay(
             result.model, seen, self.store.actions(db, result.model), settings=self.settings
         )
+        bad = bad_windows(seen)
         told = queue_changes(
             self.store,
             db,
             model=result.model,
             alerts=alerts,
             changes=changes,
+            bad=bad,
             latest=max((o.window for o in seen), default=result.window),
             settings=self.alert_settings,
         )
         claim = claim_retraining(
-            self.store, db, model=result.model, alerts=alerts, settings=self.alert_settings
+            self.store, db, model=result.model, alerts=alerts, bad=bad, settings=self.alert_settings
         )
         return _Settled(result, told, claim)
 
@@ -382,16 +392,24 @@ class Monitor:
 
     def _do(self, action: Action) -> Alert:
         model = action.alert.partition("/")[0]
-        known = {alert.id: alert for alert in self.alerts(model)}
-        if action.alert not in known:
+        active = self.alerts(model)
+        with self.store.reading() as db:
+            bad = bad_windows(() if db is None else self.store.sightings(db, model))
+        # A message may name it by the window that it began with when it was sent.
+        known = {alert.id: called(alert, bad) for alert in active}
+        meant = next((name for name, ids in known.items() if action.alert in ids), None)
+        if meant is None:
             raise MonitoringError(
                 f'no active alert is called "{action.alert}"',
                 where=model,
                 fix=nearest(action.alert, known),
             )
+        done = msgspec.structs.replace(
+            action, alert=meant, time=time.time(), ids=tuple(sorted(known[meant]))
+        )
         with self.store.transaction() as db:
-            self.store.put_action(db, model, msgspec.structs.replace(action, time=time.time()))
-        return next(alert for alert in self.alerts(model) if alert.id == action.alert)
+            self.store.put_action(db, model, done)
+        return next(alert for alert in self.alerts(model) if alert.id == meant)
 
 
 class _Settled(NamedTuple):

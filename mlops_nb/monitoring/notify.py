@@ -2,7 +2,7 @@
 
 Delivery is at least once. Messages wait in the outbox of ``monitor.db``, which survives restarts;
 each has a key, sent along as ``Idempotency-Key`` (``Message-ID`` in e-mail), by which a receiver
-can tell a repeat. A failed delivery is tried again, after 30 s, 1 min, 2 min … up to 6 hours.
+can tell a repeat; the header has it percent-encoded, the payload's ``key`` as it is. A failed delivery is tried again, after 30 s, 1 min, 2 min … up to 6 hours.
 Secrets come from environment variables and never reach a message, a log or an error.
 """
 
@@ -140,20 +140,18 @@ def _take(
     if not store.path.exists():
         return None
     with store.transaction() as db:
-        for message in store.messages(db, due=now):
-            if message.notifier in notifiers and message.attempts < max_attempts:
-                taken = msgspec.structs.replace(
-                    message, attempts=message.attempts + 1, due=now + _LEASE
-                )
-                store.update_message(db, taken)
-                return taken
+        for message in store.due(db, tuple(notifiers), max_attempts, now=now, limit=1):
+            taken = msgspec.structs.replace(
+                message, attempts=message.attempts + 1, due=now + _LEASE
+            )
+            store.update_message(db, taken)
+            return taken
     return None
 
 
 def _waiting(store: Store, notifiers: Mapping[str, Notifier], max_attempts: int) -> int:
     with store.reading() as db:
-        queued = () if db is None else store.messages(db, due=float("inf"))
-    return sum(m.notifier in notifiers and m.attempts < max_attempts for m in queued)
+        return 0 if db is None else store.undelivered(db, tuple(notifiers), max_attempts)[0]
 
 
 class WebhookNotifier:
@@ -180,9 +178,15 @@ class WebhookNotifier:
         self._post({"subject": subject, "text": text, **payload}, str(payload.get("key", "")))
 
     def _post(self, body: Mapping[str, Json], key: str) -> None:
+        from urllib.parse import quote
+
         import httpx
 
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        # A column may be called anything, a header holds ASCII alone.
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": quote(key, safe="/:@ ").strip(),
+        }
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         try:

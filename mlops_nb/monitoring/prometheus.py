@@ -140,6 +140,7 @@ class Exporter:
         )
         count = _gauge("alerts", "Active alerts", "model", "severity")
         waiting = _gauge("notifications_waiting", "Notifications not delivered yet")
+        lost = _gauge("notifications_given_up", "Notifications that failed too often")
         for model in self.monitor.models():
             alerts = self.monitor.alerts(model)
             for alert in alerts[: self.max_columns]:
@@ -149,12 +150,18 @@ class Exporter:
             for severity in Severity:
                 found = sum(alert.severity is severity for alert in alerts)
                 count.add_metric([model, severity.value], found)
+        settings = self.monitor.alert_settings
         with self.monitor.store.reading() as db:
-            undelivered = (
-                0 if db is None else len(self.monitor.store.messages(db, due=float("inf")))
+            queued, given_up = (
+                (0, 0)
+                if db is None
+                else self.monitor.store.undelivered(
+                    db, [one.name or one.kind for one in settings.notify], settings.max_attempts
+                )
             )
-        waiting.add_metric([], undelivered)
-        yield from (active, count, waiting)
+        waiting.add_metric([], queued)
+        lost.add_metric([], given_up)
+        yield from (active, count, waiting, lost)
 
     def _runs(self) -> Iterator[GaugeMetricFamily]:
         runs = _gauge("runs", "Runs that are kept, by how they ended", "pipeline", "status")
@@ -250,7 +257,7 @@ def write_textfile(exporter: Exporter, path: Path | str) -> Path:
 
 
 def push(exporter: Exporter, gateway: str, *, job: str = "mlops-nb", timeout: float = 10.0) -> None:
-    """Send the metrics to a Pushgateway, over what the same job sent before.
+    """Send the metrics to a Pushgateway, in place of what the same job sent before.
 
     Raises
     ------
@@ -259,10 +266,11 @@ def push(exporter: Exporter, gateway: str, *, job: str = "mlops-nb", timeout: fl
     """
     from urllib.error import URLError
 
-    from prometheus_client import pushadd_to_gateway
+    from prometheus_client import push_to_gateway
 
     try:
-        pushadd_to_gateway(gateway, job=job, registry=exporter.registry(), timeout=timeout)
+        # All of the job's metrics at once: what is over, such as a closed alert, must go there too.
+        push_to_gateway(gateway, job=job, registry=exporter.registry(), timeout=timeout)
     except (URLError, OSError, ValueError) as error:
         raise MonitoringError(
             f"the Pushgateway cannot be reached: {error}", where=gateway

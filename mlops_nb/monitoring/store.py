@@ -9,21 +9,18 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from mlops_nb.errors import MonitoringError
-from mlops_nb.model import Message, PerformancePoint, Record, WindowResult, decode, encode
+from mlops_nb.model import PerformancePoint, Record, WindowResult, encode
 from mlops_nb.monitoring.alerts import Action, Sighting
+from mlops_nb.monitoring.messages import Messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["Store", "StoredWindow"]
-
-R = TypeVar("R")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS windows (
@@ -67,7 +64,7 @@ class StoredWindow(Record, frozen=True, kw_only=True):
     """The profile's path relative to the state folder."""
 
 
-class Store:
+class Store(Messages):
     """The database of one project's monitoring.
 
     Parameters
@@ -282,68 +279,6 @@ class Store:
         rows = db.execute("SELECT action FROM actions WHERE model = ? ORDER BY id", (model,))
         return tuple(self._read(text, Action) for (text,) in rows.fetchall())
 
-    # Messages
-
-    def announce(self, db: sqlite3.Connection, model: str, key: str) -> bool:
-        """Note that a change is being told; false where it was told before."""
-        cursor = db.execute(
-            "INSERT OR IGNORE INTO announced VALUES (?, ?, ?)", (model, key, time.time())
-        )
-        return cursor.rowcount > 0
-
-    def was_announced(self, db: sqlite3.Connection, model: str, key: str) -> bool:
-        """Tell whether a change was told before."""
-        found = db.execute("SELECT 1 FROM announced WHERE model = ? AND key = ?", (model, key))
-        return found.fetchone() is not None
-
-    def put_message(self, db: sqlite3.Connection, message: Message) -> None:
-        """Queue a message; nothing happens where the same one is queued already."""
-        db.execute(
-            "INSERT OR IGNORE INTO outbox (key, notifier, subject, text, payload, due)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                message.key,
-                message.notifier,
-                message.subject,
-                message.text,
-                encode(message.payload).decode(),
-                message.due,
-            ),
-        )
-
-    def messages(
-        self, db: sqlite3.Connection, *, due: float | None = None, limit: int = 1000
-    ) -> tuple[Message, ...]:
-        """Return queued messages that are due, or every message there ever was."""
-        rows = db.execute(
-            "SELECT id, key, notifier, subject, text, payload, attempts, due, delivered, error"
-            " FROM outbox WHERE ?1 IS NULL OR (delivered IS NULL AND due <= ?1)"
-            " ORDER BY id LIMIT ?2",
-            (due, limit),
-        ).fetchall()
-        return tuple(
-            Message(
-                id=row[0],
-                key=row[1],
-                notifier=row[2],
-                subject=row[3],
-                text=row[4],
-                payload=self._read(row[5], dict[str, str]),
-                attempts=row[6],
-                due=row[7],
-                delivered=row[8],
-                error=row[9],
-            )
-            for row in rows
-        )
-
-    def update_message(self, db: sqlite3.Connection, message: Message) -> None:
-        """Write how a delivery went."""
-        db.execute(
-            "UPDATE outbox SET attempts = ?, due = ?, delivered = ?, error = ? WHERE id = ?",
-            (message.attempts, message.due, message.delivered, message.error, message.id),
-        )
-
     # Retrainings
 
     def answered(self, db: sqlite3.Connection, model: str) -> frozenset[str]:
@@ -384,25 +319,3 @@ class Store:
             expected=self._read(row[2], dict[str, float]),
             profile=row[3],
         )
-
-    def _sound(self, record: R, kind: type[R], where: str) -> str:
-        text = encode(record).decode()
-        try:
-            decode(text, kind)
-        except msgspec.DecodeError as error:
-            raise MonitoringError(
-                f"a figure is infinite or not a number, and would not be read again: {error}",
-                where=where,
-                fix="leave the column or the metric out",
-            ) from error
-        return text
-
-    def _read(self, text: str, kind: type[R]) -> R:
-        try:
-            return decode(text, kind)
-        except msgspec.DecodeError as error:
-            raise MonitoringError(
-                f"holds a broken row: {error}",
-                where=str(self.path),
-                fix='record the windows again with "mlops-nb monitor backfill"',
-            ) from error

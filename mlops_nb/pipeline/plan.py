@@ -17,7 +17,7 @@ from mlops_nb.pipeline.reasons import changes
 from mlops_nb.pipeline.state import StateStore, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from mlops_nb.config import Project
     from mlops_nb.model import Pipeline, Task
@@ -31,6 +31,7 @@ def make_plan(
     *,
     targets: Iterable[str] = (),
     start_from: Iterable[str] = (),
+    leave: Collection[str] = (),
     force: bool = False,
     cached: Callable[[str], bool] | None = None,
     products_of: Callable[[str], Mapping[str, str] | None] | None = None,
@@ -53,6 +54,8 @@ def make_plan(
     start_from
         Tasks that run in any case, with everything below them; what stands above is left as it
         is unless its products are missing.
+    leave
+        Tasks that are not chosen unless a chosen one needs products of theirs that are missing.
     force
         Run every chosen task.
     cached
@@ -82,6 +85,10 @@ def make_plan(
         below = (started | pipeline.descendants(started)) & chosen
         chosen = below | planner.missing_above(below)
         forced = below if force else started & below
+    if leave:
+        rest = chosen.difference(leave)
+        chosen = rest | planner.missing_above(rest)
+        forced &= chosen
     plan = Plan(items=tuple(planner.item(task, chosen, forced) for task in pipeline.tasks))
     planner.look.digests.save()
     return plan

@@ -18,14 +18,14 @@ from mlops_nb.model import (
 )
 from mlops_nb.registry.checks import RELATIVE, Answer, Candidate, Tools, answer
 from mlops_nb.registry.mirror import settle
-from mlops_nb.registry.settings import AnyGate, ApprovalGate, gate_digest
+from mlops_nb.registry.settings import AnyGate, ApprovalGate, DriftGate, NotebookGate
 from mlops_nb.registry.versions import find_version
 
 if TYPE_CHECKING:
     from mlops_nb.registry.ledger import Reader
     from mlops_nb.registry.store import Registry
 
-__all__ = ["approvals", "gate_states", "judge"]
+__all__ = ["approvals", "gate_states", "judge", "void"]
 
 
 def judge(
@@ -83,7 +83,9 @@ def judge(
         tools=tools,
     )
     results = [
-        _ask(name, gate, candidate) for name, gate in gates.items() if not only or name in only
+        _ask(name, gate, candidate, registry.gate_digest(gate))
+        for name, gate in gates.items()
+        if not only or name in only
     ]
     # The artifact is checked again: what was judged is what the evidence is bound to.
     registry.fetch(found)
@@ -104,7 +106,7 @@ def judge(
     return tuple(stored)
 
 
-def _ask(name: str, gate: AnyGate, candidate: Candidate) -> GateResult:
+def _ask(name: str, gate: AnyGate, candidate: Candidate, settings: str) -> GateResult:
     start = time.perf_counter()
     try:
         given = answer(gate, candidate)
@@ -122,7 +124,7 @@ def _ask(name: str, gate: AnyGate, candidate: Candidate) -> GateResult:
         passed=given.passed,
         reason=given.reason,
         digest=candidate.version.digest,
-        settings=gate_digest(gate),
+        settings=settings,
         champion=champion.version if champion is not None and relative else 0,
         relative=relative,
         evidence=given.evidence,
@@ -154,7 +156,8 @@ def gate_states(
 ) -> tuple[GateState, ...]:
     """Return how every gate of a version counts now.
 
-    An answer counts only for the artifact, the settings and the champion it was given for.
+    An answer counts only for the artifact, the settings, the notebook and the champion it was given
+    for.
 
     Parameters
     ----------
@@ -171,16 +174,25 @@ def gate_states(
     }
     other = 0 if champion == version.version else champion
     return tuple(
-        _state(name, gate, latest.get(name), version, other, approvals(reader, version))
+        _state(registry, name, gate, latest.get(name), version, other, approvals(reader, version))
         for name, gate in registry.gates.for_model(version.model).items()
     )
 
 
 def _result(entry: LedgerEntry) -> GateResult:
-    return msgspec.structs.replace(msgspec.convert(entry.payload, GateResult), seq=entry.seq)
+    try:
+        result = msgspec.convert(entry.payload, GateResult)
+    except msgspec.ValidationError as error:
+        raise RegistryError(
+            f"row {entry.seq} was changed: {error}",
+            where="ledger",
+            fix='see "mlops-nb models verify"',
+        ) from error
+    return msgspec.structs.replace(result, seq=entry.seq)
 
 
 def _state(
+    registry: Registry,
     name: str,
     gate: AnyGate,
     result: GateResult | None,
@@ -199,15 +211,23 @@ def _state(
     ok = False
     if result is None:
         text = "has not been evaluated"
-    elif result.origin:
-        text = f"was answered in another registry ({result.origin}): {result.reason}"
-    elif result.digest != version.digest:
-        text = "was answered for another artifact"
-    elif result.settings != gate_digest(gate):
-        text = "its settings changed since it was answered"
+    elif why := void(registry, gate, result, version):
+        text = why
     elif result.relative and result.champion != champion:
         was = f"v{result.champion}" if result.champion else "no champion"
         text = f"was answered against {was}, now it is " + (f"v{champion}" if champion else "none")
     else:
         ok, text = result.passed, result.reason
     return GateState(gate=name, kind=_kind(gate), ok=ok, text=text, result=result)
+
+
+def void(registry: Registry, gate: AnyGate, result: GateResult, version: ModelVersion) -> str:
+    """Return why an answer does not count, whoever is champion; empty where it does."""
+    if result.origin:
+        return f"was answered in another registry ({result.origin}): {result.reason}"
+    if result.digest != version.digest:
+        return "was answered for another artifact"
+    if result.settings != registry.gate_digest(gate):
+        what = {NotebookGate: "notebook or ", DriftGate: "or monitoring's "}.get(type(gate), "")
+        return f"its {what}settings changed since it was answered"
+    return ""

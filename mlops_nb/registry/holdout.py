@@ -101,7 +101,7 @@ def cluster_ids(scores: pd.DataFrame, cluster: str) -> NDArray[np.intp] | None:
     Raises
     ------
     GateError
-        The holdout has no such column.
+        The holdout has no such column, or it does not say the cluster of every row.
     """
     if not cluster:
         return None
@@ -110,7 +110,15 @@ def cluster_ids(scores: pd.DataFrame, cluster: str) -> NDArray[np.intp] | None:
             f'the holdout has no column "{cluster}" to draw clusters by',
             fix="add it to holdout_scores",
         )
-    return scores[cluster].astype("category").cat.codes.to_numpy().astype("intp") + 0
+    codes = scores[cluster].astype("category").cat.codes.to_numpy().astype("intp")
+    missing = int((codes < 0).sum())
+    if missing:
+        raise GateError(
+            f'the holdout\'s column "{cluster}" misses {missing} value(s), so that it cannot be told'
+            " which rows belong together",
+            fix="fill them in holdout_scores, or leave those rows out",
+        )
+    return codes
 
 
 def score(model: Any, features: Any) -> NDArray[np.float64]:

@@ -6,13 +6,11 @@ change is refused and says who it was.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from mlops_nb.errors import ArtifactError, ConflictError, GateError, RegistryError, nearest
+from mlops_nb.errors import GateError, RegistryError, nearest
 from mlops_nb.model import (
     EntryKind,
-    GateResult,
     GateState,
     LedgerEntry,
     ModelVersion,
@@ -20,8 +18,10 @@ from mlops_nb.model import (
     VersionStatus,
 )
 from mlops_nb.registry.approval import approve, reject
-from mlops_nb.registry.gates import gate_states
+from mlops_nb.registry.gates import gate_states, void
 from mlops_nb.registry.mirror import settle
+from mlops_nb.registry.moves import MOVES, conflict, done
+from mlops_nb.registry.rollback import rollback, rollback_target
 from mlops_nb.registry.store import check_alias
 from mlops_nb.registry.versions import find_version
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mlops_nb.registry.store import Registry
 
 __all__ = ["approve", "drop_alias", "promote", "reject", "rollback", "rollback_target"]
-
-_MOVES = (EntryKind.PROMOTED, EntryKind.ROLLED_BACK, EntryKind.UNALIASED)
 
 
 def promote(
@@ -85,15 +83,15 @@ def promote(
             raise RegistryError("was deleted", where=f"{model} v{found.version}")
         current = writer.alias(model, alias)
         if expected is not None and current != expected:
-            raise _conflict(writer, model, alias, expected, current)
+            raise conflict(writer, model, alias, expected, current)
         if current == now.version:
-            last = writer.entries(model, alias=alias, kinds=_MOVES)[-1]
+            last = writer.entries(model, alias=alias, kinds=MOVES)[-1]
             return Promotion(
                 entry=last, model=model, version=current, alias=alias, previous=last.previous
             )
         states = gate_states(writer, registry, now, champion=current) if guarded else ()
-        if expected is None:
-            _same_champion(writer, states, model, alias, current)
+        if expected is None and not force:
+            _same_champion(writer, registry, now, states, alias, current)
         overridden = _obstacles(now, states)
         if overridden and not force:
             raise _refusal(now, states, alias)
@@ -134,7 +132,7 @@ def promote(
                 reason="became champion",
                 digest=now.digest,
             )
-    return _done(registry, entry, tuple(s.result for s in states if s.result is not None))
+    return done(registry, entry, tuple(s.result for s in states if s.result is not None))
 
 
 def _obstacles(version: ModelVersion, states: tuple[GateState, ...]) -> list[str]:
@@ -167,135 +165,24 @@ def _refusal(version: ModelVersion, states: tuple[GateState, ...], alias: str) -
 
 
 def _same_champion(
-    reader: Reader, states: tuple[GateState, ...], model: str, alias: str, current: int
+    reader: Reader,
+    registry: Registry,
+    version: ModelVersion,
+    states: tuple[GateState, ...],
+    alias: str,
+    current: int,
 ) -> None:
-    """Refuse where the gates were answered against another champion, unless one failed anyway."""
+    """Refuse where the gates were answered against another champion, unless one failed anyway.
+
+    Answers that are void whoever is champion, such as imported ones, tell of no other champion.
+    """
+    gates = registry.gates.for_model(version.model)
     for state in states:
         result = state.result
-        if result is not None and result.relative and result.passed and result.champion != current:
-            raise _conflict(reader, model, alias, result.champion, current)
-
-
-def _conflict(reader: Reader, model: str, alias: str, expected: int, current: int) -> ConflictError:
-    moves = reader.entries(model, alias=alias, kinds=_MOVES)
-    who = ""
-    if moves:
-        last = moves[-1]
-        ago = max(0.0, time.time() - last.time)
-        who = f", by {last.actor} {_ago(ago)} (row {last.seq}"
-        who += f': "{last.reason}")' if last.reason else ")"
-    is_now = f"it is v{current} now" if current else "nobody holds it now"
-    was = f"v{expected} held it" if expected else "nobody held it"
-    return ConflictError(
-        f"{alias} was moved: this was decided when {was}, {is_now}{who}",
-        where=f'model "{model}"',
-        fix="ask the gates again against the new one",
-    )
-
-
-def _ago(seconds: float) -> str:
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
-
-
-def rollback_target(reader: Reader, model: str, alias: str = "champion") -> tuple[int, ...]:
-    """Return the versions that a rollback may go to, the best first.
-
-    These held the alias before, were promoted with every gate passed or approved by a person, and
-    were neither rejected, rolled back nor deleted since.
-    """
-    current = reader.alias(model, alias)
-    seen: list[int] = []
-    for entry in reversed(reader.entries(model, alias=alias, kinds=_MOVES[:2])):
-        version = entry.version
-        if version == current or version in seen:
+        if result is None or void(registry, gates[state.gate], result, version):
             continue
-        found = reader.version(model, version)
-        if found is not None and found.status is VersionStatus.APPROVED:
-            seen.append(version)
-    return tuple(seen)
-
-
-def rollback(
-    registry: Registry,
-    model: str,
-    *,
-    alias: str = "champion",
-    expected: int | None = None,
-    actor: str = "",
-    reason: str = "",
-) -> Promotion:
-    """Give an alias back to the last approved version that held it, in one step.
-
-    Parameters
-    ----------
-    registry, model, alias
-        Which alias of which model.
-    expected
-        The version that must hold it now; whoever does by default.
-    actor, reason
-        Who, and why.
-
-    Raises
-    ------
-    RegistryError
-        No approved version held it before.
-    ConflictError
-        Someone else moved the alias first.
-    ArtifactError
-        No such version has a whole artifact left.
-    """
-    settle(registry)
-    with registry.ledger.read() as reader:
-        current = reader.alias(model, alias)
-        if not current:
-            raise RegistryError(f"nobody holds {alias}", where=f'model "{model}"')
-        targets = [
-            reader.version(model, number) for number in rollback_target(reader, model, alias)
-        ]
-    if not targets:
-        raise RegistryError(
-            f"no approved version was {alias} before v{current}",
-            where=f'model "{model}"',
-            fix="promote another version",
-        )
-    found = _first_whole(registry, [target for target in targets if target is not None])
-    with registry.ledger.write() as writer:
-        now = writer.alias(model, alias)
-        wanted = current if expected is None else expected
-        if now != wanted:
-            raise _conflict(writer, model, alias, wanted, now)
-        if found.version not in rollback_target(writer, model, alias):
-            raise ConflictError(f"v{found.version} is no longer approved", where=f'model "{model}"')
-        entry = writer.append(
-            EntryKind.ROLLED_BACK,
-            model=model,
-            version=found.version,
-            alias=alias,
-            previous=now,
-            actor=actor or registry.actor,
-            reason=reason,
-            digest=found.digest,
-            git_commit=found.git_commit,
-            run_id=found.run_id,
-        )
-    return _done(registry, entry)
-
-
-def _first_whole(registry: Registry, targets: list[ModelVersion]) -> ModelVersion:
-    errors = []
-    for target in targets:
-        try:
-            registry.fetch(target)
-        except ArtifactError as error:
-            errors.append(f"v{target.version}: {error.message} ({error.where})")
-        else:
-            return target
-    raise ArtifactError(
-        f"no earlier version can be loaded: {'; '.join(errors)}", where=targets[0].model
-    )
+        if result.relative and result.passed and result.champion != current:
+            raise conflict(reader, version.model, alias, result.champion, current)
 
 
 def drop_alias(
@@ -327,17 +214,3 @@ def drop_alias(
         )
     settle(registry)
     return entry
-
-
-def _done(registry: Registry, entry: LedgerEntry, gates: tuple[GateResult, ...] = ()) -> Promotion:
-    error = settle(registry)
-    return Promotion(
-        entry=entry,
-        model=entry.model,
-        version=entry.version,
-        alias=entry.alias,
-        previous=entry.previous,
-        gates=gates,
-        mirrored=not error,
-        mirror_error=error,
-    )

@@ -196,6 +196,15 @@ class RegistrySettings(
     """Latest versions of a model that ``gc`` keeps."""
 
 
-def gate_digest(gate: AnyGate) -> str:
-    """Return what a gate's settings are told by: its answer is void once they change."""
-    return hashlib.sha256(msgspec.json.encode(gate, order="deterministic")).hexdigest()
+def gate_digest(gate: AnyGate, inputs: bytes = b"") -> str:
+    """Return what a gate's settings are told by: its answer is void once they change.
+
+    Parameters
+    ----------
+    gate
+        The gate.
+    inputs
+        What else decides its answer, see `mlops_nb.registry.inputs.gate_inputs`.
+    """
+    settings = msgspec.json.encode(gate, order="deterministic")
+    return hashlib.sha256(settings + inputs).hexdigest()

@@ -64,7 +64,9 @@ def advance(entry: LedgerEntry, known: Mapping[int, ModelVersion]) -> Change:
         return Change(versions=(version,), aliases={entry.alias: entry.version})
     if kind is EntryKind.ROLLED_BACK:
         left = known.get(entry.previous)
-        fallen = () if left is None else _status(left, VersionStatus.ROLLED_BACK).versions
+        # Rows of an earlier release do not say it; they took the status from whoever lost the alias.
+        demoted = left is not None and entry.payload.get("demoted", True)
+        fallen = _status(left, VersionStatus.ROLLED_BACK).versions if left and demoted else ()
         return Change(versions=(version, *fallen), aliases={entry.alias: entry.version})
     return Change()
 

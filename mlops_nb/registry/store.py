@@ -8,17 +8,21 @@ import os
 import re
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from mlops_nb.errors import ArtifactError, RegistryError, TrackingError
 from mlops_nb.registry.artifact import check_artifact
+from mlops_nb.registry.inputs import gate_inputs
 from mlops_nb.registry.ledger import Ledger
-from mlops_nb.registry.settings import GateSettings, RegistrySettings
+from mlops_nb.registry.settings import AnyGate, GateSettings, RegistrySettings, gate_digest
 from mlops_nb.stores import default_artifacts, experiment_id, mlflow_client, mlflow_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlops_nb.config import Project
     from mlops_nb.model import ModelVersion
 
@@ -42,6 +46,8 @@ class Registry:
         Where artifacts of a server are kept; checked at each use.
     gates, settings
         The project's.
+    gate_inputs
+        Returns what else decides a gate's answer, see `mlops_nb.registry.inputs`; nothing by default.
     actor
         Who acts; the user by default.
     """
@@ -56,6 +62,7 @@ class Registry:
         cache: Path,
         gates: GateSettings | None = None,
         settings: RegistrySettings | None = None,
+        gate_inputs: Callable[[AnyGate], bytes] = lambda _: b"",
         actor: str = "",
     ) -> None:
         self.ledger = ledger
@@ -66,6 +73,7 @@ class Registry:
         self.gates = gates or GateSettings()
         self.settings = settings or RegistrySettings()
         self.actor = actor or user_name()
+        self._gate_inputs = gate_inputs
         self._client: Any = None
 
     @property
@@ -82,6 +90,10 @@ class Registry:
     def close(self) -> None:
         """Give back the database connections."""
         self.ledger.close()
+
+    def gate_digest(self, gate: AnyGate) -> str:
+        """Return what a gate's answer is bound to: its settings, and what else decides it."""
+        return gate_digest(gate, self._gate_inputs(gate))
 
     def new_run(self, name: str) -> str:
         """Make and end an MLflow run to hold an artifact that no run made; return its id."""
@@ -168,6 +180,7 @@ def open_registry(project: Project, *, actor: str = "") -> Registry:
         experiment=project.settings.experiment or project.name,
         cache=project.state / "cache" / "models",
         gates=project.section("gates", GateSettings),
+        gate_inputs=partial(gate_inputs, project),
         settings=project.section("registry", RegistrySettings),
         actor=actor,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ _FORMAT = 1
 _RECORD = "version.json"
 _FOLDER = "artifact"
 _MAX_BYTES = 20 * 2**30
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What `zipfile` raises of a damaged file: its own error is only one of them."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -174,7 +177,7 @@ def _unpack(source: Path, folder: Path) -> Exported:
                 place.write_bytes(archive.read(item))
     except FileNotFoundError as error:
         raise ArtifactError("is missing", where=where) from error
-    except (zipfile.BadZipFile, KeyError, msgspec.DecodeError, OSError) as error:
+    except (*_BROKEN, KeyError, msgspec.DecodeError, OSError) as error:
         raise ArtifactError(f"is not an exported version: {error}", where=where) from error
     for entry in record.entries:
         if entry_hash(entry) != entry.hash:

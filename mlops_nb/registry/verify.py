@@ -115,13 +115,22 @@ def _state(
     """Compare the state with what follows from the rows."""
     wanted: dict[tuple[str, int], ModelVersion] = {}
     held: dict[tuple[str, str], int] = {}
+    problems: list[Problem] = []
     for entry in entries:
         known = {
             n: wanted[entry.model, n]
             for n in (entry.version, entry.previous)
             if (entry.model, n) in wanted
         }
-        change = advance(entry, known)
+        try:
+            change = advance(entry, known)
+        except (KeyError, TypeError, ValueError) as error:
+            # Only a row that nobody here wrote says too little; what follows from it is lost.
+            text = f"does not say what its kind needs: {error!r}"
+            problems.append(
+                Problem(kind="chain", subject=f"row {entry.seq}", text=text, fix=_RESTORE)
+            )
+            continue
         for version in change.versions:
             wanted[version.model, version.version] = version
         for alias, number in change.aliases.items():
@@ -129,7 +138,6 @@ def _state(
             if number:
                 held[entry.model, alias] = number
     found = {(v.model, v.version): msgspec.structs.replace(v, aliases=()) for v in versions}
-    problems = []
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
             text = "its state does not follow from the ledger's rows"

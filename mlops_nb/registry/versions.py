@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -249,19 +250,26 @@ def show_version(registry: Registry, model: str, version: int | str) -> VersionD
     Raises
     ------
     RegistryError
-        There is no such version.
+        There is no such version, or the row that registered it was changed.
     """
     found = find_version(registry, model, version)
     with registry.ledger.read() as reader:
         entries = reader.entries(model, version=found.version)
-    info = next(_info(entry) for entry in entries if entry.kind is EntryKind.REGISTERED)
-    return VersionDetails(version=found, info=info, entries=entries)
+    return VersionDetails(version=found, info=_info(found, entries), entries=entries)
 
 
-def _info(entry: LedgerEntry) -> ArtifactInfo:
+def _info(version: ModelVersion, entries: tuple[LedgerEntry, ...]) -> ArtifactInfo:
     import msgspec
 
-    return msgspec.convert(entry.payload["info"], ArtifactInfo)
+    for entry in entries:
+        if entry.kind is EntryKind.REGISTERED and "info" in entry.payload:
+            with contextlib.suppress(msgspec.ValidationError):
+                return msgspec.convert(entry.payload["info"], ArtifactInfo)
+    raise RegistryError(
+        f"the row that registered v{version.version} is missing or was changed",
+        where=f'model "{version.model}"',
+        fix='see "mlops-nb models verify"',
+    )
 
 
 def history(registry: Registry, model: str = "") -> tuple[LedgerEntry, ...]:

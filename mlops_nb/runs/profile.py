@@ -5,15 +5,15 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from mlops_nb.model import RunProfile, TaskProfile, TaskStatus
+from mlops_nb.model import EventKind, RunProfile, TaskProfile, TaskStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from mlops_nb.model import Run
+    from mlops_nb.model import Event, Run
     from mlops_nb.runs.store import RunStore
 
-__all__ = ["expected_seconds", "longest_path", "profile_run"]
+__all__ = ["expected_seconds", "first_starts", "longest_path", "profile_run"]
 
 _RUNS = 20
 """Earlier runs that are looked at."""
@@ -21,7 +21,18 @@ _SAMPLES = 5
 """The last durations of a task that its expectation is the median of."""
 
 
-def profile_run(run: Run, upstream: Mapping[str, Sequence[str]]) -> RunProfile:
+def first_starts(events: Iterable[Event]) -> dict[str, float]:
+    """Return when each task was tried for the first time, seconds since the epoch."""
+    found: dict[str, float] = {}
+    for event in events:
+        if event.kind is EventKind.TASK_STARTED:
+            found.setdefault(event.task, event.time)
+    return found
+
+
+def profile_run(
+    run: Run, upstream: Mapping[str, Sequence[str]], began: Mapping[str, float] | None = None
+) -> RunProfile:
     """Return where a run's time and memory went.
 
     The critical path is the longest chain in the graph of tasks weighted by their durations
@@ -33,9 +44,18 @@ def profile_run(run: Run, upstream: Mapping[str, Sequence[str]]) -> RunProfile:
         The run; tasks that were not started count nothing.
     upstream
         The upstream tasks of each task.
+    began
+        When each task was tried for the first time; see `first_starts`. All its tries, and the
+        pauses between them, count as the task's.
     """
     tasks = {task.task: task for task in run.tasks}
-    spent = {name: max(0.0, task.seconds or 0.0) for name, task in tasks.items()}
+    last = {name: max(0.0, task.seconds or 0.0) for name, task in tasks.items()}
+    earlier = {
+        name: max(0.0, task.started - (began or {}).get(name, task.started))
+        for name, task in tasks.items()
+        if task.started is not None and task.attempt > 1
+    }
+    spent = {name: seconds + earlier.get(name, 0.0) for name, seconds in last.items()}
     path, longest = longest_path(spent, upstream)
     work = sum(spent.values())
     end = run.ended if run.ended is not None else run.facts.started + longest
@@ -54,8 +74,10 @@ def profile_run(run: Run, upstream: Mapping[str, Sequence[str]]) -> RunProfile:
                 status=task.status,
                 seconds=spent[name],
                 share=spent[name] / work if work else 0.0,
-                waited=max(0.0, task.started - max(ready, run.facts.started)),
-                overhead=max(0.0, spent[name] - in_cells) if task.cells else 0.0,
+                waited=max(
+                    0.0, task.started - earlier.get(name, 0.0) - max(ready, run.facts.started)
+                ),
+                overhead=max(0.0, last[name] - in_cells) if task.cells else 0.0,
                 peak_mb=task.peak_mb,
                 critical=name in path,
                 cells=tuple(sorted(task.cells, key=lambda cell: -cell.seconds)),

@@ -4,44 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from mlops_nb.errors import MlopsNbError
 from mlops_nb.model import Notice, NoticeKind
-from mlops_nb.scheduling.retention import expired, forget
+from mlops_nb.scheduling.chores import clean_up, tell_people
 from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
-    from mlops_nb.model import OccurrenceState
+    from mlops_nb.scheduling.chores import Hooks
     from mlops_nb.scheduling.log import Log
     from mlops_nb.scheduling.settings import SchedulerSettings
     from mlops_nb.scheduling.store import ScheduleStore
 
-__all__ = ["Aside", "Hooks"]
+__all__ = ["Aside"]
 
 _CLEAN = 3600.0
 _AGAIN = 30.0
 """Seconds until a message that could not be handed over is tried again."""
-
-
-class Hooks(Protocol):
-    """What a daemon needs of the rest of the project."""
-
-    def outcome(self, run: str) -> tuple[OccurrenceState, str] | None:
-        """Return how a run ended by its own record; ``None`` where there is none, or it goes on."""
-        ...
-
-    def tell(self, notice: Notice) -> None:
-        """Hand a message over to the project's notifiers; the same key is told once."""
-        ...
-
-    def again(self) -> bool:
-        """Send what could not be sent before; return whether something still waits."""
-        ...
-
-    def forget(self, run: str) -> None:
-        """Remove a run's record; nothing happens where there is none."""
-        ...
 
 
 class Aside:
@@ -54,7 +33,7 @@ class Aside:
         self._wake = threading.Event()
         self._stop = False
         self._urgent: list[Notice] = []
-        self._cleaned = 0.0
+        self._cleaned = -_CLEAN
         self._thread = threading.Thread(target=self._run, name="aside", daemon=True)
 
     def start(self) -> None:
@@ -67,6 +46,11 @@ class Aside:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_AGAIN)
+
+    @property
+    def died(self) -> bool:
+        """Whether the thread has ended before it was told to."""
+        return self._thread.ident is not None and not self._stop and not self._thread.is_alive()
 
     def wake(self) -> None:
         """Have the store looked through for something to tell."""
@@ -93,51 +77,22 @@ class Aside:
 
     def _once(self) -> float:
         """Do what there is to do; return the seconds until the next look."""
-        # The border of this thread: whoever cannot be told, and whatever cannot be removed, is
-        # tried again and never ends the daemon.
+        # The border of this thread, the project's notifiers among what it calls: whoever cannot be
+        # told, and whatever cannot be removed, is tried again and never ends the thread.
         try:
             while self._urgent:
                 self._hooks.tell(self._urgent[0])
                 self._urgent.pop(0)
-            self._tell()
+            tell_people(self._store, self._hooks, self._log)
             pause = _AGAIN if self._hooks.again() else _CLEAN
-            if time.time() - self._cleaned > _CLEAN and not self._stop:
-                self._cleaned = time.time()
-                self._clean()
-        except MlopsNbError as error:
-            self._log("not told or not cleaned", level="warning", error=str(error))
+            if time.monotonic() - self._cleaned >= _CLEAN and not self._stop:
+                self._cleaned = time.monotonic()
+                clean_up(self._store, self._hooks, self._settings, self._log)
+        except Exception as error:  # noqa: BLE001 - one border, see above
+            said = f"{type(error).__name__}: {error}"
+            self._log("not told or not cleaned", level="warning", error=said)
             return _AGAIN
         return pause
-
-    def _tell(self) -> None:
-        with self._store.read() as reader:
-            notices = reader.untold()
-        done = []
-        try:
-            for notice in notices:
-                self._hooks.tell(notice)
-                done.append(notice.key)
-                self._log(
-                    "told", kind=notice.kind.value, schedule=notice.schedule, text=notice.text
-                )
-        finally:
-            if done:
-                with self._store.write(durable=False) as writer:
-                    writer.told(done, now=self._store.clock())
-
-    def _clean(self) -> None:
-        now = self._store.clock()
-        with self._store.read() as reader:
-            old = expired(reader, now=now, history_days=self._settings.history_days)
-        for run in old.runs:
-            try:
-                self._hooks.forget(run)
-            except MlopsNbError as error:
-                self._log("run not removed", level="warning", run=run, error=str(error))
-        if old.occurrences or old.runs:
-            with self._store.write(durable=False) as writer:
-                forget(writer, old)
-            self._log("cleaned", runs=len(old.runs), occurrences=len(old.occurrences))
 
 
 def _outage(since: float, text: str, *, over: bool = False) -> Notice:

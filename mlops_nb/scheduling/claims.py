@@ -151,14 +151,20 @@ class _Claiming:
         """Take what may start, the longest due first."""
         taken = []
         for row in self._db.execute(self._query(only)).all():
-            if self._limit and self._running >= self._limit:
-                break
-            schedule = schedule_of(row.order or row.record)
-            if self._may_start(row, schedule):
+            try:
+                schedule = schedule_of(row.order or row.record)
+            except ScheduleError:
+                continue  # It keeps no other schedule from its work; `Writer.catch_up` tells of it.
+            # Policies for overlaps hold also while the limit over all schedules is reached.
+            if self._may_start(row, schedule) and not self._is_full:
                 made = self._take(row, schedule)
                 if made is not None:
                     taken.append(made)
         return tuple(taken)
+
+    @property
+    def _is_full(self) -> bool:
+        return bool(self._limit) and self._running >= self._limit
 
     def _query(self, only: tuple[str, float] | None) -> sa.Select[Any]:
         plan = schema.schedules

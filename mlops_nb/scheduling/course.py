@@ -138,8 +138,8 @@ def finish(
 ) -> bool:
     """Record how a run ended; false where the occurrence is not, or no longer, its own.
 
-    A run that did not succeed makes its occurrence wait for the next attempt, where its schedule has
-    one left; people are told of the last one.
+    A run that did not succeed makes its occurrence wait for the next attempt, where its schedule is
+    still there and has one left; people are told of the last one.
     """
     db = writer.connection
     row = db.execute(sa.select(past).where(_held(occurrence, run))).one_or_none()
@@ -152,7 +152,8 @@ def finish(
         .where(tries.c.occurrence == occurrence, tries.c.number == row.attempt)
         .values(state=state.value, ended=ms(now), exit_code=exit_code, error=why)
     )
-    delay = retry_delay(order, row.attempt) if state.is_bad and not row.cancel else None
+    again = state.is_bad and not row.cancel and _is_there(writer, row.schedule)
+    delay = retry_delay(order, row.attempt) if again else None
     values: dict[str, object] = {"why": why, "owner": "", "runner": "", "lease": 0}
     if delay is not None:
         values |= {"state": "waiting", "due": ms(now + delay)}
@@ -180,8 +181,9 @@ def take_back(writer: Writer, one: Open, *, now: float) -> bool:
     if row is None:
         return False
     db.execute(tries.delete().where(tries.c.occurrence == one.id, tries.c.number == row.attempt))
-    # A claim that was to be cancelled has nothing left to cancel.
-    ended = {"state": "cancelled", "ended": ms(now), "why": one.cancel} if one.cancel else {}
+    # A claim that was to be cancelled has nothing left to cancel; one of no schedule, nobody to take it.
+    why = one.cancel or ("" if _is_there(writer, one.schedule) else "the schedule was removed")
+    ended = {"state": "cancelled", "ended": ms(now), "why": why, "sla": None} if why else {}
     values = {"state": "waiting", "attempt": row.attempt - 1, "fence": one.fence + 1, "run": ""}
     values |= {"owner": "", "lease": 0, **ended}
     db.execute(past.update().where(past.c.id == one.id).values(values))
@@ -228,9 +230,8 @@ def tell_late(writer: Writer, *, now: float) -> int:
                 time=now,
             )
         )
-    if rows:
-        ids = [row.id for row in rows]
-        db.execute(past.update().where(past.c.id.in_(ids)).values(sla=None))
+    # Also of schedules that were removed: a time of the past that stays is due for ever.
+    db.execute(past.update().where(past.c.sla <= ms(now)).values(sla=None))
     return len(rows)
 
 
@@ -270,6 +271,13 @@ def _tell_recovery(writer: Writer, row: Any, order: Schedule, *, now: float) -> 
                 time=now,
             )
         )
+
+
+def _is_there(writer: Writer, schedule: str) -> bool:
+    plan = schema.schedules
+    return bool(
+        writer.connection.execute(sa.select(plan.c.name).where(plan.c.name == schedule)).scalar()
+    )
 
 
 def _held(occurrence: int, run: str) -> sa.ColumnElement[bool]:

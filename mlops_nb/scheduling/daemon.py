@@ -27,7 +27,7 @@ from mlops_nb.scheduling.store import DaemonRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mlops_nb.scheduling.aside import Hooks
+    from mlops_nb.scheduling.chores import Hooks
     from mlops_nb.scheduling.claims import Claim
     from mlops_nb.scheduling.course import Open
     from mlops_nb.scheduling.launcher import Launched, Launcher
@@ -131,14 +131,17 @@ class Daemon:
     def health(self) -> Health:
         """Return how the daemon is."""
         late = time.time() - self._good > 2 * _LONGEST_PAUSE
+        trouble = self._trouble or ("it has not looked for a while" if late else "")
+        if self._aside.died:
+            trouble = trouble or "nobody is told of anything: the thread for it has ended"
         return Health(
-            ok=not self._trouble and not late,
+            ok=not trouble,
             state=self._state.value,
             id=self.id,
             last_tick=self._good,
             running=self._open,
             next_due=self._due,
-            trouble=self._trouble or ("it has not looked for a while" if late else ""),
+            trouble=trouble,
         )
 
     def round(self) -> float:
@@ -156,8 +159,9 @@ class Daemon:
         now = self._store.clock()
         changes = self._store.changes()
         due = self._due is not None and now >= self._due
-        watch = self._open and now - self._watched >= _WATCH
-        if changes != self._changes or due or self._exits or watch or now - self._seen >= _SIGN:
+        watch = self._open and _is_over(self._watched, _WATCH, now)
+        sign = _is_over(self._seen, _SIGN, now)
+        if changes != self._changes or due or self._exits or watch or sign:
             began = time.perf_counter()
             self._changes = changes
             self._work(now)
@@ -205,7 +209,7 @@ class Daemon:
 
     def _sign(self, writer: Writer, now: float) -> None:
         """Leave a sign of life when it is time for one, or when another daemon came or went."""
-        is_time = now - self._seen >= _SIGN
+        is_time = _is_over(self._seen, _SIGN, now)
         if not is_time and not self._embedded:
             return
         state = self._stand(writer.daemons())
@@ -345,3 +349,8 @@ class Daemon:
         self._log("store works again", after=round(time.time() - self._bad_since, 1))
         self._aside.note_outage(self._bad_since, time.time(), self._trouble)
         self._trouble, self._pause = "", 0.0
+
+
+def _is_over(since: float, pause: float, now: float) -> bool:
+    """Whether a pause is over; also where the clock was set back meanwhile."""
+    return not 0 <= now - since < pause

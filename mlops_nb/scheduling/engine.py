@@ -49,7 +49,8 @@ def translated(url: str) -> Iterator[None]:
 
 def _create(engine: sa.Engine) -> None:
     with engine.connect() as connection:
-        ready = sa.inspect(connection).has_table(schema.head.name)
+        # The youngest table: stores of earlier versions are given it.
+        ready = sa.inspect(connection).has_table(schema.project.name)
     if not ready:
         if engine.dialect.name == "sqlite":
             from filelock import FileLock, Timeout

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,9 @@ from mlops_nb.errors import ScheduleError
 from mlops_nb.model import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-__all__ = ["FOLDER", "bring_home", "freeze", "frozen_folder", "link_rest"]
+__all__ = ["FOLDER", "bring_home", "freeze", "frozen_folder", "link_rest", "remove_unused"]
 
 FOLDER = "frozen"
 _SOURCES = (".py", ".ipynb", ".r", ".rmd", ".sql", ".sh", ".yaml", ".yml", ".toml", ".md", ".jl")
@@ -31,6 +32,8 @@ _NEVER = (".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkp
 _BIG = 20 * 1024 * 1024
 """Bytes above which a file is data: a snapshot links it."""
 _GIT_SECONDS = 120.0
+_DRAFT = ".new-"
+"""Begins the name of a folder that is being made, or removed."""
 
 
 def frozen_folder(state: Path, frozen: str) -> Path:
@@ -78,7 +81,7 @@ def freeze(
         return known
     try:
         (state / FOLDER).mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=state / FOLDER))
+        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=state / FOLDER))
         try:
             if source is Source.COMMIT:
                 frozen = _commit(root, known.partition(":")[2] or ref, draft)
@@ -102,6 +105,35 @@ def freeze(
             where=str(state / FOLDER),
             fix="check that the disk has room",
         ) from error
+
+
+def remove_unused(state: Path, needed: Collection[str], *, days: float) -> int:
+    """Remove what was frozen and not used for some days; return how many folders there were.
+
+    Parameters
+    ----------
+    state
+        The project's state folder.
+    needed
+        What occurrences that are not over have frozen: it stays, however old.
+    days
+        Days since an occurrence froze the same.
+    """
+    stay = {frozen_folder(state, one).name for one in needed}
+    now, count = time.time(), 0
+    for folder in (state / FOLDER).glob("*"):
+        is_draft = folder.name.startswith(_DRAFT)
+        try:
+            age = now - folder.stat().st_mtime
+            if folder.name in stay or age < (1.0 if is_draft else days) * 86_400:
+                continue
+            # Renamed first: what a later occurrence finds here is always whole.
+            grave = folder if is_draft else folder.rename(folder.with_name(_DRAFT + folder.name))
+            shutil.rmtree(grave)
+        except OSError:
+            continue  # Looked at again the next time.
+        count += not is_draft
+    return count
 
 
 def _commit(root: Path, ref: str, draft: Path) -> str:

@@ -69,7 +69,8 @@ class ProcessLauncher:
 
     def start(self, claim: Claim) -> Launched:
         """Start the process; see `Launcher`."""
-        command = [sys.executable, "-m", "mlops_nb", "--project", str(self._spec)]
+        # As by hand: the project's folder is not where Python looks for modules first.
+        command = [sys.executable, "-P", "-m", "mlops_nb", "--project", str(self._spec)]
         command += ["run", "--schedule", claim.schedule, "--occurrence", iso(claim.at)]
         command += ["--claim", f"{claim.id}:{claim.run}:{claim.fence}"]
         log = self._logs / f"{claim.run}.log"

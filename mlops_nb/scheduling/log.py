@@ -23,12 +23,17 @@ class Log:
         ``json`` for one object a line, ``text`` for people.
     stream
         Where to; standard error by default.
+    level
+        What is less than this is left out: ``info``, ``warning`` or ``error``.
     """
 
     def __init__(
-        self, form: Literal["json", "text"] = "json", stream: TextIO | None = None
+        self,
+        form: Literal["json", "text"] = "json",
+        stream: TextIO | None = None,
+        level: str = "info",
     ) -> None:
-        self._logger = logging.Logger("mlops_nb.scheduler", logging.INFO)
+        self._logger = logging.Logger("mlops_nb.scheduler", _LEVELS[level])
         handler = logging.StreamHandler(stream or sys.stderr)
         handler.setFormatter(_json() if form == "json" else _Plain("%(asctime)s %(message)s"))
         self._logger.addHandler(handler)

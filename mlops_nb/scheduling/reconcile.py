@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 
 from mlops_nb.model import OccurrenceState, Record
 from mlops_nb.processes import is_alive
+from mlops_nb.scheduling.course import finish, open_ones, take_back
+from mlops_nb.scheduling.launcher import kill_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mlops_nb.processes import Owner
     from mlops_nb.scheduling.course import Open
+    from mlops_nb.scheduling.store import ScheduleStore
 
-__all__ = ["Exit", "Finding", "judge"]
+    Outcome = Callable[[str], tuple[OccurrenceState, str] | None]
+
+__all__ = ["Exit", "Finding", "judge", "look_after"]
 
 
 class Exit(Record, frozen=True, kw_only=True):
@@ -37,10 +42,10 @@ class Finding(Record, frozen=True, kw_only=True):
 def judge(
     one: Open,
     *,
-    me: Owner,
+    me: Owner | None,
     exits: Mapping[str, Exit],
     mine: Mapping[str, object],
-    outcome: Callable[[str], tuple[OccurrenceState, str] | None],
+    outcome: Outcome,
     now: float,
 ) -> Finding | None:
     """Return what to record of an open occurrence; ``None`` where it goes on.
@@ -50,7 +55,7 @@ def judge(
     one
         The occurrence.
     me
-        This daemon.
+        This daemon; ``None`` for who claims nothing ahead, and so leaves a claim to its lease.
     exits
         Processes started here that have ended, by run.
     mine
@@ -72,7 +77,8 @@ def judge(
         if one.run in mine:
             return None
         gone = one.owner is None or is_alive(one.owner) is False
-        return Finding(state=None) if gone or one.lease < now or one.owner == me else None
+        lost = gone or one.lease < now or (me is not None and one.owner == me)
+        return Finding(state=None) if lost else None
     alive = is_alive(one.runner)
     if alive is None:
         # On another machine nothing but signs of life can tell.
@@ -92,3 +98,39 @@ def judge(
         return Finding(state=found[0], why=found[1], exit_code=code)
     how = f" (exit code {code})" if code is not None else ""
     return Finding(state=OccurrenceState.LOST, why=f"its process vanished{how}", exit_code=code)
+
+
+def look_after(store: ScheduleStore, outcome: Outcome) -> int:
+    """Record how runs ended that did not record it themselves; return how many there were.
+
+    For triggers where no daemon works: without it, one killed run would stop its schedule for good.
+
+    Parameters
+    ----------
+    store
+        The schedules.
+    outcome
+        Reads how a run ended from its own record; ``None`` where it has none.
+
+    Raises
+    ------
+    ScheduleError
+        The store fails.
+    """
+    with store.read() as reader:
+        opened = open_ones(reader)
+    count = 0
+    for one in opened:
+        found = judge(one, me=None, exits={}, mine={}, outcome=outcome, now=store.clock())
+        if found is None:
+            continue
+        if found.kill:
+            kill_session(found.kill)
+        now = store.clock()
+        with store.write(durable=False) as writer:
+            count += (
+                take_back(writer, one, now=now)
+                if found.state is None
+                else finish(writer, one.id, one.run, found.state, now=now, why=found.why)
+            )
+    return count

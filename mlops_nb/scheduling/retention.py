@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from mlops_nb.model import Record
 from mlops_nb.scheduling import schema
-from mlops_nb.scheduling.rows import ms
+from mlops_nb.scheduling.rows import ms, schedule_of
 
 if TYPE_CHECKING:
+    from mlops_nb.model import Schedule
     from mlops_nb.scheduling.store import Reader
     from mlops_nb.scheduling.writer import Writer
 
@@ -38,20 +39,25 @@ def expired(reader: Reader, *, now: float, history_days: float) -> Expired:
     now
         Seconds since the epoch.
     history_days
-        Days that occurrences which are over are kept; 0 for ever.
+        Days that occurrences which are over are kept; 0 for ever. One whose runs have a bound by
+        `Schedule.keep` or `Schedule.keep_days` is kept until they are gone; those of a schedule that
+        was removed go after these days at the latest.
     """
     db, past, tries = reader.connection, schema.occurrences, schema.attempts
+    ended = ms(now - history_days * _DAY) if history_days else None
+    there = reader.schedules()
+    bound = {name: one for name, one in _all(reader, there).items() if one.keep or one.keep_days}
     runs: list[str] = []
-    for schedule in reader.schedules().values():
-        if not schedule.keep and not schedule.keep_days:
-            continue
+    for name, schedule in bound.items():
         rows = db.execute(
             sa.select(tries.c.run, tries.c.started)
             .join(past, past.c.id == tries.c.occurrence)
-            .where(past.c.schedule == schedule.name, past.c.state.in_(_OVER), tries.c.run != "")
+            .where(past.c.schedule == name, past.c.state.in_(_OVER), tries.c.run != "")
             .order_by(tries.c.started.desc())
         ).all()
         oldest = ms(now - schedule.keep_days * _DAY) if schedule.keep_days else None
+        if name not in there and ended is not None:
+            oldest = max(oldest or 0, ended)
         runs += [
             row.run
             for number, row in enumerate(rows)
@@ -59,21 +65,47 @@ def expired(reader: Reader, *, now: float, history_days: float) -> Expired:
             or (oldest is not None and row.started < oldest)
         ]
     old: tuple[int, ...] = ()
-    if history_days:
+    if ended is not None:
+        plan = schema.schedules
         # The newest one stays: a schedule's list shows how it went the last time.
-        newest = sa.select(sa.func.max(past.c.id)).group_by(past.c.schedule)
+        newest = (
+            sa.select(sa.func.max(past.c.id))
+            .where(past.c.schedule.in_(sa.select(plan.c.name)))
+            .group_by(past.c.schedule)
+        )
+        # So does one whose runs are still to be removed some day: nothing else knows of them.
+        held = (
+            sa.select(tries.c.occurrence)
+            .join(past, past.c.id == tries.c.occurrence)
+            .where(past.c.schedule.in_(list(bound)), tries.c.run != "")
+        )
         old = tuple(
             db.execute(
                 sa.select(past.c.id)
                 .where(
-                    past.c.ended < ms(now - history_days * _DAY),
+                    past.c.ended < ended,
                     past.c.state.in_(_OVER),
                     past.c.id.not_in(newest),
+                    past.c.id.not_in(held),
                 )
                 .limit(_AT_ONCE)
             ).scalars()
         )
     return Expired(runs=tuple(runs), occurrences=old)
+
+
+def _all(reader: Reader, there: dict[str, Schedule]) -> dict[str, Schedule]:
+    """Return also the schedules that were removed, as their newest occurrence knows them."""
+    past, plan = schema.occurrences, schema.schedules
+    newest = (
+        sa.select(sa.func.max(past.c.id))
+        .where(past.c.order != "", past.c.schedule.not_in(sa.select(plan.c.name)))
+        .group_by(past.c.schedule)
+    )
+    rows = reader.connection.execute(
+        sa.select(past.c.schedule, past.c.order).where(past.c.id.in_(newest))
+    )
+    return there | {row.schedule: schedule_of(row.order) for row in rows}
 
 
 def forget(writer: Writer, old: Expired) -> None:

@@ -15,7 +15,15 @@ from mlops_nb.scheduling.zones import iso
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["attempted_of", "ms", "occurrence_of", "owner_of", "schedule_of", "seconds"]
+__all__ = [
+    "attempted_of",
+    "ms",
+    "named_schedule",
+    "occurrence_of",
+    "owner_of",
+    "schedule_of",
+    "seconds",
+]
 
 
 def ms(moment: float) -> int:
@@ -41,7 +49,26 @@ def schedule_of(text: str) -> Schedule:
         return decode(text, Schedule)
     except msgspec.DecodeError as error:
         raise ScheduleError(
-            f"a row of the store is broken: {error}", fix="remove the schedule and add it again"
+            f"a row of the store is broken: {error}",
+            fix="remove the schedule and add it again",
+        ) from error
+
+
+def named_schedule(text: str, name: str) -> Schedule:
+    """Return the schedule that a row holds, and name it where it cannot be read.
+
+    Raises
+    ------
+    ScheduleError
+        The row is broken.
+    """
+    try:
+        return schedule_of(text)
+    except ScheduleError as error:
+        raise ScheduleError(
+            error.message,
+            where=f'schedule "{name}"',
+            fix=f"remove it and add it again: mlops-nb schedule remove {name}",
         ) from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["META", "attempts", "daemons", "head", "notices", "occurrences", "schedules"]
+__all__ = ["META", "attempts", "daemons", "head", "notices", "occurrences", "project", "schedules"]
 
 META = sa.MetaData()
 
@@ -18,6 +18,14 @@ head = sa.Table(
     sa.Column("changes", _BIG, nullable=False),
 )
 """One row. Writers lock it, so that they take turns; `changes` counts what a daemon has to look at."""
+
+project = sa.Table(
+    "mlops_schedule_project",
+    META,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False),
+)
+"""At most one row: the project whose schedules these are, where it has a name and shares its store."""
 
 schedules = sa.Table(
     "mlops_schedules",

@@ -40,8 +40,6 @@ class SchedulerSettings(_Settings, frozen=True, kw_only=True):
     port: int = 0
     """Where the daemon answers ``/healthz`` and ``/metrics``; 0 for nowhere."""
     host: str = "127.0.0.1"
-    embedded: bool = False
-    """Let Jupyter's server run the daemon while no stand-alone one is there."""
 
 
 class _ScheduleTable(_Settings, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from mlops_nb.model import (
 from mlops_nb.processes import Owner, is_alive
 from mlops_nb.scheduling import schema
 from mlops_nb.scheduling.engine import open_engine, translated
-from mlops_nb.scheduling.rows import attempted_of, ms, occurrence_of, schedule_of, seconds
+from mlops_nb.scheduling.rows import attempted_of, ms, named_schedule, occurrence_of, seconds
 from mlops_nb.scheduling.when import read_trigger
 from mlops_nb.scheduling.zones import iso
 
@@ -159,11 +159,30 @@ class Reader:
             sa.select(table.c.record).where(table.c.name == name)
         ).scalar()
         if text is None:
-            raise ScheduleError(
-                f'no schedule is called "{name}"',
-                fix=nearest(name, self.names()) or 'add one with "mlops-nb schedule add"',
-            )
-        return schedule_of(text)
+            raise self._unknown(name)
+        return named_schedule(text, name)
+
+    def origin(self, name: str) -> str:
+        """Return where a schedule comes from, ``store`` or ``project``; also of one that is broken.
+
+        Raises
+        ------
+        ScheduleError
+            There is none of that name.
+        """
+        table = schema.schedules
+        found = self._connection.execute(
+            sa.select(table.c.origin).where(table.c.name == name)
+        ).scalar()
+        if found is None:
+            raise self._unknown(name)
+        return str(found)
+
+    def _unknown(self, name: str) -> ScheduleError:
+        return ScheduleError(
+            f'no schedule is called "{name}"',
+            fix=nearest(name, self.names()) or 'add one with "mlops-nb schedule add"',
+        )
 
     def schedules(self, origin: str = "") -> dict[str, Schedule]:
         """Return all schedules by name; of one origin if asked."""
@@ -171,7 +190,10 @@ class Reader:
         query = sa.select(table.c.name, table.c.record).order_by(table.c.name)
         if origin:
             query = query.where(table.c.origin == origin)
-        return {row.name: schedule_of(row.record) for row in self._connection.execute(query)}
+        return {
+            row.name: named_schedule(row.record, row.name)
+            for row in self._connection.execute(query)
+        }
 
     def states(self, names: Sequence[str] = ()) -> tuple[ScheduleState, ...]:
         """Return schedules with how they stand, by name; all by default."""
@@ -188,7 +210,7 @@ class Reader:
             )
         }
         rows = self._connection.execute(query).all()
-        known = {row.name: schedule_of(row.record) for row in rows}
+        known = {row.name: named_schedule(row.record, row.name) for row in rows}
         last = self._last(known)
         found = []
         for row in rows:
@@ -308,6 +330,17 @@ class Reader:
             .where(tries.c.run.in_(list(runs)), tries.c.ended.is_not(None))
         )
         return tuple((row.schedule, OccurrenceState(row.state)) for row in rows)
+
+    def frozen(self) -> frozenset[str]:
+        """Return what occurrences that are not over have frozen."""
+        past = schema.occurrences
+        return frozenset(
+            self._connection.execute(
+                sa.select(past.c.frozen).where(
+                    past.c.state.in_(["waiting", "running"]), past.c.frozen != ""
+                )
+            ).scalars()
+        )
 
     def _attempts(self, ids: Sequence[int]) -> dict[int, tuple[Attempted, ...]]:
         table = schema.attempts

@@ -5,7 +5,7 @@ same values. Templates run in Jinja's sandbox: they reach what stands here and n
 
 =================  ==========================================================
 ``scheduled_at``   the logical time, in the schedule's zone
-``previous_at``    the occurrence before it
+``previous_at``    the occurrence before it; filters leave it empty where there was none
 ``schedule``       the schedule's name
 ``| date``         ``2026-03-01``; ``| date('%d.%m.%Y')`` in another form
 ``| month``        ``2026-03``
@@ -19,6 +19,7 @@ same values. Templates run in Jinja's sandbox: they reach what stands here and n
 from __future__ import annotations
 
 import datetime as dt
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ from mlops_nb.scheduling.when import read_trigger
 from mlops_nb.scheduling.zones import zone
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jinja2.sandbox import SandboxedEnvironment
 
     from mlops_nb.model import Json, Schedule
@@ -65,14 +68,16 @@ def render_parameters(schedule: Schedule, at: float) -> dict[str, Json]:
 
 
 def check_parameters(schedule: Schedule) -> None:
-    """Render a schedule's parameters once, for a time of the past.
+    """Render a schedule's parameters once, for its next time.
 
     Raises
     ------
     ScheduleError
         A template is wrong.
     """
-    render_parameters(schedule, 1_700_000_000.0)
+    if any("{" in text for text in _texts(schedule.parameters)):
+        now = time.time()
+        render_parameters(schedule, read_trigger(schedule).after(now) or now)
 
 
 def _texts(value: Json) -> list[str]:
@@ -92,11 +97,9 @@ def _render(value: Json, known: dict[str, object], where: str) -> Json:
         return [_render(one, known, where) for one in value]
     if not isinstance(value, str) or ("{{" not in value and "{%" not in value):
         return value
-    from jinja2 import TemplateError
-
     try:
         return _environment().from_string(value).render(known)
-    except (TemplateError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except Exception as error:  # The user's own code: it may raise anything, on one day of many.
         raise ScheduleError(
             f"{value!r} cannot be filled in: {error}",
             where=where,
@@ -115,21 +118,28 @@ def _environment() -> SandboxedEnvironment:
     made.globals.clear()
     made.filters |= {
         "date": _date,
-        "month": lambda moment: _moment(moment).strftime("%Y-%m"),
-        "week": lambda moment: _moment(moment).strftime("%G-W%V"),
-        "iso": lambda moment: _moment(moment).isoformat(timespec="seconds"),
-        "epoch": lambda moment: int(_moment(moment).timestamp()),
+        "month": lambda moment: _date(moment, "%Y-%m"),
+        "week": lambda moment: _date(moment, "%G-W%V"),
+        "iso": lambda moment: _filled(moment, lambda one: one.isoformat(timespec="seconds")),
+        "epoch": lambda moment: "" if moment is None else int(_moment(moment).timestamp()),
         "shift": _shift,
     }
     return made
 
 
 def _date(moment: object, form: str = "%Y-%m-%d") -> str:
-    return _moment(moment).strftime(form)
+    return _filled(moment, lambda one: one.strftime(form))
 
 
-def _shift(moment: object, **by: int) -> dt.datetime:
+def _filled(moment: object, text: Callable[[dt.datetime], str]) -> str:
+    """Return a text, empty where there is no time: before a schedule's first occurrence was none."""
+    return "" if moment is None else text(_moment(moment))
+
+
+def _shift(moment: object, **by: int) -> dt.datetime | None:
     """Move on the calendar: the hour of the day stays where a clock change lies between."""
+    if moment is None:
+        return None
     known = _moment(moment)
     months = by.pop("months", 0) + 12 * by.pop("years", 0)
     if months:

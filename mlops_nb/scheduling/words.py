@@ -82,7 +82,8 @@ def _interval(words: str) -> float:
         return 0.0
     total = 0.0
     for number, unit in re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)", match[1]):
-        name = unit if unit in _UNITS else unit.rstrip("s")
+        # "ms" is not the plural of "m".
+        name = unit if unit in _UNITS or len(unit) < 3 else unit.removesuffix("s")
         if name == "and":
             continue
         if name not in _UNITS:

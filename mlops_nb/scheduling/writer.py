@@ -9,18 +9,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mlops_nb.errors import ScheduleError
-from mlops_nb.model import Notice, NoticeKind, OccurrenceState, encode
+from mlops_nb.model import OccurrenceState, encode
 from mlops_nb.scheduling import schema
+from mlops_nb.scheduling.clock import set_right
+from mlops_nb.scheduling.notices import broken, missed
 from mlops_nb.scheduling.policy import jitter, left_out
 from mlops_nb.scheduling.rows import ms, schedule_of, seconds
 from mlops_nb.scheduling.store import DaemonRow, Reader
 from mlops_nb.scheduling.when import read_trigger
-from mlops_nb.scheduling.zones import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mlops_nb.model import Json, Schedule
+    from mlops_nb.model import Json, Notice, Schedule
 
 __all__ = ["BATCH", "Writer", "blank"]
 
@@ -118,14 +119,15 @@ class Writer(Reader):
 
     def remove(self, name: str, *, now: float) -> None:
         """Remove a schedule; what runs is left to end, what waits is cancelled, its history stays."""
-        self.schedule(name)
+        self.origin(name)
         table, past = schema.schedules, schema.occurrences
         self._connection.execute(table.delete().where(table.c.name == name))
         self._connection.execute(
             past.update()
             .where(past.c.schedule == name, past.c.state == "waiting")
-            .values(state="cancelled", why="the schedule was removed", ended=ms(now), sla=None)
+            .values(state="cancelled", why="the schedule was removed", ended=ms(now))
         )
+        self._connection.execute(past.update().where(past.c.schedule == name).values(sla=None))
         self.touch()
 
     def run_now(self, name: str, *, now: float) -> float:
@@ -150,6 +152,7 @@ class Writer(Reader):
 
     def catch_up(self, now: float, name: str = "") -> int:
         """Give every occurrence up to now its row, of all schedules or of one; return their number."""
+        set_right(self, now, name)
         table = schema.schedules
         query = sa.select(table).where(table.c.next_at <= ms(now), ~table.c.paused)
         if name:
@@ -157,7 +160,11 @@ class Writer(Reader):
         made: list[dict[str, Json]] = []
         moved: list[dict[str, Json]] = []
         for row in self._connection.execute(query).all():
-            schedule = schedule_of(row.record)
+            try:
+                schedule = schedule_of(row.record)
+            except ScheduleError as error:
+                self._set_aside(row.name, str(error), now)
+                continue
             times: list[float] = []
             following = None
             for at in read_trigger(schedule).times(seconds(row.cursor)):
@@ -185,6 +192,16 @@ class Writer(Reader):
             )
         return len(made)
 
+    def _set_aside(self, name: str, error: str, now: float) -> None:
+        """Pause a schedule that cannot be read, so that it keeps no other one from its work."""
+        table = schema.schedules
+        self._connection.execute(
+            table.update()
+            .where(table.c.name == name)
+            .values(paused=True, paused_by="the scheduler, which cannot read it")
+        )
+        self.tell(broken(name, error, now=now))
+
     def add(self, rows: Sequence[dict[str, Json]]) -> None:
         """Add occurrences; one that has its row keeps it."""
         dialect = sqlite if self._connection.dialect.name == "sqlite" else postgresql
@@ -211,13 +228,18 @@ class Writer(Reader):
         late: list[dict[str, Json]] = []
         for name, group in groupby(rows, key=lambda row: str(row.schedule)):
             waiting = list(group)
-            schedule = schedule_of(waiting[0].record)
+            try:
+                schedule = schedule_of(waiting[0].record)
+            except ScheduleError as error:
+                self._set_aside(name, str(error), now)
+                continue
             due = [seconds(row.due) for row in waiting]
             count = left_out(schedule.missed, due, now=now, grace=schedule.grace)
             if count:
                 why = f"it could not start within {schedule.grace:g} s (missed: {schedule.missed})"
                 late += [{"of": row.id, "because": why} for row in waiting[:count]]
-                self._tell_missed(name, [seconds(row.at) for row in waiting[:count]], now, schedule)
+                times = [seconds(row.at) for row in waiting[:count]]
+                self.tell(missed(schedule, times, now=now))
         if late:
             self._connection.execute(
                 table.update()
@@ -231,26 +253,6 @@ class Writer(Reader):
                 late,
             )
         return len(late)
-
-    def _tell_missed(self, name: str, times: list[float], now: float, schedule: Schedule) -> None:
-        first = iso(times[0], schedule.timezone)
-        it = "it" if len(times) == 1 else "them"
-        what = (
-            f"the occurrence of {first} was"
-            if len(times) == 1
-            else f"{len(times)} occurrences, {first} to {iso(times[-1], schedule.timezone)}, were"
-        )
-        self.tell(
-            Notice(
-                # At most one an hour: a store that was away may have missed thousands.
-                key=f"{name}:missed:{int(now // 3600)}",
-                kind=NoticeKind.MISSED,
-                schedule=name,
-                at=times[-1],
-                text=f"{what} missed: nothing could start {it} within {schedule.grace:g} s",
-                time=now,
-            )
-        )
 
     def next_due(self, now: float) -> float | None:
         """Return when there is something to do next; ``None`` where nothing will be."""
@@ -311,22 +313,3 @@ class Writer(Reader):
     def gone(self, daemon: str) -> None:
         """Forget a daemon."""
         self._connection.execute(schema.daemons.delete().where(schema.daemons.c.id == daemon))
-
-    def require(self, name: str, at: float) -> None:
-        """Make sure that an occurrence has its row.
-
-        Raises
-        ------
-        ScheduleError
-            The schedule is never due at that time, or was so long ago that its row was dropped.
-        """
-        schedule = self.schedule(name)
-        if self.occurrence(name, at) is not None:
-            return
-        if read_trigger(schedule).latest(at) != at:
-            raise ScheduleError(
-                f"is not due at {iso(at, schedule.timezone)}",
-                where=f'schedule "{name}"',
-                fix=f'see "mlops-nb schedule next {name}"',
-            )
-        self.add([blank(schedule, at)])

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ __all__ = ["Keeper", "main"]
 
 _PAUSES = (1.0, 5.0, 30.0, 60.0)
 """Seconds before a scheduler that ended by itself is started again, by how often it did."""
+_HEALTHY = 300.0
+"""Seconds of work after which what was before counts no more."""
 _PATIENCE = 10.0
 """Seconds that a scheduler has to end when the server does."""
 
@@ -82,12 +85,15 @@ class Keeper:
     def _keep(self, label: str, folder: Path) -> None:
         failures = 0
         while not self._closing.is_set():
+            began = time.monotonic()
             try:
                 code: int | str = self._run(label, folder)
             except OSError as error:
                 code = str(error)
             if self._closing.is_set():
                 return
+            if time.monotonic() - began >= _HEALTHY:
+                failures = 0
             pause = _PAUSES[min(failures, len(_PAUSES) - 1)]
             failures += 1
             self._log.warning(

@@ -143,6 +143,17 @@ def test_a_notebook_judges_and_its_run_is_kept(tmp_path: Path) -> None:
     assert "injected-parameters" in executed.read_text()
     assert (root / good.evidence["page"]).read_text().startswith("<!DOCTYPE html>")
 
+    own = root / "checks" / "own.ipynb"
+    before = own.read_text()
+    own.write_text(before.replace("value >= least", "value >= 0"))
+    (state,) = models.gates(str(root))
+    assert (state.ok, state.text) == (
+        False,
+        "its notebook or settings changed since it was answered",
+    )
+    own.write_text(before)
+    assert [state.ok for state in models.gates(str(root))] == [True]
+
     text = (root / "pyproject.toml").read_text()
     (root / "pyproject.toml").write_text(text.replace("least = 0.7", "least = 0.99"))
     (bad,) = models.check(str(root))

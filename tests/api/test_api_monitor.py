@@ -230,6 +230,10 @@ def test_backfill_in_order_without_telling_anyone(tmp_path: Path) -> None:
     assert seen == [result.window for result in found] == ["2013-05", "2013-06"]
     assert "a" in [alert.subject for alert in monitor.alerts(str(root))]
     assert not (root / ".mlops" / "runs").exists()
+    part = tmp_path / "month=2013-07" / "x.parquet"
+    part.parent.mkdir()
+    part.touch()
+    assert monitor.name_windows([str(part), f"2013-08={part}"]) == {"x": part, "2013-08": part}
     with pytest.raises(MonitoringError, match='two files stand for window "x"'):
         monitor.name_windows(["one/x.csv", "x=two.csv"])
 

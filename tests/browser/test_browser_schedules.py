@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlops_nb.api import schedules
-from mlops_nb.model import OccurrenceState, Schedule
+from mlops_nb.model import OccurrenceState, Overlap, Schedule
 from tests.browser.lab_kit import LabPage, open_page, start_lab
 from tests.browser.panel_kit import need_panel, small_project, violations
 
@@ -101,6 +101,31 @@ def test_a_schedule_is_paused_run_now_and_removed(page: LabPage, nightly: Path) 
     page.find(f"{_SCHEDULES} >> text=Nothing runs by itself yet").wait_for()
     assert schedules.list_schedules(nightly) == ()
     schedules.add(nightly, Schedule(name="nightly", when="0 6 * * *"))
+    page.check()
+
+
+def test_a_schedule_is_changed(page: LabPage, nightly: Path) -> None:
+    page.command("mlops-nb:open-schedules")
+    page.find(f"{_SCHEDULES} tbody tr:has-text('nightly')").first.click()
+    details = page.page.get_by_role("complementary", name="Schedule nightly")
+    details.get_by_role("button", name="Change").click()
+    form = page.page.get_by_role("complementary", name="Change nightly")
+    assert form.get_by_label("When", exact=True).input_value() == "0 6 * * *"
+    form.get_by_label("When", exact=True).fill("every day at 7")
+    form.locator(".mn-Times li").nth(4).wait_for()
+    form.locator("summary:has-text('When things go otherwise')").click()
+    form.get_by_label("If the one before still runs").select_option("queue")
+    form.get_by_label("Further attempts after a failure").fill("2")
+    assert violations(page, _SCHEDULES) == []
+    page.shot("schedule-change-light")
+    page.theme("JupyterLab Dark")
+    page.shot("schedule-change-dark")
+    form.get_by_role("button", name="Save").click()
+    details.locator("dd:has-text('At 07:00 every day')").wait_for()
+    changed = schedules.show(nightly, "nightly").schedule
+    assert changed.when == "every day at 7"
+    assert changed.overlap is Overlap.QUEUE
+    assert changed.retries == 2
     page.check()
 
 

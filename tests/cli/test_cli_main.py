@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mlops_nb.cli.main import COMMANDS, main
 from mlops_nb.errors import ExitCode
+from mlops_nb.model import RunFacts, RunStatus
+from mlops_nb.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlops_nb.model import Event
 
 
 def call(*arguments: str) -> int:
@@ -35,6 +43,18 @@ def test_init_then_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert '"pipeline.yaml"' in capsys.readouterr().out
 
 
+def test_a_reader_that_went_away_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import os
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    # Unbuffered, so that nothing is left to be written when it is closed.
+    with io.TextIOWrapper(io.FileIO(writer, "w"), write_through=True) as out:
+        monkeypatch.setattr("sys.stdout", out)
+        assert call("--help") == ExitCode.ERROR
+
+
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_explains_itself_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]
@@ -57,3 +77,24 @@ def test_every_command_of_a_group_does_so_too(
         told = capsys.readouterr().out
         assert "Examples:" in told, command
         assert "--json" in told, command
+
+
+def test_watching_holds_on_to_one_run_and_needs_no_sound_pipeline(
+    bare_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = RunStore(bare_project / ".mlops")
+    first = store.create(RunFacts(id="", pipeline="p", started=0.0))
+    first.finish(RunStatus.FAILED)
+    follow = RunStore.follow
+
+    def and_another(self: RunStore, run: str, **options: int) -> Iterator[Event]:
+        yield from follow(self, run, **options)
+        self.create(RunFacts(id="", pipeline="p", started=1.0)).finish(RunStatus.SUCCEEDED)
+
+    monkeypatch.setattr(RunStore, "follow", and_another)
+    (bare_project / "pipeline.yaml").write_text("tasks: [")
+    assert call("--project", str(bare_project), "watch") == ExitCode.OK
+    told = capsys.readouterr().out
+    assert f"run {first.id}" in told
+    assert "failed" in told
+    assert len(store.ids()) == 2

@@ -47,6 +47,12 @@ def test_a_schedules_life(cli, as_json) -> None:
     assert (state["schedule"]["missed"], state["schedule"]["overlap"]) == (3, "queue")
     assert len(as_json("schedule", "next", "nightly", "-n", "7")) == 7
     assert as_json("schedule", "edit", "nightly", "--when", "@daily")["schedule"]["retries"] == 2
+    changed = as_json("schedule", "edit", "nightly", "--timeout", "60")["schedule"]
+    assert (changed["timeout"], len(changed["parameters"])) == (60, 1)
+    changed = as_json(
+        "schedule", "edit", "nightly", "--unset", "timeout", "--unset", "--parameters"
+    )["schedule"]
+    assert (changed["timeout"], changed["parameters"], changed["retries"]) == (None, {}, 2)
     assert as_json("schedule", "pause", "nightly")["paused"] is True
     assert "paused by" in cli("schedule", "list")[1]
     made = as_json("schedule", "run-now", "nightly")
@@ -56,7 +62,7 @@ def test_a_schedules_life(cli, as_json) -> None:
     assert as_json("schedule", "history", "--state", "failed") == []
     assert as_json("schedule", "resume", "nightly")["next_at"] is not None
     assert "retries      2" in cli("schedule", "show", "nightly")[1]
-    assert cli("schedule", "remove", "nightly")[0] == 0
+    assert as_json("schedule", "remove", "nightly") == {"removed": "nightly"}
     assert "no schedules" in cli("schedule", "list")[1]
     assert as_json("scheduler", "--status") == []
 
@@ -76,6 +82,8 @@ def test_a_schedules_life(cli, as_json) -> None:
         (("add", "x", "@daily", "--start", "soon"), ExitCode.SCHEDULE, "is no date"),
         (("add", "x", "@daily", "--ref", "--exec=x"), ExitCode.SCHEDULE, "names no commit"),
         (("show", "nightli"), ExitCode.SCHEDULE, 'did you mean "nightly"'),
+        (("edit", "nightly", "--unset", "tmeout"), ExitCode.SCHEDULE, 'did you mean "timeout"'),
+        (("edit", "nightly", "--unset", "when"), ExitCode.SCHEDULE, "cannot be unset"),
         (("edit", "nightly"), ExitCode.USAGE, "say what to change"),
         (("add", "nightly", "@daily"), ExitCode.SCHEDULE, "schedule edit nightly"),
         (("cancel", "nightly", "2026-01-01"), ExitCode.SCHEDULE, "lacks its offset"),

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from mlops_nb.errors import ExitCode
-from tests.e2e.helpers import CLI, chain, cli, cli_json, notebook, statuses, write_text
+from tests.e2e.helpers import CLI, SETTINGS, chain, cli, cli_json, notebook, statuses, write_text
 
 FAILURES = {
     "failed": ("1 / 0", "ZeroDivisionError"),
@@ -21,25 +21,39 @@ FAILURES = {
 }
 
 
-def run_with(folder: Path, cell: str, settings: str = "") -> subprocess.CompletedProcess[str]:
-    """Build the chain once, then break b and run again."""
-    chain(folder, settings)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chain that was built once; whatever befalls b later, its last good products stay."""
+    folder = chain(tmp_path_factory.mktemp("built"))
     assert cli(folder, "run").returncode == ExitCode.OK
-    notebook(folder / "b.ipynb", write_text("'half'"), cell, upstream=["a"], params="depth = 1")
+    return folder
+
+
+def break_b(folder: Path, cell: str) -> None:
+    """Put a cell behind one that writes half a product; the parameters stay as they were."""
+    half = write_text("'half'")
+    params = "depth = 1  # how deep"
+    notebook(folder / "b.ipynb", half, cell, upstream=["a"], params=params)
+
+
+def run_with(folder: Path, cell: str, settings: str = "") -> subprocess.CompletedProcess[str]:
+    """Break b and run again."""
+    (folder / "pyproject.toml").write_text(SETTINGS + settings)
+    break_b(folder, cell)
     return cli(folder, "run")
 
 
 @pytest.mark.parametrize("status", FAILURES)
-def test_failure_is_honest_and_leaves_the_last_good_products(tmp_path: Path, status: str) -> None:
+def test_failure_is_honest_and_leaves_the_last_good_products(built: Path, status: str) -> None:
     cell, name = FAILURES[status]
-    done = run_with(tmp_path, cell)
+    done = run_with(built, cell)
     assert done.returncode == ExitCode.EXECUTION
-    assert statuses(tmp_path) == {"a": "skipped", "b": status, "c": "blocked"}
-    assert (tmp_path / "products/b.txt").read_text() == "a b1 plain"
-    assert (tmp_path / "products/c.txt").read_text() == "a b1 plain c"
+    assert statuses(built) == {"a": "skipped", "b": status, "c": "blocked"}
+    assert (built / "products/b.txt").read_text() == "a b1 plain"
+    assert (built / "products/c.txt").read_text() == "a b1 plain c"
     assert cell in done.stdout
     assert name in done.stdout
-    check_records(tmp_path, status)
+    check_records(built, status)
 
 
 def check_records(folder: Path, status: str) -> None:
@@ -57,17 +71,17 @@ def check_records(folder: Path, status: str) -> None:
     assert "<script src=" not in report
 
 
-def test_sys_exit_one_is_an_exit_too(tmp_path: Path) -> None:
-    assert run_with(tmp_path, "import sys; sys.exit(1)").returncode == ExitCode.EXECUTION
-    assert statuses(tmp_path)["b"] == "exited"
+def test_sys_exit_one_is_an_exit_too(built: Path) -> None:
+    assert run_with(built, "import sys; sys.exit(1)").returncode == ExitCode.EXECUTION
+    assert statuses(built)["b"] == "exited"
 
 
-def test_cell_timeout(tmp_path: Path) -> None:
+def test_cell_timeout(built: Path) -> None:
     settings = "[tool.mlops-nb.tasks.b]\ncell-timeout = 1.5\n"
-    done = run_with(tmp_path, "import time; time.sleep(60)", settings)
+    done = run_with(built, "import time; time.sleep(60)", settings)
     assert done.returncode == ExitCode.EXECUTION
-    assert statuses(tmp_path)["b"] == "timed-out"
-    check_records(tmp_path, "timed-out")
+    assert statuses(built)["b"] == "timed-out"
+    check_records(built, "timed-out")
 
 
 def wait_for(condition: object, seconds: float = 30.0) -> None:
@@ -80,19 +94,13 @@ def wait_for(condition: object, seconds: float = 30.0) -> None:
 
 def started(folder: Path) -> subprocess.Popen[str]:
     """Start a run whose b sleeps, and wait until it does."""
-    chain(folder)
-    assert cli(folder, "run").returncode == ExitCode.OK
-    notebook(
-        folder / "b.ipynb",
-        write_text("'half'"),
-        "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)",
-        upstream=["a"],
-        params="depth = 1",
-    )
+    pid = folder / "pid"
+    pid.unlink(missing_ok=True)
+    (folder / "pyproject.toml").write_text(SETTINGS)
+    break_b(folder, "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)")
     process = subprocess.Popen(
         [*CLI, "run"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    pid = folder / "pid"
     wait_for(lambda: pid.exists() and pid.read_text())
     return process
 
@@ -105,24 +113,24 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def test_ctrl_c_cancels_cleanly(tmp_path: Path) -> None:
-    process = started(tmp_path)
-    kernel = int((tmp_path / "pid").read_text())
+def test_ctrl_c_cancels_cleanly(built: Path) -> None:
+    process = started(built)
+    kernel = int((built / "pid").read_text())
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == ExitCode.INTERRUPTED
-    assert cli_json(tmp_path, "runs", "show")["status"] == "cancelled"
-    assert statuses(tmp_path)["b"] == "cancelled"
-    assert (tmp_path / "products/b.txt").read_text() == "a b1 plain"
+    assert cli_json(built, "runs", "show")["status"] == "cancelled"
+    assert statuses(built)["b"] == "cancelled"
+    assert (built / "products/b.txt").read_text() == "a b1 plain"
     assert not is_alive(kernel)
 
 
-def test_killed_runner_is_lost(tmp_path: Path) -> None:
-    process = started(tmp_path)
-    kernel = int((tmp_path / "pid").read_text())
+def test_killed_runner_is_lost(built: Path) -> None:
+    process = started(built)
+    kernel = int((built / "pid").read_text())
     process.kill()
     process.communicate(timeout=30)
-    assert cli_json(tmp_path, "runs", "show")["status"] == "lost"
-    assert statuses(tmp_path)["b"] == "lost"
-    assert (tmp_path / "products/b.txt").read_text() == "a b1 plain"
+    assert cli_json(built, "runs", "show")["status"] == "lost"
+    assert statuses(built)["b"] == "lost"
+    assert (built / "products/b.txt").read_text() == "a b1 plain"
     wait_for(lambda: not is_alive(kernel))

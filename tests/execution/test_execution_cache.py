@@ -140,6 +140,20 @@ def test_a_manifest_cannot_write_outside_of_its_product(tmp_path):
     assert not list(tmp_path.rglob("evil"))
 
 
+@pytest.mark.parametrize("name", ["{}/evil", "../evil", ".git/hooks/evil", ".mlops/evil"])
+def test_a_manifest_cannot_add_products_where_none_belong(tmp_path, name):
+    root = tmp_path / "p"
+    root.mkdir()
+    cache = ProductCache(str(tmp_path / "cache"))
+    product = tmp_path / "made"
+    product.write_text("x")
+    cache.keep("t", "one", {"out/a": product, "out/beside": product})
+    assert restore(cache, root, "one")
+    cache.keep("t", "one", {"out/a": product, name.format(tmp_path): product})
+    assert not restore(cache, root, "one")
+    assert not list(tmp_path.rglob("evil"))
+
+
 def test_the_plan_is_told_the_digests_that_will_come(tmp_path):
     where = project(tmp_path, "source: tasks.make\nproduct: a")
     folder = tmp_path / "folder"

@@ -219,3 +219,27 @@ def test_each_way_to_end_has_its_status():
         assert found is status
         assert says in error.message
     assert failure("t", OSError("no disk")).error.message == "no disk"
+
+
+def test_closing_a_forge_does_not_wait_for_its_imports(tmp_path, playground):
+    forge = Forge()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(playground / "sleeper"))
+        (playground / "sleeper").write_text("#!/bin/sh\nexec sleep 1000\n")
+        (playground / "sleeper").chmod(0o755)
+        forge.start()
+    cancel, answers = Cancellation(), []
+    waiting = [
+        threading.Thread(target=lambda end=end: answers.append(forge._is_ready(end)))
+        for end in (cancel, None)
+    ]
+    for thread in waiting:
+        thread.start()
+    cancel.set()
+    waiting[0].join(60)
+    assert answers == [False]
+    forge.close()
+    waiting[1].join(60)
+    assert answers == [False, False]
+    forge.start()
+    assert forge._process is None

@@ -19,6 +19,7 @@ import pytest
 from mlops_nb.errors import KernelError
 from mlops_nb.execution.jobs import Cancellation, CellProgress
 from mlops_nb.execution.kernels import Zygote
+from mlops_nb.execution.lifeline import Lifeline
 from tests.execution.kernel_kit import Ran, alive, descriptors, resident_kb, run
 
 if TYPE_CHECKING:
@@ -306,26 +307,91 @@ def test_a_killed_zygote_takes_its_kernels_along_and_the_next_start_cold(tmp_pat
         assert after.outcome.kernel.startswith("cold: the zygote is gone")
 
 
-def test_a_killed_owner_leaves_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_cells_peak_is_its_own(tmp_path: Path, zygote: Zygote, cold: bool) -> None:
+    cells = ("1", "x = bytearray(200 * 2**20); del x", "1")
+    ran = run(tmp_path, *cells, zygote=zygote, cold=cold)
+    before, large, after = (cell.peak_mb or 0.0 for cell in ran.outcome.cells)
+    assert large > before + 150
+    assert large > after + 150
+    assert ran.outcome.peak_mb is not None
+    assert ran.outcome.peak_mb >= large
+
+
+def test_where_nothing_can_be_forked_the_record_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops_nb.execution.choice.supported", lambda: "platform darwin")
+    ran = run(tmp_path, "1")
+    assert (ran.status, ran.outcome.kernel) == ("SUCCEEDED", "cold: platform darwin")
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_killed_owner_leaves_no_process(tmp_path: Path, cold: bool) -> None:
     code = textwrap.dedent("""
         import sys, threading
         from pathlib import Path
         from tests.execution.kernel_kit import run
         from mlops_nb.execution.kernels import Zygote
-        folder = Path(sys.argv[1])
+        folder, cold = Path(sys.argv[1]), sys.argv[2] == "True"
         with Zygote() as made:
             (folder / "zygote").write_text(str(made.pid))
             run(folder, "import os, time, subprocess\\nc = subprocess.Popen(['sleep', '1000'])\\n"
-                "open('pids', 'w').write(f'{os.getpid()} {c.pid}')\\ntime.sleep(1000)", zygote=made)
+                "open('pids', 'w').write(f'{os.getpid()} {c.pid}')\\ntime.sleep(1000)", zygote=made,
+                cold=cold)
     """)
-    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(cold)])
     pids = tmp_path / "pids"
-    assert until(lambda: pids.exists() and len(pids.read_text().split()) == 2, 30)
+    assert until(lambda: pids.exists() and len(pids.read_text().split()) == 2, 60)
     owner.kill()
     owner.wait()
     left = [int(pid) for pid in pids.read_text().split()]
     left.append(int((tmp_path / "zygote").read_text()))
     assert until(lambda: not any(alive(pid) for pid in left))
+
+
+def test_a_lifeline_that_is_cut_ends_nothing() -> None:
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as sleeper:
+        lifeline = Lifeline(sleeper.pid)
+        lifeline.cut()
+        lifeline.cut()
+        assert sleeper.poll() is None
+        sleeper.kill()
+
+
+@pytest.mark.parametrize("way", ["cancel", "timeout", "close"])
+def test_nobody_has_to_wait_for_imports_that_take_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(1000)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    made, cancel, done = Zygote(["endless"]), Cancellation(), threading.Event()
+    ended: list[Ran] = []
+
+    def body() -> None:
+        limit = 0.5 if way == "timeout" else None
+        ended.append(run(tmp_path, "1", zygote=made, cancel=cancel, timeout=limit))
+        done.set()
+
+    made.start()
+    pid = made.pid
+    thread = threading.Thread(target=body)
+    thread.start()
+    try:
+        if way == "timeout":
+            assert done.wait(60)
+        cancel.set()
+        if way == "cancel":
+            assert done.wait(60)
+    finally:
+        made.close()  # needs no lock that a waiting thread holds
+    thread.join(60)
+    assert ended[0].status == ("TIMED_OUT" if way == "timeout" else "CANCELLED")
+    assert made.pid is None
+    assert pid is not None
+    assert not alive(pid)
+    with pytest.raises(KernelError, match="was closed"):
+        made.ready()
 
 
 def test_limits_of_the_owner_hold_in_its_kernels(tmp_path: Path, zygote: Zygote) -> None:
@@ -371,3 +437,6 @@ def test_a_closed_zygote_says_so() -> None:
     made = Zygote(python="/nonexistent/python")
     with pytest.raises(KernelError, match="cannot be started"):
         made.start()
+    made.close()
+    with pytest.raises(KernelError, match="was closed"):
+        made.ready()

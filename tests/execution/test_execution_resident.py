@@ -254,6 +254,9 @@ def test_stopping_ends_what_runs_and_a_client_hears_of_it(tmp_path: Path) -> Non
         assert until(lambda: pid.exists() and pid.read_text())
         assert stop_server(state)
         assert running.result() is None
+        later = run(tmp_path, "1 + 1", zygote=server, name="later")
+        assert later.text(0) == "2"
+        assert later.outcome.kernel == "cold: the server went away"
     assert "went away" in str(failures[0])
     assert until(lambda: not alive(int(pid.read_text())))
     assert list(state.iterdir()) == []

@@ -209,6 +209,11 @@ def test_a_task_is_tried_again_after_a_growing_delay(tmp_path, zygote):
     ]
     assert starts[1] - starts[0] >= 0.1
     assert starts[2] - starts[1] >= 0.2
+    # Each attempt's notebook and error can still be read.
+    notebooks = RunStore(where.state).path(run.id) / "notebooks"
+    for name, error in (("flaky.attempt-1", "try 1"), ("flaky.attempt-2", "try 2")):
+        assert error in (notebooks / f"{name}.ipynb").read_text()
+    assert "try 2" not in (notebooks / "flaky.ipynb").read_text()
 
 
 def test_without_keep_going_nothing_more_starts_after_a_failure(tmp_path, zygote):
@@ -258,6 +263,9 @@ def test_a_run_has_a_time_limit(tmp_path, zygote):
     assert statuses(run) == {"sleeper": "timed-out", "next": "cancelled"}
     assert run.tasks[0].error.message == "the run's 0.8 s were over"
     assert run.status is RunStatus.FAILED
+    executed = (RunStore(where.state).path(run.id) / run.tasks[0].notebook).read_text()
+    assert "Time ran out" in executed
+    assert "cancelled" not in executed
 
 
 def test_a_product_written_in_place_counts_with_a_warning(tmp_path, zygote):

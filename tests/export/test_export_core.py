@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from mlops_nb import export
 from mlops_nb.errors import ConfigError, ParameterError, PipelineError, PluginError, ProjectError
 from mlops_nb.export.grouping import ancestors, group_tasks
-from mlops_nb.export.jobs import given_parameters, plan_work
+from mlops_nb.export.inputs import given_parameters, read_inputs
+from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.naming import env_names, identifier, label, safe_names, title
 from mlops_nb.export.quoting import dump_yaml, groovy
-from mlops_nb.export.settings import is_plain_cron, looks_secret
+from mlops_nb.export.secrecy import looks_secret
+from mlops_nb.export.settings import ExportSettings, is_plain_cron
 from mlops_nb.model import ExportFile, FileState, Pipeline, Product
 
 
@@ -97,15 +99,72 @@ def test_any_data_becomes_yaml_and_back(data: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["password", "db_password", "apiKey", "API_KEY", "aws_secret", "token", "privateKey"]
+    "name",
+    [
+        "password",
+        "db_password",
+        "apiKey",
+        "API_KEY",
+        "aws_secret",
+        "token",
+        "privateKey",
+        "secret_key",
+        "SECRET_KEY",
+        "encryption_key",
+        "account_key",
+        "passwords",
+        "tokens",
+        "db_password_prod",
+        "dbpassword",
+        "PGPASSWORD",
+        "auth",
+        "SLACK_WEBHOOK_URL",
+        "SECRET_KEY_BASE",
+        "token2",
+        "AUTH_HEADER",
+        "ssh-key",
+    ],
 )
 def test_names_of_secrets_are_known(name: str) -> None:
     assert looks_secret(name)
 
 
-@pytest.mark.parametrize("name", ["max_tokens", "tokenizer", "secretary", "depth", "pass_rate"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_tokens",
+        "max_new_tokens",
+        "tokenizer",
+        "secretary",
+        "depth",
+        "pass_rate",
+        "token_pattern",
+        "secret_name",
+        "token_count",
+        "author",
+        "authority",
+        "key",
+        "monkey",
+        "password_column",
+    ],
+)
 def test_other_names_are_not_secrets(name: str) -> None:
     assert not looks_secret(name)
+
+
+def test_numbers_count_tokens_and_are_no_secrets() -> None:
+    assert not looks_secret("tokens", number=True)
+    assert looks_secret("password", number=True)
+    pipeline = Pipeline(
+        name="p",
+        root="/p",
+        spec="pipeline.yaml",
+        tasks=(task("t", params={"tokens": 5, "db_password_prod": "pw1", "join_key": "pw2"}),),
+    )
+    inputs = read_inputs(pipeline, ExportSettings())
+    assert [(one.name, one.default) for one in inputs] == [("join_key", ""), ("tokens", "5")]
+    assert "pw1" not in (text := "".join(export.render("github", pipeline, {}).values()))
+    assert "pw2" not in text
 
 
 def test_a_secret_never_reaches_a_file() -> None:
@@ -127,6 +186,8 @@ def test_a_secret_never_reaches_a_file() -> None:
         ({"schedule": "0 4 L * *"}, "not a cron expression that every system reads"),
         ({"schedule": "0 4 * * MON#2"}, "not a cron expression"),
         ({"env": {"API_TOKEN": "x"}}, "looks like a secret"),
+        ({"env": {"SECRET_KEY": "x"}}, "looks like a secret"),
+        ({"env": {"DATABASE_URL": "postgresql://me:pw@host/db"}}, "looks like a secret"),
         ({"secrets": ["a b"]}, "cannot name an environment variable"),
         ({"python": "3.12; x"}, "not a version of Python"),
         ({"parameters": ["mounth"]}, 'did you mean "month"'),

@@ -139,6 +139,19 @@ def test_a_new_version_starts_afresh() -> None:
     assert {a.since for a in alerts} == {"2026-01", "2026-03"}
 
 
+def test_a_new_version_with_a_fault_closes_one_alert_and_opens_another() -> None:
+    rows = [*sightings("s"), observe(label(1), report(1, "s"), version="2")]
+    alerts, changes = replay("m", rows, settings=SETTINGS)
+    assert [(c.change, c.alert.since) for c in changes[label(1)]] == [
+        ("closed", label(0)),
+        ("opened", label(1)),
+    ]
+    assert {a.since: a.state for a in alerts} == {
+        label(0): AlertState.CLOSED,
+        label(1): AlertState.OPEN,
+    }
+
+
 def test_acknowledged_and_snoozed() -> None:
     (alert,), _ = run("xxxx")
     done = Action(alert=alert.id, kind="acknowledge", actor="ana", reason="known")

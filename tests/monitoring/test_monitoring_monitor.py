@@ -200,6 +200,67 @@ def test_labels_that_arrive_late(monitor: Monitor, reference: Reference) -> None
     assert 'did you mean "2026-02"?' in str(caught.value)
 
 
+def test_labels_that_arrive_late_also_tell_that_it_is_over(
+    monitor: Monitor, reference: Reference
+) -> None:
+    labels = [f"2026-0{number}" for number in range(1, 8)]
+    for number, label in enumerate(labels):
+        monitor.record_window("m", label, window(0, number), reference=reference, version="1")
+    for label, value in zip(labels, (0.6, 0.6, 0.7, 0.7), strict=False):
+        monitor.record_performance("m", label, [auc(label, value)])
+    assert told(monitor) == ["opened", "closed"]
+
+
+def test_an_alert_that_a_correction_takes_away_is_withdrawn(
+    monitor: Monitor, reference: Reference
+) -> None:
+    def again(label: str, shift: float) -> None:
+        monitor.record_window("m", label, window(shift, 7), reference=reference, version="1")
+
+    record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
+    again("2026-03", 0.0)
+    assert monitor.alerts("m", active=False) == ()
+    assert told(monitor) == ["opened", "withdrawn"]
+    again("2026-03", 0.0)
+    assert told(monitor) == ["opened", "withdrawn"]
+    again("2026-03", 1.0)
+    assert told(monitor) == ["opened", "withdrawn", "opened"]
+    again("2026-02", 0.0)
+    assert told(monitor) == ["opened", "withdrawn", "opened", "withdrawn"]
+    with monitor.store.reading() as db:
+        messages = monitor.store.messages(db, model="m")
+    assert len({message.key for message in messages}) == 4
+    assert "there is no such alert" in messages[1].text
+    lines = (monitor.state / "monitor.jsonl").read_text().splitlines()
+    kinds = [json.loads(line)["kind"] for line in lines]
+    assert kinds.count("alert.withdrawn") == 2
+
+
+def test_a_window_filled_in_before_an_alert_leaves_what_was_said_of_it(
+    monitor: Monitor, reference: Reference
+) -> None:
+    record(monitor, reference, ["2026-03", "2026-04"])
+    (alert,) = monitor.alerts("m")
+    monitor.acknowledge(alert.id, actor="ana", reason="known")
+    record(monitor, reference, ["2026-02"])
+    (moved,) = monitor.alerts("m")
+    assert moved.id == alert.id.replace("2026-03", "2026-02")
+    assert (moved.state, moved.reason) == (AlertState.ACKNOWLEDGED, "known")
+    assert told(monitor) == ["opened"]
+    # The message named it by its old id; and mending the window it now begins with moves it back.
+    assert monitor.snooze(alert.id, until="2026-09", actor="ana").id == moved.id
+    monitor.record_window("m", "2026-02", window(0, 7), reference=reference, version="1")
+    (back,) = monitor.alerts("m")
+    assert (back.id, back.state) == (alert.id, AlertState.SNOOZED)
+    record(monitor, reference, ["2026-05", "2026-06"])
+    assert told(monitor) == ["opened", "closed"]
+
+
+def told(monitor: Monitor) -> list[str]:
+    with monitor.store.reading() as db:
+        return [message.payload["change"] for message in monitor.store.messages(db)]
+
+
 def test_acknowledge_and_snooze(monitor: Monitor, reference: Reference) -> None:
     record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
     (alert,) = monitor.alerts("m")

@@ -107,6 +107,30 @@ def test_a_webhook_gets_the_alert_with_its_key_and_token(receiver: Receiver, sto
     assert len(receiver.got) == 1
 
 
+def test_a_column_may_be_called_anything(receiver: Receiver, store: Store) -> None:
+    key = "m/größe\n/drift@2026-01:opened:warning"
+    queue(store, key)
+    assert deliver(store, one("webhook", url=receiver.url)).sent == 1
+    assert receiver.got[0]["key"] == key
+    sent = receiver.headers[0]["Idempotency-Key"]
+    assert sent == "m/gr%C3%B6%C3%9Fe%0A/drift@2026-01:opened:warning"
+
+
+def test_messages_that_cannot_be_sent_hold_up_no_other(receiver: Receiver, store: Store) -> None:
+    queue(store, *(f"old{i}" for i in range(1100)), notifier="gone from the settings")
+    receiver.answers = [500]
+    notifiers = one("webhook", url=receiver.url)
+    queue(store, "lost")
+    assert deliver(store, notifiers, max_attempts=1).given_up == 1
+    queue(store, "fresh")
+    with store.reading() as db:
+        assert store.undelivered(db, ["webhook"], 1) == (1, 1)
+    assert deliver(store, notifiers, max_attempts=1).sent == 1
+    assert receiver.got[-1]["key"] == "fresh"
+    with store.reading() as db:
+        assert store.undelivered(db, ["webhook"], 1) == (0, 1)
+
+
 def test_slack_gets_text_without_markup(receiver: Receiver, store: Store) -> None:
     queue(store, "k1", notifier="slack")
     deliver(store, one("slack", url=receiver.url))

@@ -152,7 +152,10 @@ def test_label_sets_are_bounded(tmp_path: Path) -> None:
 
 def test_nothing_monitored_yet_is_fine(tmp_path: Path) -> None:
     found = samples(exposition(Exporter(Monitor(tmp_path / "none"))))
-    assert found == {("notifications_waiting", frozenset()): 0}
+    assert found == {
+        ("notifications_waiting", frozenset()): 0,
+        ("notifications_given_up", frozenset()): 0,
+    }
     assert not (tmp_path / "none").exists()
 
 
@@ -288,11 +291,20 @@ def test_a_pushgateway_takes_the_metrics(monitor: Monitor, tmp_path: Path) -> No
     port = free_port()
     with pytest.raises(MonitoringError, match="cannot be reached"):
         push(Exporter(monitor), f"127.0.0.1:{port}", timeout=2)
-    command = [needed("prometheus-pushgateway"), f"--web.listen-address=127.0.0.1:{port}"]
+    command = [
+        needed("prometheus-pushgateway"),
+        f"--web.listen-address=127.0.0.1:{port}",
+        f"--persistence.file={tmp_path / 'push.data'}",
+    ]
     with running(command, tmp_path, f"http://127.0.0.1:{port}/-/ready"):
         push(Exporter(monitor, runs), f"127.0.0.1:{port}", job="nightly")
         text, _ = get(f"http://127.0.0.1:{port}/metrics")
-    assert 'mlops_nb_window_rows{instance="",job="nightly",model="late"} 800' in text
+        assert 'mlops_nb_window_rows{instance="",job="nightly",model="late"} 800' in text
+        assert 'mlops_nb_alert_active{aspect="' in text
+        # What is over goes from the gateway as well.
+        push(Exporter(Monitor(tmp_path / "empty")), f"127.0.0.1:{port}", job="nightly")
+        text, _ = get(f"http://127.0.0.1:{port}/metrics")
+    assert "mlops_nb_alert_active{" not in text
 
 
 def test_a_fault_reaches_a_webhook_through_prometheus_and_alertmanager(

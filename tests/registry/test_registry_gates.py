@@ -15,6 +15,7 @@ from mlops_nb.registry import settings as kinds
 from mlops_nb.registry.artifact import save_model
 from mlops_nb.registry.checks import Answer, Tools
 from mlops_nb.registry.gates import gate_states, judge
+from mlops_nb.registry.inputs import gate_inputs
 from mlops_nb.registry.promotion import promote
 from mlops_nb.registry.settings import GateSettings, gate_digest
 from mlops_nb.registry.signature import as_input, check_input, incompatibilities, input_kind
@@ -295,6 +296,35 @@ def test_a_notebook_of_the_users_own(asked, make_artifact):
     failed = asked(gate, make_artifact(), tools=tools)
     assert not failed.passed
     assert "check.ipynb: AssertionError: 3 flights are twice as late" in failed.reason
+
+
+def test_what_an_answer_rests_on_besides_the_gate(bare_project):
+    import json
+
+    own = bare_project / "own.ipynb"
+    gate = kinds.NotebookGate(notebook="own.ipynb")
+
+    def inputs(cells, asked=gate):
+        own.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
+        return gate_inputs(find_project(bare_project), asked)
+
+    missing = gate_inputs(find_project(bare_project), gate)
+    code = {"cell_type": "code", "source": ["a = 1\n", "b"], "metadata": {}, "outputs": []}
+    plain = inputs([code])
+    assert plain != missing
+    ran = {**code, "outputs": [{"output_type": "stream", "text": "2"}], "execution_count": 3}
+    assert inputs([ran, {"cell_type": "markdown", "source": "why"}]) == plain
+    assert inputs([{**code, "source": "a = 2\nb"}]) != plain
+    assert inputs([{**code, "metadata": {"tags": ["parameters"]}}]) != plain
+    own.write_text("# %%\nassert True\n")
+    assert gate_inputs(find_project(bare_project), gate) == own.read_bytes()
+
+    drift = kinds.DriftGate()
+    assert gate_inputs(find_project(bare_project), drift) == b""
+    with (bare_project / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.mlops-nb.monitoring.drift]\nvolume = 5.0\n")
+    assert b"5.0" in gate_inputs(find_project(bare_project), drift)
+    assert gate_inputs(find_project(bare_project), kinds.SizeGate(max_mb=1)) == b""
 
 
 def test_gates_guard_the_models_they_name(make_registry, mlflow_sqlite, make_artifact):

@@ -133,6 +133,8 @@ def _without_guard(ledger, *statements):
     [
         ("UPDATE mlops_ledger SET actor = 'eve' WHERE seq = 2", "chain: row 2: was changed"),
         ("UPDATE mlops_ledger SET payload = '{' WHERE seq = 2", "row 2 was changed"),
+        ("UPDATE mlops_ledger SET payload = '{}' WHERE seq = 1", "row 1: does not say what its"),
+        ("UPDATE mlops_ledger SET payload = '{\"info\": 1}' WHERE seq = 2", "row 2: does not say"),
         ("DELETE FROM mlops_ledger WHERE seq = 2", "chain: row 3: rows 2 to 2 are missing"),
         ("DELETE FROM mlops_ledger WHERE seq = 4", "chain: head: the ledger ends at row 3"),
         ("UPDATE mlops_ledger_head SET seq = 9", "chain: head: the ledger ends at row 4"),

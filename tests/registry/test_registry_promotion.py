@@ -93,6 +93,37 @@ def test_rollback_goes_to_the_last_approved_champion_in_one_step(
     assert verify(registry).clean
 
 
+def test_rolling_back_another_alias_leaves_the_champion_alone(registry, make_artifact, model):
+    for number in (1, 2, 3):
+        register(registry, make_artifact(), model=model)
+        promote(registry, model, number)
+        if number < 3:
+            promote(registry, model, number, alias="staging")
+    promote(registry, model, 2)
+    assert rollback(registry, model, alias="staging").version == 1
+    assert find_version(registry, model, 2).status is VersionStatus.APPROVED
+    with pytest.raises(RegistryError, match="no approved version was staging before v1"):
+        rollback(registry, model, alias="staging")  # v2 was just taken back from it
+    promote(registry, model, 3)
+    assert rollback(registry, model).version == 2
+    assert find_version(registry, model, 3).status is VersionStatus.ROLLED_BACK
+    assert verify(registry).clean
+
+
+def test_a_version_that_still_does_the_work_of_another_alias_stays_approved(
+    make_registry, mlflow_sqlite, make_artifact
+):
+    registry = make_registry(mlflow_sqlite, gates=GateSettings(guarded=("champion", "nightly")))
+    for number in (1, 2):
+        register(registry, make_artifact())
+        for alias in ("champion", "nightly"):
+            promote(registry, "model", number, alias=alias)
+    assert rollback(registry, "model", alias="nightly").version == 1
+    assert find_version(registry, "model", 2).status is VersionStatus.APPROVED
+    assert rollback(registry, "model").version == 1
+    assert find_version(registry, "model", 2).status is VersionStatus.ROLLED_BACK
+
+
 def test_a_forced_champion_is_no_rollback_target(make_registry, mlflow_sqlite, make_artifact):
     gates = GateSettings(checks={"good": MetricGate(metric="roc_auc", min=0.99)})
     registry = make_registry(mlflow_sqlite, gates=gates)

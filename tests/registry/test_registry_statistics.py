@@ -155,6 +155,9 @@ def test_holdout_metrics_and_clusters_by_column():
     assert sorted(set(cluster_ids(scores, "day"))) == [0, 1, 2, 3, 4]
     with pytest.raises(GateError, match='no column "night"'):
         metrics_of(scores, ["brier"], cluster="night")
+    scores.loc[3, "day"] = None
+    with pytest.raises(GateError, match='column "day" misses 1 value'):
+        metrics_of(scores, ["brier"], cluster="day")
 
 
 def test_only_the_same_rows_with_the_same_truth_are_paired():

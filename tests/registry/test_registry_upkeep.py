@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 
 from mlops_nb.errors import ArtifactError, GateError, RegistryError
 from mlops_nb.model import EntryKind, VersionStatus, decode
-from mlops_nb.registry import promotion
+from mlops_nb.registry import moves
 from mlops_nb.registry.cleaning import collect, delete_version
 from mlops_nb.registry.compare import compare_versions
 from mlops_nb.registry.gates import judge
@@ -187,6 +187,30 @@ class TestMoving:
         assert len(history(registry)) == before
         assert not list(tmp_path.rglob("evil.txt"))
 
+    def test_evidence_of_another_registry_tells_of_no_other_champion(
+        self, exported, make_registry, mlflow_sqlite, make_artifact, tmp_path, model
+    ):
+        source, _ = exported
+        register(source, make_artifact())
+        register(source, make_artifact())
+        judge(source, "model", 3)
+        path = export_version(source, "model", 3, tmp_path)
+        there = make_registry(
+            mlflow_sqlite, ledger=f"sqlite:///{tmp_path / 'there.db'}", gates=self.GATES
+        )
+        import_version(there, path, model=model)
+        with pytest.raises(GateError, match="not-worse: was answered in another registry"):
+            promote(there, model, 1)
+        assert promote(there, model, 1, force=True, reason="launch day").entry.forced
+
+    def test_a_damaged_file_is_said(self, exported, registry):
+        _, path = exported
+        whole = path.read_bytes()
+        for place in range(40, 400, 7):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+            with pytest.raises(ArtifactError, match="is not an exported version"):
+                import_version(registry, path, model="other")
+
     def test_what_is_no_export_is_said(self, registry, tmp_path):
         with pytest.raises(ArtifactError, match="is missing"):
             import_version(registry, tmp_path / "no.zip")
@@ -311,6 +335,6 @@ def test_listing_imports_no_heavy_package(registry, make_artifact):
 
 
 def test_the_time_of_a_conflict_reads_well():
-    assert promotion._ago(3) == "3 s ago"
-    assert promotion._ago(600) == "10 minutes ago"
-    assert promotion._ago(86400 * 3) == "3 days ago"
+    assert moves._ago(3) == "3 s ago"
+    assert moves._ago(600) == "10 minutes ago"
+    assert moves._ago(86400 * 3) == "3 days ago"

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import msgspec
+
 from mlops_nb.processes import Owner, is_alive, me
 from mlops_nb.runs.facts import environment_versions, gather_facts, git_state
 
@@ -68,3 +70,11 @@ def test_an_owner_is_alive_only_as_itself():
     assert is_alive(dead) is False
     other = Owner(host="elsewhere", boot_id="", pid=1, started=0.0)
     assert is_alive(other) is None
+
+
+def test_a_number_of_another_container_says_nothing():
+    there = msgspec.structs.replace(me(), pids="pid:[1]", pid=2**22 - 3)
+    assert is_alive(there) is None
+    assert is_alive(msgspec.structs.replace(there, boot_id="before")) is False
+    # Records of an earlier version do not say where the number counts.
+    assert is_alive(msgspec.structs.replace(me(), pids="")) is True

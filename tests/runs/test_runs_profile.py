@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from mlops_nb.model import (
@@ -11,7 +12,7 @@ from mlops_nb.model import (
     TaskRun,
     TaskStatus,
 )
-from mlops_nb.runs.profile import expected_seconds, profile_run
+from mlops_nb.runs.profile import expected_seconds, first_starts, profile_run
 from mlops_nb.runs.store import RunStore
 
 
@@ -57,6 +58,33 @@ def test_the_critical_path_is_the_heaviest_chain():
     assert (b.overhead, b.critical, [cell.index for cell in b.cells]) == (1.0, True, [1, 0])
     assert b.share == pytest.approx(6 / 13)
     assert (c.waited, d.waited, c.critical) == (1.0, 1.0, False)
+
+
+def test_earlier_tries_are_the_tasks_time_and_no_waiting(tmp_path):
+    writer = RunStore(tmp_path).create(RunFacts(id="", pipeline="p", started=100.0))
+    for number in (1, 2, 3):
+        writer.emit(EventKind.TASK_STARTED, "b", attempt=number)
+    began = first_starts(RunStore(tmp_path).events(writer.id))
+    assert began.keys() == {"b"}
+    writer.finish(RunStatus.SUCCEEDED)
+    again = {"attempt": 3, "cells": (CellRun(index=0, seconds=0.5),)}
+    run = Run(
+        facts=RunFacts(id="r", pipeline="p", started=100.0),
+        status=RunStatus.SUCCEEDED,
+        ended=112.0,
+        tasks=(
+            task("a", 0, 2),
+            msgspec.structs.replace(task("b", 9, 10), **again),
+            task("c", 2, 7),
+            task("d", 10, 12),
+        ),
+    )
+    profile = profile_run(run, UPSTREAM, {"a": 100.0, "b": 103.0, "c": 102.0})
+    assert profile.critical_path == ("a", "b", "d")
+    assert profile.critical_seconds == 11.0
+    b = profile.tasks[0]
+    assert (b.task, b.seconds, b.waited, b.overhead) == ("b", 7.0, 1.0, 0.5)
+    assert profile_run(run, UPSTREAM).critical_path == ("a", "c", "d")
 
 
 def test_a_run_without_tasks_and_a_deep_one_are_profiled():

@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from mlops_nb.errors import ScheduleError
 from mlops_nb.model import NoticeKind, OccurrenceState, Overlap, Schedule
 from mlops_nb.processes import me
+from mlops_nb.scheduling import schema
 from mlops_nb.scheduling.claims import claim, held_claim
 from mlops_nb.scheduling.course import (
     begin,
@@ -22,6 +24,7 @@ from mlops_nb.scheduling.course import (
     take_back,
     tell_late,
 )
+from mlops_nb.scheduling.ownership import belong_to
 from mlops_nb.scheduling.store import ScheduleStore
 
 T0 = 1_800_000_000.0  # a full minute
@@ -353,3 +356,96 @@ def test_a_template_that_fails_at_its_time_is_a_recorded_failure(store) -> None:
     assert tick(store, T0 + 60) == ()
     assert states(store) == ["failed"]
     assert notices(store) == [NoticeKind.FAILURE]
+
+
+def test_a_removed_schedules_run_leaves_nothing_due(store) -> None:
+    add(store, sla=30, retries=2, overlap=Overlap.ALLOW, max_running=2)
+    (one,) = tick(store, T0 + 60)
+    (two,) = tick(store, T0 + 120)
+    with store.write() as writer:
+        begin(writer, one.id, one.run, one.fence, me(), now=T0 + 120, lease=60)
+        writer.remove("s", now=T0 + 121)
+        assert writer.next_due(T0 + 3600) is None
+        (_, unbegun) = open_ones(writer)
+    # A store of an earlier version kept such a time.
+    with store.write() as writer:
+        writer.connection.execute(sa.text("UPDATE mlops_occurrences SET sla = 1"))
+    assert end(store, one, STATES.FAILED, now=T0 + 122, why="no flights")
+    with store.write() as writer:
+        assert take_back(writer, unbegun, now=T0 + 123)
+    tick(store, T0 + 124)
+    assert states(store) == ["failed", "cancelled"]
+    assert notices(store).count(NoticeKind.FAILURE) == 1
+    with store.read() as reader:
+        assert two.run != reader.history("s")[0].run
+    with store.write() as writer:
+        assert writer.next_due(T0 + 3600) is None
+
+
+@pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.CANCEL])
+def test_policies_for_overlaps_hold_while_the_limit_is_reached(store, overlap) -> None:
+    add(store, overlap=overlap)
+    (one,) = tick(store, T0 + 60, limit=1)
+    assert tick(store, T0 + 120, limit=1) == ()
+    with store.read() as reader:
+        (opened,) = open_ones(reader)
+    assert states(store)[1] == ("skipped" if overlap is Overlap.SKIP else "waiting")
+    assert bool(opened.cancel) is (overlap is Overlap.CANCEL)
+    end(store, one, now=T0 + 121)
+
+
+def test_whatever_a_template_raises_is_a_recorded_failure(store) -> None:
+    noon = 1_800_014_400.0  # of 2027-01-15
+    add(store, parameters={"n": "{{ 30 // (scheduled_at.day - 15) }}"}, when="every day at 12")
+    assert tick(store, noon) == ()
+    assert states(store) == ["failed"]
+
+
+def test_a_clock_that_was_ahead_silences_nothing(store) -> None:
+    add(store, when="every hour at :00", overlap=Overlap.QUEUE, retries=1, backoff=10)
+    hour = T0 - T0 % 3600 + 3600
+    (one,) = tick(store, hour)
+    end(store, one, now=hour + 1)
+    (far,) = tick(store, hour + 30 * 86_400)
+    end(store, far, STATES.FAILED, now=hour + 30 * 86_400)
+    with store.write() as writer:
+        manual = writer.run_now("s", now=hour + 30 * 86_400 + 60)
+    (again,) = tick(store, hour + 60)
+    assert (again.at, again.attempt) == (far.at, 2)
+    end(store, again, now=hour + 61)
+    assert [one.at for one in tick(store, hour + 62)] == [manual]
+    with store.read() as reader:
+        assert reader.states()[0].next_at == hour + 3600
+        (asked,) = open_ones(reader)
+        assert len(reader.history("s", limit=1000)) == 3
+    with store.write() as writer:
+        finish(writer, asked.id, asked.run, STATES.SUCCEEDED, now=hour + 63)
+    assert [one.at for one in tick(store, hour + 3600)] == [hour + 3600]
+
+
+def test_a_clock_that_is_not_set_yet_changes_nothing(store) -> None:
+    add(store)
+    tick(store, T0 + 60)
+    add(store, "new")
+    tick(store, 0.0)
+    with store.read() as reader:
+        assert [one.next_at for one in reader.states()] == [T0 + 60, T0 + 120]
+
+
+def test_a_store_is_one_projects(any_store) -> None:
+    belong_to(any_store, "")
+    add(any_store)
+    with any_store.write() as writer:  # as an earlier version left it
+        schema.project.drop(writer.connection)
+    other = ScheduleStore(any_store.url)
+    try:
+        belong_to(other, "flights")
+        belong_to(other, "flights")
+        for name, said in (("taxis", 'not "taxis"'), ("", "no name")):
+            with pytest.raises(ScheduleError, match=f'project "flights"\'s, .*{said}'):
+                belong_to(any_store, name)
+        assert states(other) == []
+        with other.read() as reader:
+            assert reader.names() == ("s",)
+    finally:
+        other.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from light_runs import Here, Hooks, make_daemon
 
-from mlops_nb.errors import MonitoringError, ScheduleError
+from mlops_nb.errors import MonitoringError, RunError, ScheduleError
 from mlops_nb.model import (
     NoticeKind,
     OccurrenceState,
@@ -27,10 +28,14 @@ from mlops_nb.model import (
 )
 from mlops_nb.processes import Owner, me
 from mlops_nb.runs.store import new_run_id
+from mlops_nb.scheduling.chores import clean_up
 from mlops_nb.scheduling.claims import claim
 from mlops_nb.scheduling.course import begin
 from mlops_nb.scheduling.health import HealthServer
+from mlops_nb.scheduling.launcher import ProcessLauncher
+from mlops_nb.scheduling.log import Log
 from mlops_nb.scheduling.retention import expired, forget
+from mlops_nb.scheduling.settings import SchedulerSettings
 from mlops_nb.scheduling.store import DaemonRow
 
 DEAD = msgspec.structs.replace(me(), pid=2**22 - 3, started=1.0)
@@ -175,6 +180,16 @@ def test_a_process_that_dies_before_it_begins_is_a_failure_with_its_last_words(s
     assert [one.kind for one in hooks.notices] == [NoticeKind.FAILURE]
 
 
+def test_the_projects_folder_shadows_no_module_of_a_run(store, tmp_path: Path) -> None:
+    (tmp_path / "mlops_nb.py").write_text("raise SystemExit(99)")
+    add(store)
+    started = ProcessLauncher(tmp_path / "pipeline.yaml", tmp_path / "logs").start(
+        claimed(store, me())
+    )
+    assert started.wait() not in (0, 99)
+    assert "project" in started.tail()
+
+
 def test_a_process_that_cannot_be_started_is_a_failure(store) -> None:
     class Full:
         def start(self, _: Any) -> Any:
@@ -238,6 +253,19 @@ def test_an_idle_daemon_leaves_the_store_alone_and_wakes_for_a_change(store) -> 
     assert _ticks(daemon) == ticks + 1
 
 
+def test_a_clock_set_back_is_looked_at_at_once(store, monkeypatch) -> None:
+    clock = time.time() + 86_400
+    monkeypatch.setattr(store, "clock", lambda: clock)
+    daemon = make_daemon(store, Never())
+    daemon.round()
+    ticks = _ticks(daemon)
+    clock = time.time()
+    daemon.round()
+    assert _ticks(daemon) == ticks + 1
+    daemon.round()
+    assert _ticks(daemon) == ticks + 1
+
+
 def test_an_embedded_daemon_stands_by_for_a_stand_alone_one(store, tmp_path: Path) -> None:
     add(store)
     alone = SchedulerStatus(
@@ -294,6 +322,31 @@ def test_who_cannot_be_told_is_told_later(store) -> None:
     assert [one.kind for one in hooks.notices] == [NoticeKind.FAILURE]
 
 
+def test_a_notifier_that_breaks_ends_nothing_and_a_thread_that_ended_is_said(store) -> None:
+    class Broken(Hooks):
+        broken = True
+
+        def tell(self, notice: Any) -> None:
+            if self.broken:
+                raise ValueError("no such channel")
+            super().tell(notice)
+
+    hooks = Broken()
+    add(store, parameters={"x": "{{ nobody }}"})
+    daemon = make_daemon(store, Never(), hooks)
+    daemon.round()
+    assert daemon._aside._once() > 0
+    hooks.broken = False
+    daemon._aside._once()
+    assert len(hooks.notices) == 1
+    assert daemon.health().ok
+    daemon._aside._thread = threading.Thread(target=int)
+    daemon._aside._thread.start()
+    daemon._aside._thread.join()
+    assert "thread for it has ended" in daemon.health().trouble
+    assert not daemon.health().ok
+
+
 def test_runs_are_kept_by_count_and_age(store, tmp_path: Path) -> None:
     add(store, keep=2)
     add(store, "other", keep_days=10)
@@ -308,11 +361,50 @@ def test_runs_are_kept_by_count_and_age(store, tmp_path: Path) -> None:
         assert expired(reader, now=now, history_days=90).runs == tuple(ids[2:])
         old = expired(reader, now=now + 11 * 86_400, history_days=5)
     assert len(old.runs) == 3
-    with store.write() as writer:
-        forget(writer, old)
+    for _ in range(2):
+        with store.write() as writer:
+            forget(writer, expired(writer, now=now + 11 * 86_400, history_days=5))
     with store.read() as reader:
-        assert len(reader.history("s")) == 1
+        # Rows whose runs are kept stay with them: nothing else knows when to remove those.
+        assert [one.run for one in reader.history("s")] == ids[:2]
         assert len(reader.history("other")) == 1
+    # What a schedule has left goes when that is removed, and its rows after it.
+    with store.write() as writer:
+        writer.remove("s", now=now)
+        old = expired(writer, now=now + 91 * 86_400, history_days=90)
+        assert set(old.runs) == set(ids[:2])
+        forget(writer, old)
+        forget(writer, expired(writer, now=now + 91 * 86_400, history_days=90))
+        assert writer.history("s") == ()
+
+
+def test_a_run_that_cannot_be_removed_is_tried_again(store, tmp_path: Path) -> None:
+    class Busy(Hooks):
+        busy = True
+
+        def forget(self, run: str) -> None:
+            if self.busy:
+                raise RunError("is still running")
+
+    hooks, settings = Busy(), SchedulerSettings(history_days=90)
+    add(store, keep_days=180)
+    daemon = make_daemon(store, Here(store.url, tmp_path / "ran"), hooks)
+    until(daemon, lambda: not _open(store))
+    with store.write() as writer:
+        writer.run_now("s", now=time.time() - 1)
+    until(daemon, lambda: not _open(store))
+
+    def runs(days: float) -> list[str]:
+        store.clock = lambda: time.time() + days * 86_400
+        clean_up(store, hooks, settings, Log(stream=io.StringIO()))
+        with store.read() as reader:
+            return [one.run for one in reader.history("s") if one.attempts]
+
+    both = runs(100)
+    assert len(both) == 2
+    assert runs(190) == both
+    hooks.busy = False
+    assert runs(190) == []
 
 
 def test_health_and_metrics_over_http(store) -> None:

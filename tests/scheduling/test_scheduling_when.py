@@ -143,6 +143,7 @@ def test_words(text: str, cron: str) -> None:
         ("every 1h30m", 5400),
         ("every second", 1),
         ("every 2 weeks", 1_209_600),
+        ("every 2 hrs and 5 mins", 7_500),
     ],
 )
 def test_intervals(text: str, seconds: float) -> None:
@@ -160,6 +161,7 @@ def test_intervals(text: str, seconds: float) -> None:
         ("every now and then", "is no schedule"),
         ("every day at 25", "no time of day"),
         ("every day at 6 and 18:30", "different minutes"),
+        ("every 500 ms", "is no schedule"),
         ("every 0.2 s", "shorter than a second"),
         ("", "is no schedule"),
     ],

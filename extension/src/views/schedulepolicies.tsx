@@ -30,7 +30,7 @@ export function Policies(props: { draft: ScheduleDraft }): JSX.Element {
           onChange={overlap => set({ overlap })}
         />
         <Choice
-          label={trans.__('Notebooks')}
+          label={trans.__('Which sources')}
           value={policies.source}
           choices={sourceChoices(trans)}
           onChange={source => set({ source })}

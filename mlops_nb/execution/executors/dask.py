@@ -35,6 +35,8 @@ __all__ = ["DaskExecutor"]
 _CONNECT = "15s"
 _LATE = 5.0
 """Seconds to wait for events that a finished task has sent."""
+_END = 60.0
+"""Seconds that a worker has to end a task that is cancelled, and to send what it made."""
 
 
 class DaskExecutor:
@@ -134,7 +136,7 @@ class DaskExecutor:
             future = self._client.submit(
                 _on_worker, encode(order), self._topic, key=name, pure=False
             )
-            unwatch = self._cancel_with(cancel, name)
+            unwatch = self._cancel_with(cancel, name, future)
             try:
                 answer = _answer(future, attempt, cancel)
             finally:
@@ -160,17 +162,31 @@ class DaskExecutor:
         if self._cluster is not None:
             self._cluster.close()
 
-    def _cancel_with(self, cancel: threading.Event, name: str) -> Callable[[], None]:
-        def ask() -> None:
-            # Called by whoever cancels, who must not wait for the network.
-            threading.Thread(
-                target=self._client.run,
-                args=(cancel_order, name),
-                kwargs={"on_error": "ignore"},
-                daemon=True,
-            ).start()
+    def _cancel_with(self, cancel: threading.Event, name: str, future: Any) -> Callable[[], None]:
+        over = threading.Event()
 
-        return cancel.watch(ask) if isinstance(cancel, Cancellation) else lambda: None
+        def forget() -> None:
+            if not over.wait(_END):
+                future.cancel()  # a worker that does not answer
+
+        def ask() -> None:
+            threading.Thread(target=forget, name="mlops-nb cancel", daemon=True).start()
+            with suppress(OSError, TimeoutError):  # the scheduler is gone, and its futures with it
+                works = self._client.run(cancel_order, name, on_error="ignore")
+                if not any(found is True for found in works.values()):
+                    future.cancel()  # no worker has it; one that it still comes to ends it at once
+
+        def start() -> None:
+            # Called by whoever cancels, who must not wait for the network.
+            threading.Thread(target=ask, name="mlops-nb cancel", daemon=True).start()
+
+        unwatch = cancel.watch(start) if isinstance(cancel, Cancellation) else lambda: None
+
+        def end() -> None:
+            unwatch()
+            over.set()
+
+        return end
 
     def _heard(self, event: tuple[float, bytes]) -> None:
         """Take an event that a worker has sent; runs in the client's own thread."""
@@ -195,6 +211,8 @@ class DaskExecutor:
         with self._lock:
             if self._sources is None:
                 everything = [path for paths in products.values() for path in paths]
+                if "://" not in self._store:
+                    everything.append(Path(self._store))  # it may lie in the project
                 self._sources = pack(self._store, root, project_files(root, everything))
         needed = [path for name in attempt.task.upstream for path in products.get(name, ())]
         if attempt.task.kind is not TaskKind.NOTEBOOK:
@@ -239,10 +257,10 @@ def _answer(future: Any, attempt: Attempt, cancel: threading.Event) -> Result | 
     name = attempt.task.name
     try:
         error = future.exception()
+        if error is None:  # for a cancelled one too
+            return decode(future.result(), Result)
     except CancelledError as lost:
         error = lost
-    if error is None:
-        return decode(future.result(), Result)
     if cancel.is_set():
         info = ErrorInfo(name="Cancelled", message="cancelled")
         return TaskRun(task=name, status=TaskStatus.CANCELLED, attempt=attempt.number, error=info)
