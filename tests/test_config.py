@@ -8,6 +8,7 @@ import pytest
 
 from mlops_nb.config import find_project, telemetry_off
 from mlops_nb.errors import ConfigError, ProjectError
+from mlops_nb.monitoring.settings import AlertSettings
 
 
 class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +65,22 @@ def test_wrong_settings_are_named(bare_project: Path, text: str, message: str) -
     with pytest.raises(ConfigError, match=message) as caught:
         find_project(bare_project, env={})
     assert "pyproject.toml" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('retrain-severity = "critcal"', r"\$.`?retrain-severity"),
+        (
+            '[[tool.mlops-nb.alerts.notify]]\nkind = "slack"\nseverity = "warn"',
+            r"\$.notify.*severity",
+        ),
+    ],
+)
+def test_a_severity_that_there_is_not_is_named(bare_project: Path, text: str, place: str) -> None:
+    settings(bare_project, f"[tool.mlops-nb.alerts]\n{text}")
+    with pytest.raises(ConfigError, match=f"Invalid enum value '(warn|critcal)' - at `{place}"):
+        find_project(bare_project, env={}).section("alerts", AlertSettings)
 
 
 def test_wrong_environment_is_named(bare_project: Path) -> None:

@@ -101,10 +101,8 @@ def compare(
     segments = _compare_segments(profile, base, used, weights)
     columns = tuple(_with_segments(column, segments) for column in columns)
     volume = volume_of(profile, base, used)
-    state, severity = overall(columns, profile.rows, used)
+    state, severity = overall(columns, profile.rows, used, volume)
     notes = notes_on(profile, base, columns, segments)
-    if volume is not None and volume.drifted:
-        severity = max(severity, Severity.WARNING, key=lambda s: s.rank)
     total = sum(column.importance for column in columns)
     share = sum(column.importance for column in columns if column.drifted) / total if total else 0.0
     return DriftReport(

@@ -14,6 +14,7 @@ import numpy as np
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import PerformancePoint, Record
+from mlops_nb.monitoring.performance import scores_by_truth
 from mlops_nb.monitoring.statistics import Distribution, weighted_sum
 
 if TYPE_CHECKING:
@@ -106,19 +107,11 @@ def scores_by_prediction(
     Raises
     ------
     MonitoringError
-        The profile holds no such score.
+        The profile holds no such score, or a prediction is neither true nor false.
     """
-    sides: dict[bool, Distribution] = {}
-    for (column, value), part in profile.segments.items():
-        if column == prediction and score in part.columns:
-            found = part.columns[score]
-            values, counts = found.weighted_items()
-            said = value.strip().casefold() in ("1", "1.0", "true", "yes")
-            one = Distribution(values, counts.astype(float), found.rank_error)
-            sides[said] = Distribution.pool([sides[said], one]) if said in sides else one
-    empty = Distribution(np.empty(0), np.empty(0))
-    if sides:
-        return sides.get(True, empty), sides.get(False, empty)
+    sides = scores_by_truth(profile, score=score, column=prediction)
+    if sides is not None:
+        return sides[True], sides[False]
     if score not in profile.columns:
         raise MonitoringError(f'the profile holds no column "{score}"', where="estimate")
     column_profile = profile.columns[score]

@@ -35,6 +35,9 @@ def gaps(
     and outcome changed: concept drift. A metric that is worse than the reference's by more than
     `metric_drop`, the whole interval included, is decay, whatever its cause.
 
+    A value of fewer rows than the drift's `min_rows` cannot tell either way, and makes no gap: few
+    labels, the first to arrive at that, are no sample of the window.
+
     Parameters
     ----------
     points
@@ -43,10 +46,12 @@ def gaps(
         The metrics where the model was accepted.
     settings
         `gap` and `metric_drop`, in the metric's own unit; of the reference's value for errors
-        such as ``mae``, which have a unit of their own.
+        such as ``mae``, which have a unit of their own. And ``drift.min_rows``.
     """
-    realised = {p.metric: p for p in points if p.kind == "realised"}
-    estimated = {p.metric: p for p in points if p.kind == "estimated"}
+    # A point that does not say how many rows it rests on is taken at its word.
+    told = [p for p in points if not 0 < p.count < settings.drift.min_rows]
+    realised = {p.metric: p for p in told if p.kind == "realised"}
+    estimated = {p.metric: p for p in told if p.kind == "estimated"}
     found = []
     for metric in CONCEPT_METRICS:
         if metric in realised and metric in estimated:
@@ -64,7 +69,7 @@ def _concept(real: PerformancePoint, guess: PerformancePoint, floor: float) -> G
     noise = (_half(real) ** 2 + _half(guess) ** 2) ** 0.5
     threshold = max(floor, noise)
     drifted = abs(difference) > threshold
-    text = f"{real.metric} is {real.value:.3f}, the estimate without labels was {guess.value:.3f}"
+    text = f"{_said(real)}, the estimate without labels was {guess.value:.3f}"
     if drifted:
         text += ": the outcome no longer follows the inputs as it did (concept drift)"
     return Gap(
@@ -96,7 +101,7 @@ def _decay(real: PerformancePoint, reference: float, drop: float) -> Gap:
         difference=real.value - reference,
         threshold=drop,
         drifted=drifted,
-        text=f"{real.metric} is {real.value:.3f}, {word} {reference:.3f} at the reference",
+        text=f"{_said(real)}, {word} {reference:.3f} at the reference",
     )
 
 
@@ -142,6 +147,13 @@ def _skill_text(metric: str, windows: int, error: float, constant: float, weak: 
     if weak:
         return f"the label-free estimate is weak here: {facts}. Wait for labels before acting on it"
     return f"the label-free estimate is useful here: {facts}"
+
+
+def _said(real: PerformancePoint) -> str:
+    where = (
+        f" where labels are known ({real.coverage:.0%} of the rows)" if real.coverage < 1 else ""
+    )
+    return f"{real.metric} is {real.value:.3f}{where}"
 
 
 def _half(point: PerformancePoint) -> float:

@@ -8,6 +8,7 @@ of the score by label are such distributions).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,7 @@ __all__ = [
     "realised_errors",
     "score_sides",
     "score_sides_of",
+    "scores_by_truth",
 ]
 
 HIGHER_IS_BETTER = {
@@ -99,19 +101,43 @@ def score_sides(label: ArrayLike, score: ArrayLike) -> ScoreSides:
 
 
 def score_sides_of(profile: Profile, *, score: str, label: str) -> ScoreSides | None:
-    """Read the two distributions from a profile made with ``score`` and ``label``; else ``None``."""
-    sides = {}
-    for (column, value), part in profile.segments.items():
-        if column == label and score in part.columns:
-            kind = _truth(value)
-            if kind is not None:
-                found = part.columns[score]
-                items, weights = found.weighted_items()
-                sides[kind] = Distribution(items, weights.astype(float), found.rank_error)
-    if not sides:
+    """Read the two distributions from a profile made with ``score`` and ``label``; else ``None``.
+
+    Raises
+    ------
+    MonitoringError
+        A label is neither true nor false.
+    """
+    sides = scores_by_truth(profile, score=score, column=label)
+    if sides is None:
         return None
-    empty = _exact(np.empty(0))
-    return ScoreSides(sides.get(True, empty), sides.get(False, empty), rows=profile.rows)
+    return ScoreSides(sides[True], sides[False], rows=profile.rows)
+
+
+def scores_by_truth(
+    profile: Profile, *, score: str, column: str
+) -> dict[bool, Distribution] | None:
+    """Return the score's distributions where a column is true and where it is false.
+
+    Rows without a value in the column are left out; ``None`` where no other is known.
+
+    Raises
+    ------
+    MonitoringError
+        The column holds what is neither true nor false.
+    """
+    from mlops_nb.monitoring.profile import MISSING
+
+    sides: dict[bool, list[Distribution]] = {True: [], False: []}
+    for (name, value), part in profile.segments.items():
+        if name == column and value != MISSING and score in part.columns:
+            found = part.columns[score]
+            items, weights = found.weighted_items()
+            one = Distribution(items, weights.astype(float), found.rank_error)
+            sides[_truth(name, value)].append(one)
+    if not any(sides.values()):
+        return None
+    return {kind: Distribution.pool(parts) for kind, parts in sides.items()}
 
 
 def realised(
@@ -120,9 +146,11 @@ def realised(
     """Return a classifier's metrics on the rows whose labels have arrived.
 
     - ``auc``: Mann-Whitney; variance of DeLong, DeLong and Clarke-Pearson 1988 by the mid-ranks of
-      Sun and Xu 2014, interval on the logit scale (Pepe 2003), so that it stays within 0 and 1.
+      Sun and Xu 2014, interval on the logit scale (Pepe 2003), so that it stays within 0 and 1;
+      where the classes part, Clopper and Pearson's bound (1934) over disjoint pairs of the two.
     - ``accuracy``, ``precision``, ``recall``, ``positive_rate``: Wilson's interval (1927).
-    - ``log_loss``, ``brier``: means over rows, with the normal interval of a mean.
+    - ``log_loss``, ``brier``: means over rows, with the normal interval of a mean; none for
+      one row.
     - ``calibration_error``: mean absolute difference of score and outcome in ten bins of equal
       mass (Naeini, Cooper and Hauskrecht 2015); the percentile interval of a parametric
       bootstrap of the bins' sums (Efron and Tibshirani 1993), biased upwards for few rows.
@@ -153,7 +181,7 @@ def realised(
     rows = max(sides.rows, sides.labelled)
     points: list[PerformancePoint] = []
 
-    def add(metric: str, value: float, low: float, high: float, method: str) -> None:
+    def add(metric: str, value: float, low: float | None, high: float | None, method: str) -> None:
         points.append(
             PerformancePoint(
                 window=window,
@@ -170,10 +198,18 @@ def realised(
 
     if pos.n and neg.n:
         area, error = _delong(pos, neg)
-        add("auc", area, *_logit_interval(area, error, z), "DeLong, logit interval")
+        if 0 < area < 1:
+            add("auc", area, *_logit_interval(area, error, z), "DeLong, logit interval")
+        else:
+            # So many pairs of their own rows were ordered alike: all of them, or none.
+            least = (0.5 - level / 2) ** (1 / min(pos.n, neg.n))
+            low, high = (least, 1.0) if area >= 1 else (0.0, 1.0 - least)
+            add("auc", area, low, high, "Clopper-Pearson interval of disjoint pairs")
     for metric, loss in (("log_loss", _log_loss), ("brier", _brier)):
         value, error = _mean_loss(pos, neg, loss)
-        add(metric, value, max(0.0, value - z * error), value + z * error, "normal interval")
+        sure = n > 1
+        low, high = max(0.0, value - z * error), value + z * error
+        add(metric, value, low if sure else None, high if sure else None, "normal interval")
     tp = pos.n * _at_least(pos, threshold)
     fp = neg.n * _at_least(neg, threshold)
     for metric, hits, of in (
@@ -193,7 +229,9 @@ def realised_errors(
 ) -> tuple[PerformancePoint, ...]:
     """Return a regressor's ``mae``, ``rmse`` and ``bias`` where labels have arrived.
 
-    Means with the normal interval; the RMSE's by the delta method from the mean square.
+    Means with the normal interval; the RMSE's by the delta method from the mean square. Nothing
+    where fewer than two labels are known, since one error has no spread; and no figure that leaves
+    the range of floats, be it a value or an interval.
 
     Raises
     ------
@@ -204,39 +242,44 @@ def realised_errors(
     if len(y) != len(p):
         raise MonitoringError(f"{len(y)} labels but {len(p)} predictions", where="performance")
     known = np.isfinite(y) & np.isfinite(p)
-    errors = p[known] - y[known]
-    n = len(errors)
-    if not n:
+    n = int(known.sum())
+    if n < 2:
         return ()
     z = _z(level)
 
     def mean(values: Floats) -> tuple[float, float]:
-        spread = float(values.std(ddof=1)) if n > 1 else float("inf")
-        return float(values.mean()), spread / n**0.5
+        return float(values.mean()), float(values.std(ddof=1)) / n**0.5
 
-    mae, mae_error = mean(np.abs(errors))
-    mse, mse_error = mean(errors**2)
-    bias, bias_error = mean(errors)
+    with np.errstate(over="ignore", invalid="ignore"):
+        errors = p[known] - y[known]
+        mae, mae_error = mean(np.abs(errors))
+        mse, mse_error = mean(errors**2)
+        bias, bias_error = mean(errors)
     rmse = mse**0.5
     rmse_error = mse_error / (2 * rmse) if rmse else 0.0
-    return tuple(
-        PerformancePoint(
-            window=window,
-            metric=metric,
-            value=value,
-            low=value - z * error if metric == "bias" else max(0.0, value - z * error),
-            high=value + z * error,
-            count=n,
-            method=method,
-            level=level,
-            coverage=n / len(y),
+    points = []
+    for metric, value, error, method in (
+        ("mae", mae, mae_error, "normal interval"),
+        ("rmse", rmse, rmse_error, "delta method"),
+        ("bias", bias, bias_error, "normal interval"),
+    ):
+        if not isfinite(value):
+            continue
+        low, high = value - z * error, value + z * error
+        points.append(
+            PerformancePoint(
+                window=window,
+                metric=metric,
+                value=value,
+                low=(low if metric == "bias" else max(0.0, low)) if isfinite(error) else None,
+                high=high if isfinite(error) else None,
+                count=n,
+                method=method,
+                level=level,
+                coverage=n / len(y),
+            )
         )
-        for metric, value, error, method in (
-            ("mae", mae, mae_error, "normal interval"),
-            ("rmse", rmse, rmse_error, "delta method"),
-            ("bias", bias, bias_error, "normal interval"),
-        )
-    )
+    return tuple(points)
 
 
 def wilson(hits: float, n: float, z: float) -> tuple[float, float]:
@@ -262,8 +305,6 @@ def _delong(pos: Distribution, neg: Distribution) -> tuple[float, float]:
 
 
 def _logit_interval(area: float, error: float, z: float) -> tuple[float, float]:
-    if not 0 < area < 1:
-        return max(0.0, area - z * error), min(1.0, area + z * error)
     middle, half = np.log(area / (1 - area)), z * error / (area * (1 - area))
     low, high = 1 / (1 + np.exp(-(middle - half))), 1 / (1 + np.exp(-(middle + half)))
     return float(low), float(high)
@@ -329,11 +370,17 @@ def _floats(values: ArrayLike, what: str) -> Floats:
         raise MonitoringError(f"a {what} is not a number: {error}", where="performance") from error
 
 
-def _truth(value: str) -> bool | None:
+def _truth(column: str, value: str) -> bool:
     text = value.strip().casefold()
     if text in ("1", "1.0", "true", "yes"):
         return True
-    return False if text in ("0", "0.0", "false", "no") else None
+    if text in ("0", "0.0", "false", "no"):
+        return False
+    raise MonitoringError(
+        f'"{value}" is neither true nor false',
+        where=f'column "{column}"',
+        fix="write 1 for the positive class, whose probability the score is, and 0 for the other",
+    )
 
 
 def _z(level: float) -> float:

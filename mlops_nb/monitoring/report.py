@@ -211,12 +211,15 @@ def _lead(report: DriftReport | None, alerts: Sequence[Alert] | None) -> str:
     found = report.drifted
     if report.state is DriftState.INSUFFICIENT:
         return f"{report.rows:,} rows are too few to decide anything."
+    volume = report.volume
+    amount = f" The number of rows changed: {volume.text}." if volume and volume.drifted else ""
     if not found:
-        return f"All {len(report.columns)} columns are as in the reference" + (
-            " within what is natural between its windows."
+        natural = (
+            " within what is natural between its windows"
             if len(report.reference_windows) > 1
-            else "."
+            else ""
         )
+        return f"All {len(report.columns)} columns are as in the reference{natural}.{amount}"
     names = ", ".join(column.column for column in found[:4])
     more = f" and {len(found) - 4} more" if len(found) > 4 else ""
     text = f"{len(found)} of {len(report.columns)} columns changed: {names}{more}."
@@ -227,7 +230,7 @@ def _lead(report: DriftReport | None, alerts: Sequence[Alert] | None) -> str:
             if len(found) == 1
             else f" The longest of these has lasted since {first}."
         )
-    return text
+    return text + amount
 
 
 def _figures(result: WindowResult, alerts: Sequence[Alert] | None) -> list[tuple[str, str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from mlops_nb.model import Severity
+
 __all__ = ["AlertSettings", "DriftSettings", "MonitoringSettings", "NotifierSettings"]
 
 
@@ -27,7 +29,7 @@ class DriftSettings(_Settings, frozen=True, kw_only=True):
     spread: float = 3.0
     """A threshold is at least the reference windows' own mean + this many standard deviations."""
     min_rows: int = 100
-    """Values needed on both sides; fewer is "insufficient data"."""
+    """Values needed on both sides, and labels for alerts on performance; fewer decide nothing."""
     max_categories: int = 25
     """Whole numbers with at most this many distinct values are categories."""
     ks: float = 0.08
@@ -101,8 +103,8 @@ class NotifierSettings(_Settings, frozen=True, kw_only=True):
     to: tuple[str, ...] = ()
     timeout: float = 10.0
     """Seconds."""
-    severity: str = "warning"
-    """The least severity that is sent."""
+    severity: Severity = Severity.WARNING
+    """The least severity that is sent: ``none``, ``info``, ``warning`` or ``critical``."""
 
 
 class AlertSettings(_Settings, frozen=True, kw_only=True):
@@ -111,7 +113,7 @@ class AlertSettings(_Settings, frozen=True, kw_only=True):
     notify: tuple[NotifierSettings, ...] = ()
     retrain: bool = False
     """Run the pipeline when a drift, performance or concept alert of `retrain_severity` opens."""
-    retrain_severity: str = "warning"
+    retrain_severity: Severity = Severity.WARNING
     retrain_parameters: dict[str, str | int | float | bool] = {}
     """The pipeline's parameters then; ``{window}`` in a text becomes the window that was recorded."""
     cool_down: float = 24.0

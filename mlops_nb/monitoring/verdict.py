@@ -62,20 +62,26 @@ def volume_of(profile: Profile, base: Reference, settings: DriftSettings) -> Fin
 
 
 def overall(
-    columns: Sequence[ColumnDrift], rows: int, settings: DriftSettings
+    columns: Sequence[ColumnDrift],
+    rows: int,
+    settings: DriftSettings,
+    volume: Finding | None = None,
 ) -> tuple[DriftState, Severity]:
     """Return the state and urgency of a window: a schema fault tells more than drift does.
 
     A column that is new, or does not matter, is told by itself and makes no faulty window.
+    A volume that drifted is drift of the window.
     """
-    severity = max((c.severity for c in columns), key=lambda s: s.rank, default=Severity.NONE)
+    thinned = volume is not None and volume.drifted
+    found = [column.severity for column in columns] + [Severity.WARNING] * thinned
+    severity = max(found, key=lambda s: s.rank, default=Severity.NONE)
     states = {column.state for column in columns}
     faulty = any(breaks_schema(column) for column in columns)
     if rows < settings.min_rows:
         state = DriftState.SCHEMA if faulty and rows > 0 else DriftState.INSUFFICIENT
     elif faulty:
         state = DriftState.SCHEMA
-    elif DriftState.DRIFT in states:
+    elif thinned or DriftState.DRIFT in states:
         state = DriftState.DRIFT
     else:
         state = DriftState.OK if DriftState.OK in states else DriftState.INSUFFICIENT

@@ -387,7 +387,7 @@ def test_row_volume_needs_several_windows() -> None:
     assert not compare(window(3000), base).volume.drifted
     lost = compare(window(900), base)
     assert lost.volume.drifted
-    assert lost.severity is Severity.WARNING
+    assert (lost.state, lost.severity) == (DRIFT, Severity.WARNING)
     assert "900 rows" in lost.volume.text
 
 

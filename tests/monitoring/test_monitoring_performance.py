@@ -110,6 +110,25 @@ def test_a_profile_tells_the_same_as_its_rows() -> None:
     assert score_sides_of(profile(frame), score="score", label="late") is None
 
 
+def test_labels_in_words_are_told_and_missing_ones_left_out() -> None:
+    score, label = sample(2000, 4)
+    said = np.where(score >= 0.5, "late", "on time")
+    words = profile(pd.DataFrame({"score": score, "said": said}), score="score", predictions="said")
+    for read in (
+        lambda: scores_by_prediction(words, score="score", prediction="said"),
+        lambda: score_sides_of(words, score="score", label="said"),
+    ):
+        with pytest.raises(MonitoringError, match=r'"(late|on time)" is neither true nor false'):
+            read()
+    mixed = pd.Series(label).map({1.0: "true", 0.0: "no"}).astype(object)
+    mixed[:500] = None
+    mixed[500:900] = np.where(label[500:900] == 1, "1", "0")
+    part = profile(pd.DataFrame({"score": score, "label": mixed}), score="score", label="label")
+    sides = score_sides_of(part, score="score", label="label")
+    assert (sides.labelled, sides.rows) == (1500, 2000)
+    assert sides.positive.n == label[500:].sum()
+
+
 def test_late_labels_count_as_coverage() -> None:
     score, label = sample(1000)
     label[600:] = np.nan
@@ -120,6 +139,30 @@ def test_late_labels_count_as_coverage() -> None:
     one_class = values(realised("w", score_sides(np.zeros(50), np.linspace(0, 1, 50))))
     assert "auc" not in one_class
     assert one_class["positive_rate"] == 0
+
+
+@pytest.mark.parametrize(("few", "area"), [((1, 1, 0, 0), 0.0), ((0, 0, 1, 1), 1.0)])
+def test_classes_that_part_in_a_handful_of_rows_prove_little(few: tuple, area: float) -> None:
+    (auc,) = [p for p in realised("w", score_sides(few, [0.2, 0.3, 0.4, 0.5])) if p.metric == "auc"]
+    # Two pairs: the share of pairs in the right order may be as low as the root of 0.025.
+    wide = 0.025**0.5
+    assert (auc.low, auc.high) == pytest.approx((wide, 1) if area else (0, 1 - wide))
+    assert auc.value == area
+    many = realised("w", score_sides([0, 1] * 500, [0.1, 0.9] * 500))[0]
+    assert many.low == pytest.approx(0.025 ** (1 / 500))
+
+
+def test_one_row_has_no_interval() -> None:
+    one = {p.metric: p for p in realised("w", score_sides([1, None], [0.3, 0.5]))}
+    assert (one["brier"].low, one["brier"].high) == (None, None)
+    assert realised_errors("w", [5.0, None], [0.0, 1.0]) == ()
+
+
+def test_errors_beyond_the_largest_number_are_left_out() -> None:
+    found = {p.metric: p for p in realised_errors("w", [1.0, 2.0, 3.0], [1.0, 2.0, 1e200])}
+    assert found.keys() == {"mae", "bias"}
+    assert found["mae"].value == pytest.approx(1e200 / 3)
+    assert found["mae"].high is None
 
 
 @pytest.mark.parametrize(
@@ -257,6 +300,25 @@ def test_decay_must_be_sure_and_in_the_wrong_direction() -> None:
     assert not auc(0.69, 0.001).drifted
     assert not auc(0.80, 0.01).drifted
     assert auc(0.65, 0.01).text == "auc is 0.650, worse than 0.700 at the reference"
+
+
+def test_a_handful_of_labels_decides_nothing_and_coverage_is_told() -> None:
+    def auc(count: int):
+        point = PerformancePoint(
+            window="w", metric="auc", value=0.1, low=0.05, high=0.2, count=count, coverage=0.25
+        )
+        guess = PerformancePoint(
+            window="w", metric="auc", value=0.7, low=0.69, high=0.71, count=2000, kind="estimated"
+        )
+        return gaps([point, guess], {"auc": 0.7}, MonitoringSettings())
+
+    assert auc(4) == auc(99) == ()
+    concept, performance = auc(500)
+    assert concept.drifted
+    assert performance.drifted
+    assert performance.text == (
+        "auc is 0.100 where labels are known (25% of the rows), worse than 0.700 at the reference"
+    )
 
 
 def test_a_weak_estimate_is_called_weak() -> None:

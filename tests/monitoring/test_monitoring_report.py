@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from mlops_nb.errors import MonitoringError
-from mlops_nb.model import Overlay, PerformancePoint, ShareShift, Skill
+from mlops_nb.model import DriftState, Overlay, PerformancePoint, ShareShift, Skill
 from mlops_nb.monitoring import svg
 from mlops_nb.monitoring.drift import compare
 from mlops_nb.monitoring.monitor import Monitor
@@ -159,6 +159,14 @@ def test_every_state_has_a_page() -> None:
     ):
         page = check(render_report(compare(window, base)))
         assert said in " ".join(page.words)
+
+
+def test_a_window_that_lost_rows_has_drifted_by_its_page_too() -> None:
+    report = compare(profile(frame(9).head(300)), [profile(frame(seed)) for seed in range(3)])
+    assert report.state is DriftState.DRIFT
+    words = " ".join(check(render_report(report)).words)
+    assert "The number of rows changed: 300 rows, the reference's windows hold" in words
+    assert "no drift" not in words
 
 
 def test_pictures_are_well_formed_and_named(view: ModelView) -> None:

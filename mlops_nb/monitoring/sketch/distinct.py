@@ -76,6 +76,8 @@ def leading_zeros(words: Words) -> NDArray[np.int32]:
     """Return how many zero bits each word begins with."""
     # A double holds 53 bits exactly, so its exponent is the position of the highest bit.
     high = words >> np.uint64(11)
-    exponent = np.frexp(high.astype(np.float64))[1]
-    low = np.frexp((words & np.uint64(0x7FF)).astype(np.float64))[1]
-    return np.where(high != 0, 53 - exponent, 64 - low)
+    zeros: NDArray[np.int32] = 53 - np.frexp(high.astype(np.float64))[1]
+    if not high.all():
+        short = high == 0
+        zeros[short] = 64 - np.frexp(words[short].astype(np.float64))[1]
+    return zeros
