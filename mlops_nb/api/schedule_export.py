@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from mlops_nb import export
 from mlops_nb.api.schedule_store import Where, opened
 from mlops_nb.config import Project, find_project, telemetry_off
 from mlops_nb.errors import ScheduleError
+from mlops_nb.export.naming import safe_names
 from mlops_nb.export.schedules import TARGETS, render_schedules
-from mlops_nb.export.schedules.place import Place
+from mlops_nb.export.schedules.place import STORE, Place
 from mlops_nb.model import ExportPreview, ScheduleEntry
 from mlops_nb.scheduling.fields import cover
 from mlops_nb.scheduling.settings import read_schedules
@@ -22,7 +24,7 @@ from mlops_nb.scheduling.when import read_trigger
 from mlops_nb.scheduling.zones import zone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mlops_nb.model import Schedule
 
@@ -66,11 +68,20 @@ def render(
 
     telemetry_off()
     found = project if isinstance(project, Project) else find_project(project)
-    chosen, in_project = _chosen(found, names)
+    chosen, in_project, known = _chosen(found, names)
     local = machine_zone or _local_zone()
     zone(local)
-    entries = [_entry(one, local, one.name in in_project) for one in chosen]
-    place = Place(python=sys.executable, root=str(found.root), spec=str(found.spec))
+    # Names made safe must not meet, also where only some of the schedules are written.
+    ids = safe_names(known, fallback="schedule"), safe_names(known, limit=20, fallback="schedule")
+    entries = [_entry(one, local, one.name in in_project, ids) for one in chosen]
+    place = Place(
+        python=sys.executable,
+        root=str(found.root),
+        spec=str(found.spec),
+        user=getpass.getuser(),
+        store=os.environ.get(STORE, ""),
+        shared=not found.schedules_url.startswith("sqlite"),
+    )
     pipeline = msgspec.structs.replace(load_pipeline(found), name=found.name)
     settings = {**export.project_facts(found.root), **found.tables.get("export", {})}
     return render_schedules(target, entries, place, pipeline, settings)
@@ -125,7 +136,7 @@ def write(
     return ExportPreview(target=target, files=export.write(_KIND, files, out or found.root))
 
 
-def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set[str]]:
+def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set[str], list[str]]:
     written = read_schedules(
         project.tables.get("schedules", {}), str(project.root / "pyproject.toml")
     )
@@ -141,13 +152,20 @@ def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set
         raise ScheduleError(
             "there is no schedule to export", fix="see: mlops-nb schedule add --help"
         )
-    return chosen, set(written)
+    return chosen, set(written), sorted(known)
 
 
-def _entry(schedule: Schedule, local: str, in_project: bool) -> ScheduleEntry:
+def _entry(
+    schedule: Schedule,
+    local: str,
+    in_project: bool,
+    ids: tuple[Mapping[str, str], Mapping[str, str]],
+) -> ScheduleEntry:
     trigger = read_trigger(schedule)
     return ScheduleEntry(
         name=schedule.name,
+        id=ids[0][schedule.name],
+        short_id=ids[1][schedule.name],
         words=trigger.words(),
         fields=cover(trigger, schedule.timezone),
         utc=cover(trigger, "UTC"),

@@ -172,7 +172,6 @@ def cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict[
 def pipeline_pod(work: Work, command: str) -> dict[str, Any]:
     """Return a pod that runs a command on the pipeline\'s volume."""
     names = pods.names(work)
-    tasks = [task.policy for task in work.pipeline.tasks]
     script = f"cp -R /app/. {pods.WORK}/\ncd {pods.WORK}\n{command}"
     container: dict[str, Any] = {
         "name": _CONTAINER,
@@ -181,9 +180,7 @@ def pipeline_pod(work: Work, command: str) -> dict[str, Any]:
         "args": [pods.literal(script)],
         "env": pods.environment(work),
         "envFrom": [{"configMapRef": {"name": names["config"]}}],
-        "resources": pods.resources(
-            max(policy.cpu for policy in tasks), max(policy.memory_mb for policy in tasks)
-        ),
+        "resources": pods.largest(work),
         "securityContext": pods.restricted(),
         "volumeMounts": [
             {"name": "state", "mountPath": pods.WORK},

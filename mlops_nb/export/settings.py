@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from mlops_nb.cron import from_sunday
 from mlops_nb.errors import ConfigError, nearest
 from mlops_nb.export.secrecy import holds_password, looks_secret
 
@@ -170,7 +171,9 @@ def read_settings(table: Mapping[str, Json]) -> ExportSettings:
     except msgspec.ValidationError as error:
         raise ConfigError(str(error), where=where) from error
     for key in ("schedule", "drift_schedule"):
-        _check_cron(getattr(settings, key), f"{where} {key.replace('_', '-')}")
+        if text := getattr(settings, key):
+            _check_cron(text, f"{where} {key.replace('_', '-')}")
+            settings = msgspec.structs.replace(settings, **{key: from_sunday(text)})
     for name in (*settings.env, *settings.secrets):
         if not _ENV_NAME.fullmatch(name):
             raise ConfigError(
@@ -218,7 +221,7 @@ def is_plain_cron(text: str) -> bool:
 
 
 def _check_cron(text: str, where: str) -> None:
-    if text and not is_plain_cron(text):
+    if not is_plain_cron(text):
         raise ConfigError(
             f'"{text}" is not a cron expression that every system reads',
             where=where,

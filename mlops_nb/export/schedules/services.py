@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.export.github import checkout_steps, with_versions
 from mlops_nb.export.jobs import plan_work
-from mlops_nb.export.naming import label, title
+from mlops_nb.export.naming import title
 from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell_words
-from mlops_nb.export.schedules.place import words
+from mlops_nb.export.schedules.place import STORE, latest_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,21 +17,20 @@ if TYPE_CHECKING:
     from mlops_nb.export.schedules.place import Place
     from mlops_nb.model import CronFields, Json, Pipeline, ScheduleEntry
 
-__all__ = ["STORE", "github", "gitlab"]
+__all__ = ["github", "gitlab"]
 
-STORE = "MLOPS_NB_SCHEDULE_STORE"
 _LATE = "A checkout is fresh each time: set the secret MLOPS_NB_SCHEDULE_STORE to a PostgreSQL URL, and "
 _LATE += "occurrences are claimed there: once, whoever else runs them."
 
 
 def github(
-    entries: Sequence[ScheduleEntry], _: Place, pipeline: Pipeline, settings: Mapping[str, Json]
+    entries: Sequence[ScheduleEntry], place: Place, pipeline: Pipeline, settings: Mapping[str, Json]
 ) -> dict[str, str]:
     """Return a workflow for each schedule."""
     work = plan_work(pipeline, settings)
     files = {}
     for entry in entries:
-        name = label(entry.name, fallback="schedule")
+        name = entry.id
         secrets = dict.fromkeys((*work.settings.secrets, STORE))
         body: dict[str, Any] = {
             "name": title(f"{pipeline.name}: schedule {entry.name}"),
@@ -48,7 +47,7 @@ def github(
                         {
                             "name": "Run what is due",
                             "env": {one: f"${{{{ secrets.{one} }}}}" for one in secrets},
-                            "run": github_text(_line(entry, entry.utc)),
+                            "run": github_text(_line(entry, entry.utc, place)),
                         },
                     ],
                 }
@@ -64,7 +63,7 @@ def github(
 
 
 def gitlab(
-    entries: Sequence[ScheduleEntry], _: Place, pipeline: Pipeline, settings: Mapping[str, Json]
+    entries: Sequence[ScheduleEntry], place: Place, pipeline: Pipeline, settings: Mapping[str, Json]
 ) -> dict[str, str]:
     """Return jobs to include in ``.gitlab-ci.yml``; the times are set in GitLab itself."""
     work = plan_work(pipeline, settings)
@@ -77,7 +76,7 @@ def gitlab(
     )
     text += comment(_LATE)
     for entry in entries:
-        name = label(entry.name, fallback="schedule")
+        name = entry.id
         text += comment(
             f"  {entry.fields.text}   {entry.fields.timezone}   MLOPS_NB_SCHEDULE={name}   ({entry.words})"
         )
@@ -89,7 +88,7 @@ def gitlab(
             "resource_group": f"mlops-nb-schedule-{name}",
             "interruptible": False,
             "timeout": f"{_minutes(entry, work)} minutes",
-            "script": [*work.settings.install_commands, _line(entry, entry.fields)],
+            "script": [*work.settings.install_commands, _line(entry, entry.fields, place)],
             "artifacts": {
                 "when": "always",
                 "paths": [".mlops/runs/"],
@@ -99,9 +98,8 @@ def gitlab(
     return {".gitlab/mlops-nb-schedules.yml": text + dump_yaml(body)}
 
 
-def _line(entry: ScheduleEntry, fields: CronFields) -> str:
-    call = words(entry, shared=False, exact=fields.exact)
-    return shell_words(["python", "-m", "mlops_nb", *call])
+def _line(entry: ScheduleEntry, fields: CronFields, place: Place) -> str:
+    return shell_words(["python", "-P", "-m", "mlops_nb", *latest_words(entry, fields, place)])
 
 
 def _minutes(entry: ScheduleEntry, work: Work) -> int:
@@ -115,7 +113,7 @@ def _head(target: str, entry: ScheduleEntry, fields: CronFields) -> str:
         f"Made from schedule {title(entry.name)} by mlops-nb. Do not edit: change the schedule, then run:\n"
         f"mlops-nb schedule export --to {target}\n{entry.words}"
     )
-    if not fields.exact:
+    if fields.within is not None:
         text += "\nFires more often than that; there is nothing to do then."
     if not entry.in_project:
         text += "\nThe schedule is in no file: put it into [tool.mlops-nb.schedules], or share the store."
