@@ -134,6 +134,12 @@ def preview_target(
 def _notes(project: Project, group: str | None) -> tuple[str, ...]:
     settings = _settings(project, group)
     notes = export.missing_facts(project.root, settings)
+    if group is not None and group != project.tables.get("export", {}).get("group", "none"):
+        notes = (
+            *notes,
+            "the command in the files' heads does not know of --group; put into "
+            f'[tool.mlops-nb.export]: group = "{group}"',
+        )
     if settings.get("group") != "auto" or "durations" in project.tables.get("export", {}):
         return notes
     if not settings["durations"]:

@@ -16,6 +16,7 @@ from mlops_nb.config import Project, find_project, telemetry_off
 from mlops_nb.errors import ScheduleError
 from mlops_nb.export.naming import safe_names
 from mlops_nb.export.schedules import TARGETS, render_schedules
+from mlops_nb.export.schedules.head import command
 from mlops_nb.export.schedules.place import STORE, Place
 from mlops_nb.model import ExportPreview, ScheduleEntry
 from mlops_nb.scheduling.fields import cover
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["preview", "render", "targets", "write"]
 
-_KIND = "schedules"
-"""No exporter is called so: files of exported pipelines are not taken for left over."""
+_SOME = "mlops-nb schedule export NAME"
+"""Stands in no file: where only some schedules are written, the files of others are not left over."""
 
 
 def targets() -> tuple[str, ...]:
@@ -106,7 +107,7 @@ def preview(
     """
     found = project if isinstance(project, Project) else find_project(project)
     files = render(found, target, names, machine_zone=machine_zone)
-    return export.compare(_KIND, files, out or found.root)
+    return export.compare(target, files, out or found.root, made_by=_made_by(target, names))
 
 
 def write(
@@ -117,7 +118,9 @@ def write(
     out: Path | None = None,
     machine_zone: str | None = None,
 ) -> ExportPreview:
-    """Write a target's files where they differ.
+    """Write a target's files where they differ, and remove those of schedules that are gone.
+
+    Where `names` are given nothing is removed, and of Windows' tasks nothing is removed at all.
 
     Parameters
     ----------
@@ -129,11 +132,18 @@ def write(
     Returns
     -------
     ExportPreview
-        The files written, as they stood before.
+        The files written or removed, as they stood before.
     """
     found = project if isinstance(project, Project) else find_project(project)
     files = render(found, target, names, machine_zone=machine_zone)
-    return ExportPreview(target=target, files=export.write(_KIND, files, out or found.root))
+    return ExportPreview(
+        target=target,
+        files=export.write(target, files, out or found.root, made_by=_made_by(target, names)),
+    )
+
+
+def _made_by(target: str, names: Sequence[str]) -> str:
+    return _SOME if names else command(target)
 
 
 def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set[str], list[str]]:

@@ -223,11 +223,13 @@ def _comment(work: Work) -> dict[str, Any]:
     script = "\n".join(
         [
             f"marker={shell(marker)}",
+            # There is none where no job got so far.
+            f"mkdir -p {_SUMMARIES}",
             "{",
             '  echo "$marker"',
             f"  echo {shell('## ' + work.title)}",
             "  echo",
-            f"  find {_SUMMARIES} -name '*.md' -print0 2>/dev/null | sort -z | xargs -0 -r cat",
+            f"  find {_SUMMARIES} -name '*.md' -print0 | sort -z | xargs -0 -r cat",
             '  echo "[Reports of this run]($GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID)"',
             "} > comment.md",
             "# GitHub refuses a comment of more than 65536 characters.",

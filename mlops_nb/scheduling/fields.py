@@ -103,7 +103,7 @@ def _look(trigger: Trigger, tz: ZoneInfo, start: float) -> tuple[list[float], fl
     if len(found) > _MOST:
         return found, until, True
     days = {dt.datetime.fromtimestamp(at, tz).day for at in found}
-    if len(found) < _SPARSE or (len(days) < 31 and max(days) > 26):
+    if len(days) < 31 and (len(found) < _SPARSE or max(days) > 26):
         until = start + _CYCLE * 86_400
         found = list(islice(trigger.times(start, until), 2 * _MOST + 1))
     return found, until, len(found) > 2 * _MOST

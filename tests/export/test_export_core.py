@@ -451,5 +451,4 @@ def test_a_deep_pipeline_fits_into_a_clusters_store(target: str, limit: float) -
     )
     deep = Pipeline(name="deep", root="/p", spec="pipeline.yaml", tasks=tasks)
     files = export.render(target, deep, {})
-    print({name: len(text) for name, text in files.items()})
     assert all(len(text.encode()) < limit for text in files.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -12,9 +14,11 @@ from export_samples import task
 from mlops_nb.api import schedule_export as api
 from mlops_nb.cron import from_sunday
 from mlops_nb.errors import ScheduleError
+from mlops_nb.export.jobs import plan_work
+from mlops_nb.export.kubernetes import pipeline_pod
 from mlops_nb.export.schedules import TARGETS, render_schedules
 from mlops_nb.export.schedules.place import Place
-from mlops_nb.model import Pipeline, Schedule, ScheduleEntry, TaskPolicy
+from mlops_nb.model import FileState, Pipeline, Schedule, ScheduleEntry, TaskPolicy
 from mlops_nb.scheduling.fields import cover
 from mlops_nb.scheduling.when import read_trigger
 
@@ -143,3 +147,40 @@ def test_entries_of_a_machine_know_the_store_but_no_password() -> None:
     for target in ("cron", "systemd"):
         with pytest.raises(ScheduleError, match="holds a password"):
             render_schedules(target, [entry("0 6 * * *")], place, PIPELINE, {})
+
+
+def test_files_of_removed_schedules_are_left_over(project: Path) -> None:
+    for target in ("github", "systemd", "kubernetes"):
+        api.write(project, target)
+        assert not api.preview(project, target).stale
+    settings = project / "pyproject.toml"
+    table = '[tool.mlops-nb.schedules."drift"]\nwhen = "0 6 * * 7"\ntimezone = "Europe/Berlin"\n'
+    settings.write_text(settings.read_text().replace(table, ""))
+    for target in ("github", "systemd", "kubernetes"):
+        assert not api.preview(project, target, ["a.b"]).stale
+        found = api.preview(project, target)
+        gone = {file.path for file in found.files if file.state is FileState.LEFT_OVER}
+        assert gone and all("drift" in path for path in gone)
+        api.write(project, target)
+        assert not any((project / path).exists() for path in gone)
+
+
+def test_sources_that_are_gone_leave_the_volume(tmp_path: Path) -> None:
+    app, work = tmp_path / "app", tmp_path / "work"
+    app.mkdir()
+    work.mkdir()
+    pod = pipeline_pod(plan_work(PIPELINE, {}), "true")
+    (script,) = pod["spec"]["containers"][0]["args"]
+    script = re.sub(
+        r"/(tmp|app|work)\b", lambda found: f"{tmp_path}/{found[1]}", script.replace("$$(", "$(")
+    )
+    (tmp_path / "tmp").mkdir()
+    for names in (("a b.py", "old.py"), ("a b.py", "new.py")):
+        for file in app.iterdir():
+            file.unlink()
+        for name in names:
+            (app / name).write_text(name)
+        (work / "product.csv").write_text("kept")
+        subprocess.run(["sh", "-ec", script], check=True)
+    found = {path.name for path in work.iterdir()}
+    assert found == {".mlops", "a b.py", "new.py", "product.csv"}

@@ -13,6 +13,7 @@ from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.kubernetes import cron_job, pipeline_pod
 from mlops_nb.export.naming import title
 from mlops_nb.export.quoting import comment, dump_yaml, shell_words
+from mlops_nb.export.schedules.head import head
 from mlops_nb.export.schedules.place import STORE, due_words, latest_words
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def kubernetes(
             body["metadata"]["namespace"] = work.settings.namespace
         note = "Needs the volume and the parameters of: mlops-nb export kubernetes"
         files[f"kubernetes/schedule-{entry.short_id}.yaml"] = _head(
-            "kubernetes", entry, note
+            "kubernetes", work, entry, note
         ) + dump_yaml(body)
     return files
 
@@ -87,7 +88,9 @@ def argo(
         )
         if not work.settings.executor_account:
             note += "\nNeeds argo/executor.yaml of: mlops-nb export argo"
-        files[f"argo/schedule-{entry.short_id}.yaml"] = _head("argo", entry, note) + dump_yaml(body)
+        files[f"argo/schedule-{entry.short_id}.yaml"] = _head(
+            "argo", work, entry, note
+        ) + dump_yaml(body)
     return files
 
 
@@ -141,13 +144,12 @@ def _line(call: Sequence[str]) -> str:
     return shell_words(["python", "-P", "-m", "mlops_nb", *call])
 
 
-def _head(target: str, entry: ScheduleEntry, note: str) -> str:
-    text = f"Made from schedule {title(entry.name)} by mlops-nb: {entry.words}.\n"
-    text += f"Change the schedule, then run: mlops-nb schedule export --to {target}\n{note}"
+def _head(target: str, work: Work, entry: ScheduleEntry, note: str) -> str:
+    text = f"{title(entry.name)}: {entry.words}\n{note}"
     if entry.fields.within is not None:
         text += "\nFires more often than the schedule is due; there is nothing to do then."
     if not entry.in_project:
         text += (
             "\nPut the schedule into [tool.mlops-nb.schedules]: a fresh store takes it from there."
         )
-    return comment(text)
+    return head(target, work.pipeline.name) + comment(text)

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from mlops_nb.errors import ScheduleError
 from mlops_nb.export.quoting import comment, shell_words
+from mlops_nb.export.schedules.head import head
 from mlops_nb.export.schedules.place import STORE, due_words
 from mlops_nb.export.secrecy import holds_password
 
@@ -53,8 +54,8 @@ def cron(
     entries: Sequence[ScheduleEntry], place: Place, _: Pipeline, __: Mapping[str, Json]
 ) -> dict[str, str]:
     """Return a crontab for a user: ``crontab schedules/crontab``."""
-    text = comment(
-        "Schedules of mlops-nb. Install with: crontab schedules/crontab (it replaces the user's "
+    text = head("cron", place.root) + comment(
+        "Install with: crontab schedules/crontab (it replaces the user's "
         "crontab), or append it to that."
     )
     zones = {entry.machine.timezone for entry in entries}
@@ -82,15 +83,15 @@ def systemd(
         unit = f"mlops-nb-{entry.id}"
         title = " ".join(f"mlops-nb schedule {entry.name}".split())
         line = " ".join(_systemd(word) for word in _command(entry, place))
-        head = comment(_note(entry, entry.fields))
+        begin = head("systemd", place.root) + comment(_note(entry, entry.fields))
         files[f"{_FOLDER}/{unit}.service"] = (
-            head + f"[Unit]\nDescription={_specifiers(title)}\n\n[Service]\nType=oneshot\n"
+            begin + f"[Unit]\nDescription={_specifiers(title)}\n\n[Service]\nType=oneshot\n"
             f"WorkingDirectory={_specifiers(place.root)}\n{environment}ExecStart={line}\n"
             + comment("In /etc/systemd/system root runs it, unless you say who does:")
             + comment(f"User={place.user}")
         )
         files[f"{_FOLDER}/{unit}.timer"] = (
-            head + f"[Unit]\nDescription={_specifiers(title)}\n\n[Timer]\n"
+            begin + f"[Unit]\nDescription={_specifiers(title)}\n\n[Timer]\n"
             f"OnCalendar={on_calendar(entry.fields)}\nAccuracySec=1s\n"
             # What was due while the machine was off is looked at when it is on again.
             f"Persistent=true\nUnit={unit}.service\n\n[Install]\nWantedBy=timers.target\n"

@@ -8,6 +8,7 @@ from mlops_nb.export.github import checkout_steps, with_versions
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.naming import title
 from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell_words
+from mlops_nb.export.schedules.head import head
 from mlops_nb.export.schedules.place import STORE, latest_words
 
 if TYPE_CHECKING:
@@ -53,8 +54,10 @@ def github(
                 }
             },
         }
-        text = _head("github", entry, entry.utc) + comment(
-            "GitHub may start it late, or leave it out when it is busy."
+        text = (
+            head("github", pipeline.name)
+            + _note(entry, entry.utc)
+            + comment("GitHub may start it late, or leave it out when it is busy.")
         )
         files[f".github/workflows/{work.slug}-schedule-{name}.yml"] = text + with_versions(
             dump_yaml(body)
@@ -68,8 +71,8 @@ def gitlab(
     """Return jobs to include in ``.gitlab-ci.yml``; the times are set in GitLab itself."""
     work = plan_work(pipeline, settings)
     body: dict[str, Any] = {}
-    text = comment(
-        "Jobs of mlops-nb's schedules. Include them in .gitlab-ci.yml:\n"
+    text = head("gitlab", pipeline.name) + comment(
+        "Include these jobs in .gitlab-ci.yml:\n"
         "  include: [{local: .gitlab/mlops-nb-schedules.yml}]\n"
         "GitLab keeps times outside of files: make a pipeline schedule for each (Build, Pipeline\n"
         "schedules) with this cron, this zone and this variable."
@@ -108,11 +111,8 @@ def _minutes(entry: ScheduleEntry, work: Work) -> int:
     return sum(job.minutes for job in work.jobs)
 
 
-def _head(target: str, entry: ScheduleEntry, fields: CronFields) -> str:
-    text = (
-        f"Made from schedule {title(entry.name)} by mlops-nb. Do not edit: change the schedule, then run:\n"
-        f"mlops-nb schedule export --to {target}\n{entry.words}"
-    )
+def _note(entry: ScheduleEntry, fields: CronFields) -> str:
+    text = f"{title(entry.name)}: {entry.words}"
     if fields.within is not None:
         text += "\nFires more often than that; there is nothing to do then."
     if not entry.in_project:
