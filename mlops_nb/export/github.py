@@ -29,6 +29,7 @@ ACTIONS = {
 }
 """The actions used, by the commit of a release: a tag can be moved, a commit cannot."""
 _MOST_INPUTS = 25
+_DUE = "mlops-nb-due"
 _SUMMARIES = ".mlops/summary"
 
 Step = dict[str, Any]
@@ -56,7 +57,8 @@ def _workflow(work: Work) -> str:
         "pull_request": {},
     }
     if work.settings.schedule:
-        events["schedule"] = [{"cron": work.settings.schedule}]
+        crons = dict.fromkeys(work.settings.schedule_utc.values()) or [work.settings.schedule]
+        events["schedule"] = [{"cron": cron} for cron in crons]
     events["workflow_dispatch"] = {
         "inputs": {
             one.id: {"description": one.description, "type": "string", "required": False}
@@ -78,15 +80,55 @@ def _workflow(work: Work) -> str:
     }
     if env:
         body["env"] = env
-    body["jobs"] = {job.id: _job(work, job) for job in work.jobs}
+    jobs = {job.id: _job(work, job) for job in work.jobs}
+    if set(work.settings.schedule_utc.values()) - {work.settings.schedule}:
+        # What comes after a job that is left out is left out as well.
+        first = {"needs": [_DUE], "if": f"needs.{_DUE}.outputs.due == 'true'"}
+        jobs = {name: job if "needs" in job else first | job for name, job in jobs.items()}
+        jobs = {_DUE: _due(work), **jobs}
+    body["jobs"] = jobs
     body["jobs"]["mlops-nb-comment"] = _comment(work)
     note = ""
     if len(work.inputs) > _MOST_INPUTS:
         left = ", ".join(title(one.name) for one in work.inputs[_MOST_INPUTS:])
         note = comment(f"GitHub takes {_MOST_INPUTS} inputs; left out: {left}")
     if work.settings.schedule and work.settings.timezone != "UTC":
-        note += comment(f"GitHub reads schedules in UTC, not in {title(work.settings.timezone)}.")
+        zone = title(work.settings.timezone)
+        if work.settings.schedule_utc:
+            note += comment(f"GitHub fires in UTC; the first job knows what is due in {zone}.")
+        else:
+            note += comment(f"GitHub reads schedules in UTC, not in {zone}.")
     return work.header("github") + note + with_versions(dump_yaml(body))
+
+
+def _due(work: Work) -> dict[str, Any]:
+    """Return the job that ends a run whose expression is not that of the zone's offset today."""
+    right = "|".join(shell(f"{cron} {at}") for at, cron in work.settings.schedule_utc.items())
+    script = "\n".join(
+        [
+            "due=true",
+            'if [ "$GITHUB_EVENT_NAME" = schedule ]; then',
+            '  case "$FIRED $(date +%z)" in',
+            f"    {right}) ;;",
+            "    *) due=false ;;",
+            "  esac",
+            "fi",
+            'echo "due=$due" >> "$GITHUB_OUTPUT"',
+        ]
+    )
+    return {
+        "name": "Is it due",
+        "runs-on": work.settings.runner,
+        "timeout-minutes": 5,
+        "outputs": {"due": "${{ steps.due.outputs.due }}"},
+        "steps": [
+            {
+                "id": "due",
+                "env": {"FIRED": "${{ github.event.schedule }}", "TZ": work.settings.timezone},
+                "run": script,
+            }
+        ],
+    }
 
 
 def _job(work: Work, job: Job) -> dict[str, Any]:

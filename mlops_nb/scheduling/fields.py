@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
-__all__ = ["cover"]
+__all__ = ["cover", "utc_by_offset"]
 
 _DAYS = 800
 _CYCLE = 28 * 365 + 7
@@ -90,6 +90,41 @@ def cover(trigger: Trigger, timezone: str, *, now: float | None = None) -> CronF
             timezone=timezone,
         )
     )
+
+
+def utc_by_offset(cron: str, timezone: str, *, now: float | None = None) -> dict[str, str]:
+    """Return an expression in UTC for each offset that a zone's clocks have, such as ``+0100``.
+
+    Parameters
+    ----------
+    cron
+        Five plain fields.
+    timezone
+        The zone that they are meant in.
+    now
+        From when on; the clock by default.
+
+    Returns
+    -------
+    dict
+        Expressions by offset; empty where one of them cannot be said exactly.
+    """
+    start = time.time() if now is None else now
+    tz = zone(timezone)
+    changes = changes_between(tz, start, start + _DAYS * 86_400)
+    result = {}
+    for offset in sorted({offset_at(tz, at) for at in (start, *changes)}):
+        found, until, dense = _look(Trigger(cron=cron), zone("UTC"), start + offset)
+        moments = [at - offset for at in found]
+        if dense or offset % 60:
+            return {}
+        walls = [dt.datetime.fromtimestamp(at, dt.UTC) for at in moments]
+        fields = _judged(_fields(walls, "UTC"), moments, start, until - offset)
+        if not fields.exact:
+            return {}
+        hours, minutes = divmod(abs(offset) // 60, 60)
+        result[f"{'-' if offset < 0 else '+'}{hours:02d}{minutes:02d}"] = fields.text
+    return result
 
 
 def _look(trigger: Trigger, tz: ZoneInfo, start: float) -> tuple[list[float], float, bool]:
