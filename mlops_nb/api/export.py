@@ -139,13 +139,13 @@ def _notes(project: Project, target: str, group: str | None) -> tuple[str, ...]:
     settings = _settings(project, group)
     notes = export.missing_facts(project.root, settings)
     zone = settings.get("timezone", "UTC")
-    if target == "github" and settings.get("schedule") and zone != "UTC":
-        if not settings.get("schedule-utc"):
-            notes = (
-                *notes,
-                f"GitHub reads {settings['schedule']} in UTC, not in {zone}: no fields say the same "
-                "there; write it in UTC, or use: mlops-nb schedule export --to github",
-            )
+    unsaid = settings.get("schedule") and zone != "UTC" and not settings.get("schedule-utc")
+    if target == "github" and unsaid:
+        notes = (
+            *notes,
+            f"GitHub reads {settings['schedule']} in UTC, not in {zone}: no fields say the same "
+            "there; write it in UTC, or use: mlops-nb schedule export --to github",
+        )
     if group is not None and group != project.tables.get("export", {}).get("group", "none"):
         notes = (
             *notes,

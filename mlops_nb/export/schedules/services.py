@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlops_nb.export.github import checkout_steps, with_versions
+from mlops_nb.export.github_steps import checkout_steps, with_versions
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.naming import title
 from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell_words
