@@ -11,6 +11,7 @@ import pytest
 import yaml
 from export_samples import task
 
+from mlops_nb.api import export as pipelines
 from mlops_nb.api import schedule_export as api
 from mlops_nb.cron import from_sunday
 from mlops_nb.errors import ScheduleError
@@ -184,3 +185,24 @@ def test_sources_that_are_gone_leave_the_volume(tmp_path: Path) -> None:
         subprocess.run(["sh", "-ec", script], check=True)
     found = {path.name for path in work.iterdir()}
     assert found == {".mlops", "a b.py", "new.py", "product.csv"}
+
+
+def test_what_the_files_cannot_say_is_told(project: Path) -> None:
+    settings = project / "pyproject.toml"
+    text = settings.read_text()
+
+    def notes(target: str, group: str | None = None) -> str:
+        return "\n".join(pipelines.preview_target(project, target, group=group).notes)
+
+    settings.write_text(f'{text}[tool.mlops-nb.export]\nschedule = "0 6 * * 7"\n')
+    assert "--group" not in notes("github")
+    assert 'group = "by-level"' in notes("github", "by-level")
+    assert "in UTC" not in notes("github")
+    zone = 'timezone = "Europe/Berlin"\n'
+    settings.write_text(f'{text}[tool.mlops-nb.export]\nschedule = "0 6 * * 7"\n{zone}')
+    assert "in UTC" not in notes("github")
+    found = pipelines.render_target(project, "github")[".github/workflows/p.yml"]
+    assert "cron: 0 4 * * 0" in found and "cron: 0 5 * * 0" in found
+    settings.write_text(f'{text}[tool.mlops-nb.export]\nschedule = "0 0 1 * *"\n{zone}')
+    assert "reads 0 0 1 * * in UTC, not in Europe/Berlin" in notes("github")
+    assert "reads 0 0 1 * *" not in notes("gitlab")
