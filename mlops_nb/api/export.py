@@ -95,6 +95,7 @@ def render_target(
 def _settings(project: Project, group: str | None = None) -> dict[str, Json]:
     from mlops_nb.runs.profile import expected_seconds
     from mlops_nb.runs.store import RunStore
+    from mlops_nb.scheduling.fields import utc_by_offset
 
     settings: dict[str, Json] = {
         **export.project_facts(project.root),
@@ -102,6 +103,9 @@ def _settings(project: Project, group: str | None = None) -> dict[str, Json]:
     }
     if "schedule" not in settings:
         settings |= _schedule(project)
+    cron, timezone = str(settings.get("schedule", "")), str(settings.get("timezone", "UTC"))
+    if timezone != "UTC" and export.is_plain_cron(cron):
+        settings.setdefault("schedule-utc", utc_by_offset(cron, timezone))
     if group is not None:
         settings["group"] = group
     if settings.get("group") == "auto":
@@ -128,12 +132,26 @@ def preview_target(
     found = project if isinstance(project, Project) else find_project(project)
     files = render_target(found, target, group=group)
     preview = export.compare(target, files, out or found.root)
-    return msgspec.structs.replace(preview, notes=_notes(found, group))
+    return msgspec.structs.replace(preview, notes=_notes(found, target, group))
 
 
-def _notes(project: Project, group: str | None) -> tuple[str, ...]:
+def _notes(project: Project, target: str, group: str | None) -> tuple[str, ...]:
     settings = _settings(project, group)
     notes = export.missing_facts(project.root, settings)
+    zone = settings.get("timezone", "UTC")
+    unsaid = settings.get("schedule") and zone != "UTC" and not settings.get("schedule-utc")
+    if target == "github" and unsaid:
+        notes = (
+            *notes,
+            f"GitHub reads {settings['schedule']} in UTC, not in {zone}: no fields say the same "
+            "there; write it in UTC, or use: mlops-nb schedule export --to github",
+        )
+    if group is not None and group != project.tables.get("export", {}).get("group", "none"):
+        notes = (
+            *notes,
+            "the command in the files' heads does not know of --group; put into "
+            f'[tool.mlops-nb.export]: group = "{group}"',
+        )
     if settings.get("group") != "auto" or "durations" in project.tables.get("export", {}):
         return notes
     if not settings["durations"]:
@@ -173,4 +191,4 @@ def write_target(
     found = project if isinstance(project, Project) else find_project(project)
     files = render_target(found, target, group=group)
     changed = export.write(target, files, out or found.root)
-    return ExportPreview(target=target, files=changed, notes=_notes(found, group))
+    return ExportPreview(target=target, files=changed, notes=_notes(found, target, group))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ from mlops_nb import export
 from mlops_nb.api.schedule_store import Where, opened
 from mlops_nb.config import Project, find_project, telemetry_off
 from mlops_nb.errors import ScheduleError
+from mlops_nb.export.naming import safe_names
 from mlops_nb.export.schedules import TARGETS, render_schedules
-from mlops_nb.export.schedules.place import Place
+from mlops_nb.export.schedules.head import command
+from mlops_nb.export.schedules.place import STORE, Place
 from mlops_nb.model import ExportPreview, ScheduleEntry
 from mlops_nb.scheduling.fields import cover
 from mlops_nb.scheduling.settings import read_schedules
@@ -22,14 +25,14 @@ from mlops_nb.scheduling.when import read_trigger
 from mlops_nb.scheduling.zones import zone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mlops_nb.model import Schedule
 
 __all__ = ["preview", "render", "targets", "write"]
 
-_KIND = "schedules"
-"""No exporter is called so: files of exported pipelines are not taken for left over."""
+_SOME = "mlops-nb schedule export NAME"
+"""Stands in no file: where only some schedules are written, the files of others are not left over."""
 
 
 def targets() -> tuple[str, ...]:
@@ -66,11 +69,20 @@ def render(
 
     telemetry_off()
     found = project if isinstance(project, Project) else find_project(project)
-    chosen, in_project = _chosen(found, names)
+    chosen, in_project, known = _chosen(found, names)
     local = machine_zone or _local_zone()
     zone(local)
-    entries = [_entry(one, local, one.name in in_project) for one in chosen]
-    place = Place(python=sys.executable, root=str(found.root), spec=str(found.spec))
+    # Names made safe must not meet, also where only some of the schedules are written.
+    ids = safe_names(known, fallback="schedule"), safe_names(known, limit=20, fallback="schedule")
+    entries = [_entry(one, local, one.name in in_project, ids) for one in chosen]
+    place = Place(
+        python=sys.executable,
+        root=str(found.root),
+        spec=str(found.spec),
+        user=getpass.getuser(),
+        store=os.environ.get(STORE, ""),
+        shared=not found.schedules_url.startswith("sqlite"),
+    )
     pipeline = msgspec.structs.replace(load_pipeline(found), name=found.name)
     settings = {**export.project_facts(found.root), **found.tables.get("export", {})}
     return render_schedules(target, entries, place, pipeline, settings)
@@ -95,7 +107,7 @@ def preview(
     """
     found = project if isinstance(project, Project) else find_project(project)
     files = render(found, target, names, machine_zone=machine_zone)
-    return export.compare(_KIND, files, out or found.root)
+    return export.compare(target, files, out or found.root, made_by=_made_by(target, names))
 
 
 def write(
@@ -106,7 +118,9 @@ def write(
     out: Path | None = None,
     machine_zone: str | None = None,
 ) -> ExportPreview:
-    """Write a target's files where they differ.
+    """Write a target's files where they differ, and remove those of schedules that are gone.
+
+    Where `names` are given nothing is removed, and of Windows' tasks nothing is removed at all.
 
     Parameters
     ----------
@@ -118,14 +132,21 @@ def write(
     Returns
     -------
     ExportPreview
-        The files written, as they stood before.
+        The files written or removed, as they stood before.
     """
     found = project if isinstance(project, Project) else find_project(project)
     files = render(found, target, names, machine_zone=machine_zone)
-    return ExportPreview(target=target, files=export.write(_KIND, files, out or found.root))
+    return ExportPreview(
+        target=target,
+        files=export.write(target, files, out or found.root, made_by=_made_by(target, names)),
+    )
 
 
-def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set[str]]:
+def _made_by(target: str, names: Sequence[str]) -> str:
+    return _SOME if names else command(target)
+
+
+def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set[str], list[str]]:
     written = read_schedules(
         project.tables.get("schedules", {}), str(project.root / "pyproject.toml")
     )
@@ -141,13 +162,20 @@ def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set
         raise ScheduleError(
             "there is no schedule to export", fix="see: mlops-nb schedule add --help"
         )
-    return chosen, set(written)
+    return chosen, set(written), sorted(known)
 
 
-def _entry(schedule: Schedule, local: str, in_project: bool) -> ScheduleEntry:
+def _entry(
+    schedule: Schedule,
+    local: str,
+    in_project: bool,
+    ids: tuple[Mapping[str, str], Mapping[str, str]],
+) -> ScheduleEntry:
     trigger = read_trigger(schedule)
     return ScheduleEntry(
         name=schedule.name,
+        id=ids[0][schedule.name],
+        short_id=ids[1][schedule.name],
         words=trigger.words(),
         fields=cover(trigger, schedule.timezone),
         utc=cover(trigger, "UTC"),

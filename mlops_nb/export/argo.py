@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from mlops_nb.export.jobs import Job, Work
     from mlops_nb.model import Json, Pipeline
 
-__all__ = ["ArgoExporter"]
+__all__ = ["MOST_ABOVE", "ArgoExporter", "executor", "retries"]
 
 _FOLDER = "argo"
 _LATE_SECONDS = 600
+MOST_ABOVE = 50
+"""Jobs above one job: each is named with its artifact, and the cluster's store takes 1.5 MiB."""
 
 
 class ArgoExporter:
@@ -29,9 +31,9 @@ class ArgoExporter:
 
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the Workflow, and the CronWorkflow where a schedule is set."""
-        work = plan_work(pipeline, settings)
+        work = plan_work(pipeline, settings, most_ancestors=MOST_ABOVE)
         head = work.header("argo") + _notes(work)
-        account = work.settings.executor_account or f"{work.slug}-executor"
+        account = executor(work)
         meta = {"labels": {"app.kubernetes.io/name": work.slug}}
         if work.settings.namespace:
             meta["namespace"] = work.settings.namespace  # type: ignore[assignment]
@@ -64,6 +66,20 @@ class ArgoExporter:
             parts = _account(account, meta)
             files[f"{_FOLDER}/executor.yaml"] = work.header("argo") + note + dump_yaml(*parts)
         return files
+
+
+def executor(work: Work) -> str:
+    """Return the account of Argo's executor."""
+    return work.settings.executor_account or f"{work.slug}-executor"
+
+
+def retries(work: Work) -> dict[str, Any]:
+    """Return what is tried again: lost pods and nodes; a task that fails has retries of its own."""
+    return {
+        "limit": str(work.settings.infrastructure_retries),
+        "retryPolicy": "OnError",
+        "backoff": {"duration": "10s", "factor": "2"},
+    }
 
 
 def _account(name: str, meta: dict[str, Any]) -> list[dict[str, Any]]:
@@ -184,12 +200,7 @@ def _template(work: Work, job: Job) -> dict[str, Any]:
     return template | {
         "metadata": {"annotations": {"workflows.argoproj.io/title": job.title}},
         "activeDeadlineSeconds": str(job.minutes * 60),
-        # For lost pods and nodes; a task that fails has retries of its own.
-        "retryStrategy": {
-            "limit": str(settings.infrastructure_retries),
-            "retryPolicy": "OnError",
-            "backoff": {"duration": "10s", "factor": "2"},
-        },
+        "retryStrategy": retries(work),
         "container": {
             "image": pods.image(work),
             "command": ["sh", "-ec"],

@@ -112,7 +112,7 @@ def main():
                 draft = file.with_suffix(".part")
                 draft.write_bytes(bundle)
                 os.replace(draft, file)
-                carry = [sys.executable, "-m", "mlops_nb.export.carry", "unpack", str(file)]
+                carry = [sys.executable, "-P", "-m", "mlops_nb.export.carry", "unpack", str(file)]
                 subprocess.run(carry, check=True)
             if reports:
                 with tarfile.open(fileobj=io.BytesIO(reports)) as archive:

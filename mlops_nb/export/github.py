@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.export.drift import PAGE, plan_drift
+from mlops_nb.export.github_steps import (
+    Step,
+    cache_key,
+    checkout_steps,
+    restored,
+    uses,
+    with_versions,
+)
 from mlops_nb.export.jobs import ABOVE, plan_work
 from mlops_nb.export.naming import title
 from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell
@@ -18,20 +25,11 @@ if TYPE_CHECKING:
     from mlops_nb.export.jobs import Job, Work
     from mlops_nb.model import Json, Pipeline
 
-__all__ = ["GithubExporter", "checkout_steps", "with_versions"]
+__all__ = ["GithubExporter"]
 
-ACTIONS = {
-    "actions/checkout": ("8e8c483db84b4bee98b60c0593521ed34d9990e8", "v6.0.1"),
-    "actions/setup-python": ("a309ff8b426b58ec0e2a45f0f869d46889d02405", "v6.2.0"),
-    "actions/cache": ("cdf6c1fa76f9f475f3d7449005a359c84ca0f306", "v5.0.3"),
-    "actions/upload-artifact": ("b7c566a772e6b6bfb58ed0dc250532a479d7789f", "v6.0.0"),
-    "actions/download-artifact": ("37930b1c2abaa49bbe596cd826c3c89aef350131", "v7.0.0"),
-}
-"""The actions used, by the commit of a release: a tag can be moved, a commit cannot."""
 _MOST_INPUTS = 25
+_DUE = "mlops-nb-due"
 _SUMMARIES = ".mlops/summary"
-
-Step = dict[str, Any]
 
 
 class GithubExporter:
@@ -56,7 +54,8 @@ def _workflow(work: Work) -> str:
         "pull_request": {},
     }
     if work.settings.schedule:
-        events["schedule"] = [{"cron": work.settings.schedule}]
+        crons = dict.fromkeys(work.settings.schedule_utc.values()) or [work.settings.schedule]
+        events["schedule"] = [{"cron": cron} for cron in crons]
     events["workflow_dispatch"] = {
         "inputs": {
             one.id: {"description": one.description, "type": "string", "required": False}
@@ -78,15 +77,55 @@ def _workflow(work: Work) -> str:
     }
     if env:
         body["env"] = env
-    body["jobs"] = {job.id: _job(work, job) for job in work.jobs}
+    jobs = {job.id: _job(work, job) for job in work.jobs}
+    if set(work.settings.schedule_utc.values()) - {work.settings.schedule}:
+        # What comes after a job that is left out is left out as well.
+        first = {"needs": [_DUE], "if": f"needs.{_DUE}.outputs.due == 'true'"}
+        jobs = {name: job if "needs" in job else first | job for name, job in jobs.items()}
+        jobs = {_DUE: _due(work), **jobs}
+    body["jobs"] = jobs
     body["jobs"]["mlops-nb-comment"] = _comment(work)
     note = ""
     if len(work.inputs) > _MOST_INPUTS:
         left = ", ".join(title(one.name) for one in work.inputs[_MOST_INPUTS:])
         note = comment(f"GitHub takes {_MOST_INPUTS} inputs; left out: {left}")
     if work.settings.schedule and work.settings.timezone != "UTC":
-        note += comment(f"GitHub reads schedules in UTC, not in {title(work.settings.timezone)}.")
+        zone = title(work.settings.timezone)
+        if work.settings.schedule_utc:
+            note += comment(f"GitHub fires in UTC; the first job knows what is due in {zone}.")
+        else:
+            note += comment(f"GitHub reads schedules in UTC, not in {zone}.")
     return work.header("github") + note + with_versions(dump_yaml(body))
+
+
+def _due(work: Work) -> dict[str, Any]:
+    """Return the job that ends a run whose expression is not that of the zone's offset today."""
+    right = "|".join(shell(f"{cron} {at}") for at, cron in work.settings.schedule_utc.items())
+    script = "\n".join(
+        [
+            "due=true",
+            'if [ "$GITHUB_EVENT_NAME" = schedule ]; then',
+            '  case "$FIRED $(date +%z)" in',
+            f"    {right}) ;;",
+            "    *) due=false ;;",
+            "  esac",
+            "fi",
+            'echo "due=$due" >> "$GITHUB_OUTPUT"',
+        ]
+    )
+    return {
+        "name": "Is it due",
+        "runs-on": work.settings.runner,
+        "timeout-minutes": 5,
+        "outputs": {"due": "${{ steps.due.outputs.due }}"},
+        "steps": [
+            {
+                "id": "due",
+                "env": {"FIRED": "${{ github.event.schedule }}", "TZ": work.settings.timezone},
+                "run": script,
+            }
+        ],
+    }
 
 
 def _job(work: Work, job: Job) -> dict[str, Any]:
@@ -100,13 +139,13 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
     }
     if settings.secrets:
         run["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
-    steps: list[Step] = [*checkout_steps(work), *_restored(work, job)]
+    steps: list[Step] = [*checkout_steps(work), *restored(work, job)]
     if names:
         which = {"name": names[0]} if len(names) == 1 else {"pattern": "{" + ",".join(names) + "}"}
         steps.append(
             {
                 "name": "Fetch what the jobs above have made",
-                "uses": _uses("actions/download-artifact"),
+                "uses": uses("actions/download-artifact"),
                 "with": {
                     **which,
                     "path": ABOVE,
@@ -121,15 +160,15 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
             # Also after a failure, so that what succeeded is not run again.
             "name": "Keep it for the next run",
             "if": f"always() && hashFiles('{job.bundle}') != ''",
-            "uses": _uses("actions/cache", "/save"),
+            "uses": uses("actions/cache", "/save"),
             "with": {
                 "path": job.bundle,
-                "key": f"{_key(work, job)}${{{{ hashFiles('{job.bundle}') }}}}",
+                "key": f"{cache_key(work, job)}${{{{ hashFiles('{job.bundle}') }}}}",
             },
         },
         {
             "name": "Hand it to the jobs below",
-            "uses": _uses("actions/upload-artifact"),
+            "uses": uses("actions/upload-artifact"),
             "with": {
                 "name": f"carry-{job.id}",
                 "path": job.bundle,
@@ -149,7 +188,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
         {
             "name": "Keep executed notebooks and reports",
             "if": "always()",
-            "uses": _uses("actions/upload-artifact"),
+            "uses": uses("actions/upload-artifact"),
             "with": {
                 "name": f"report-{job.id}",
                 "path": ".mlops/runs",
@@ -162,7 +201,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
         {
             "name": "Keep the summary",
             "if": "always()",
-            "uses": _uses("actions/upload-artifact"),
+            "uses": uses("actions/upload-artifact"),
             "with": {
                 "name": f"summary-{job.id}",
                 "path": f"{_SUMMARIES}/{job.id}.md",
@@ -183,36 +222,6 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
     }
 
 
-def checkout_steps(work: Work) -> list[Step]:
-    """Return the steps that check the project out and install what it needs."""
-    settings = work.settings
-    python: dict[str, Any] = {"python-version": settings.python}
-    if not settings.install:
-        python |= {"cache": "pip", "cache-dependency-path": github_text(settings.lock)}
-    return [
-        {"uses": _uses("actions/checkout"), "with": {"persist-credentials": False}},
-        {"uses": _uses("actions/setup-python"), "with": python},
-        {"name": "Install", "run": github_text("\n".join(settings.install_commands))},
-    ]
-
-
-def _key(work: Work, job: Job) -> str:
-    return f"mlops-nb-{work.slug}-{job.id}-"
-
-
-def _restored(work: Work, job: Job, *, needed: bool = False) -> list[Step]:
-    """Return the steps that put back what a job made last time."""
-    key = _key(work, job)
-    return [
-        {
-            "name": f"Restore what {title(job.title) if needed else 'this job'} made last time",
-            "uses": _uses("actions/cache", "/restore"),
-            "with": {"path": job.bundle, "key": key, "restore-keys": key},
-        },
-        {"name": "Unpack it", "run": work.unpack(job.bundle, optional=not needed)},
-    ]
-
-
 def _comment(work: Work) -> dict[str, Any]:
     """Return the job that keeps one comment on a pull request up to date.
 
@@ -223,11 +232,13 @@ def _comment(work: Work) -> dict[str, Any]:
     script = "\n".join(
         [
             f"marker={shell(marker)}",
+            # There is none where no job got so far.
+            f"mkdir -p {_SUMMARIES}",
             "{",
             '  echo "$marker"',
             f"  echo {shell('## ' + work.title)}",
             "  echo",
-            f"  find {_SUMMARIES} -name '*.md' -print0 2>/dev/null | sort -z | xargs -0 -r cat",
+            f"  find {_SUMMARIES} -name '*.md' -print0 | sort -z | xargs -0 -r cat",
             '  echo "[Reports of this run]($GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID)"',
             "} > comment.md",
             "# GitHub refuses a comment of more than 65536 characters.",
@@ -253,7 +264,7 @@ def _comment(work: Work) -> dict[str, Any]:
         "steps": [
             {
                 "name": "Fetch the summaries",
-                "uses": _uses("actions/download-artifact"),
+                "uses": uses("actions/download-artifact"),
                 "with": {"pattern": "summary-*", "path": _SUMMARIES, "merge-multiple": True},
             },
             {
@@ -289,12 +300,12 @@ def _drift(work: Work, drift: Drift) -> str:
             "timeout-minutes": settings.timeout_minutes,
             "steps": [
                 *checkout_steps(work),
-                *(_restored(work, drift.job, needed=True) if drift.job else []),
+                *(restored(work, drift.job, needed=True) if drift.job else []),
                 check,
                 {
                     "name": "Keep the reports",
                     "if": "always()",
-                    "uses": _uses("actions/upload-artifact"),
+                    "uses": uses("actions/upload-artifact"),
                     "with": {
                         "name": "drift-reports",
                         "path": f"{PurePosixPath(PAGE).parent}\n.mlops/profiles\n.mlops/runs",
@@ -309,21 +320,3 @@ def _drift(work: Work, drift: Drift) -> str:
     }
     note = comment("The job fails where drift is found: exit code 10.")
     return work.header("github") + note + with_versions(dump_yaml(body))
-
-
-def _uses(action: str, part: str = "") -> str:
-    return f"{action}{part}@{ACTIONS[action][0]}"
-
-
-def with_versions(text: str) -> str:
-    """Say behind each pinned commit which release it is; scripts are indented further."""
-    release = dict(ACTIONS.values())
-    text = text.replace(
-        "\n      pull-requests: write\n", "\n      pull-requests: write # for the comment\n"
-    )
-    return re.sub(
-        r"^( {4}- | {6}- | {6}| {8})uses: (\S+)@([0-9a-f]{40})$",
-        lambda found: f"{found[0]} # {release[found[3]]}" if found[3] in release else found[0],
-        text,
-        flags=re.MULTILINE,
-    )

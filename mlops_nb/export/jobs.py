@@ -103,7 +103,7 @@ class Work:
     # --- commands -----------------------------------------------------------------------------
     def unpack(self, *files: str, optional: bool = False) -> str:
         """Return the command that unpacks bundles, or all those in a folder."""
-        words = ["python", "-m", "mlops_nb.export.carry", "unpack"]
+        words = ["python", "-P", "-m", "mlops_nb.export.carry", "unpack"]
         words += ["--if-there"] if optional else []
         return shell_words([*words, *files])
 
@@ -113,7 +113,7 @@ class Work:
 
     def pack(self, job: Job) -> str:
         """Return the command that packs what a job has made."""
-        words = ["python", "-m", "mlops_nb.export.carry", "pack", "--to", job.bundle]
+        words = ["python", "-P", "-m", "mlops_nb.export.carry", "pack", "--to", job.bundle]
         return shell_words([*words, *_names(job.tasks)])
 
     def run(self, job: Job | None = None) -> str:
@@ -127,7 +127,7 @@ class Work:
 
     def summary(self, job: Job, to: str, metrics: str = "", junit: str = "") -> str:
         """Return the command that writes what happened: Markdown, OpenMetrics text, JUnit XML."""
-        words = ["python", "-m", "mlops_nb.api.summary", "--title", job.title, "--to", to]
+        words = ["python", "-P", "-m", "mlops_nb.api.summary", "--title", job.title, "--to", to]
         words += ["--metrics", metrics] if metrics else []
         words += ["--junit", junit] if junit else []
         return shell_words(words)

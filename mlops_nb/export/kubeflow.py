@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlops_nb.export import pods
+from mlops_nb.export.argo import MOST_ABOVE
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.kfp_compiled import compiled, platform
 from mlops_nb.export.kfp_parts import KFP, argument, component, default, function, type_of
@@ -33,7 +34,7 @@ class KubeflowExporter:
 
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return source and compiled form."""
-        work = plan_work(pipeline, settings)
+        work = plan_work(pipeline, settings, most_ancestors=MOST_ABOVE)
         head = work.header("kubeflow")
         lines = [f"For kfp {KFP}."]
         if "@sha256:" not in pods.image(work):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlops_nb.export.jobs import Work
     from mlops_nb.model import Json, Pipeline
 
-__all__ = ["KubernetesExporter", "cron_job", "pipeline_pod"]
+__all__ = ["FORGET", "KubernetesExporter", "cron_job", "pipeline_pod"]
 
 _FOLDER = "kubernetes"
 _LATE_SECONDS = 600
@@ -27,6 +27,14 @@ _CONTAINER = "pipeline"
 _KILLED = [137, 143]
 """What a container ends with that was killed or told to stop: 128 and the signal."""
 _KEPT_SECONDS = 86_400
+FORGET = """\
+(cd /app && find . -type f) | LC_ALL=C sort > /tmp/sources
+if [ -s /tmp/sources ] && [ -f .mlops/sources ]; then
+  LC_ALL=C comm -23 .mlops/sources /tmp/sources | while IFS= read -r gone; do rm -f "$gone"; done
+fi
+mkdir -p .mlops
+cp /tmp/sources .mlops/sources"""
+"""Removes from the volume what an earlier image held and this one does not: sources that are gone."""
 
 
 class KubernetesExporter:
@@ -172,8 +180,7 @@ def cron_job(work: Work, name: str, schedule: str, pod: dict[str, Any]) -> dict[
 def pipeline_pod(work: Work, command: str) -> dict[str, Any]:
     """Return a pod that runs a command on the pipeline\'s volume."""
     names = pods.names(work)
-    tasks = [task.policy for task in work.pipeline.tasks]
-    script = f"cp -R /app/. {pods.WORK}/\ncd {pods.WORK}\n{command}"
+    script = f"cp -R /app/. {pods.WORK}/\ncd {pods.WORK}\n{FORGET}\n{command}"
     container: dict[str, Any] = {
         "name": _CONTAINER,
         "image": pods.image(work),
@@ -181,9 +188,7 @@ def pipeline_pod(work: Work, command: str) -> dict[str, Any]:
         "args": [pods.literal(script)],
         "env": pods.environment(work),
         "envFrom": [{"configMapRef": {"name": names["config"]}}],
-        "resources": pods.resources(
-            max(policy.cpu for policy in tasks), max(policy.memory_mb for policy in tasks)
-        ),
+        "resources": pods.largest(work),
         "securityContext": pods.restricted(),
         "volumeMounts": [
             {"name": "state", "mountPath": pods.WORK},

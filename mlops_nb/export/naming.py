@@ -40,6 +40,7 @@ _RESERVED = frozenset(
         "yes",
         "mlops-nb-comment",
         "mlops-nb-drift",
+        "mlops-nb-due",
         "mlops-nb-report",
     ]
 )

@@ -14,6 +14,7 @@ __all__ = [
     "WORK",
     "environment",
     "image",
+    "largest",
     "literal",
     "names",
     "pod",
@@ -69,6 +70,12 @@ def resources(cpu: float, memory_mb: int) -> dict[str, Any]:
         "requests": {"cpu": f"{max(1, round(cpu * 1000))}m", "memory": memory},
         "limits": {"memory": memory},
     }
+
+
+def largest(work: Work) -> dict[str, Any]:
+    """Return what a container asks for that runs the whole pipeline: as much as the largest task."""
+    tasks = [task.policy for task in work.pipeline.tasks]
+    return resources(max(policy.cpu for policy in tasks), max(policy.memory_mb for policy in tasks))
 
 
 def restricted() -> dict[str, Any]:

@@ -24,7 +24,7 @@ def run_job(job, project, parameters, bundles, variables):
         work = pathlib.Path(folder, "work")
         skip = shutil.ignore_patterns(".mlops", ".git", ".venv", "__pycache__")
         shutil.copytree(project, work, ignore=skip, symlinks=True)
-        carry = [sys.executable, "-m", "mlops_nb.export.carry"]
+        carry = [sys.executable, "-P", "-m", "mlops_nb.export.carry"]
         env = {**os.environ, **variables}
 
         def call(words):
@@ -40,7 +40,7 @@ def run_job(job, project, parameters, bundles, variables):
             if call([*carry, "unpack", str(file)]):
                 raise RuntimeError(f"{name} cannot be unpacked")
         given = [word for name, value in parameters.items() for word in ("-p", f"{name}={value}")]
-        code = call([sys.executable, "-m", "mlops_nb", "run", *given, "--", *job["tasks"]])
+        code = call([sys.executable, "-P", "-m", "mlops_nb", "run", *given, "--", *job["tasks"]])
         packed = pathlib.Path(folder, "bundle.tar.gz")
         if call([*carry, "pack", "--to", str(packed), "--", *job["tasks"]]):
             raise RuntimeError(f"what {job['id']} has made cannot be packed")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from mlops_nb.cron import from_sunday
 from mlops_nb.errors import ConfigError, nearest
 from mlops_nb.export.secrecy import holds_password, looks_secret
 
@@ -67,7 +68,10 @@ class ExportSettings(
     """Cron expression of five fields; empty for none. The API takes it, with its time zone, from
     ``[tool.mlops-nb.schedules]`` where one schedule there runs the whole pipeline."""
     timezone: str = "UTC"
-    """IANA name; targets that know only UTC ignore it and say so."""
+    """IANA name."""
+    schedule_utc: dict[str, str] = {}
+    """The schedule in UTC for each offset of the zone, such as ``+0100``, for targets that know
+    only UTC; the API works it out."""
     branch: str = "main"
     """The default branch."""
     secrets: tuple[str, ...] = ()
@@ -170,7 +174,13 @@ def read_settings(table: Mapping[str, Json]) -> ExportSettings:
     except msgspec.ValidationError as error:
         raise ConfigError(str(error), where=where) from error
     for key in ("schedule", "drift_schedule"):
-        _check_cron(getattr(settings, key), f"{where} {key.replace('_', '-')}")
+        if text := getattr(settings, key):
+            _check_cron(text, f"{where} {key.replace('_', '-')}")
+            settings = msgspec.structs.replace(settings, **{key: from_sunday(text)})
+    for offset, text in settings.schedule_utc.items():
+        _check_cron(text, f"{where} schedule-utc")
+        if not re.fullmatch(r"[+-]\d{4}", offset):
+            raise ConfigError(f'"{offset}" is no offset', where=where, fix='write "+0100"')
     for name in (*settings.env, *settings.secrets):
         if not _ENV_NAME.fullmatch(name):
             raise ConfigError(
@@ -218,7 +228,7 @@ def is_plain_cron(text: str) -> bool:
 
 
 def _check_cron(text: str, where: str) -> None:
-    if text and not is_plain_cron(text):
+    if not is_plain_cron(text):
         raise ConfigError(
             f'"{text}" is not a cron expression that every system reads',
             where=where,

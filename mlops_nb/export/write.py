@@ -21,7 +21,9 @@ _HEAD = 2
 _LONGEST_HEAD = 2048
 
 
-def compare(target: str, files: Mapping[str, str], root: Path) -> ExportPreview:
+def compare(
+    target: str, files: Mapping[str, str], root: Path, *, made_by: str = ""
+) -> ExportPreview:
     """Return a target's files beside those on the disk.
 
     Parameters
@@ -32,6 +34,8 @@ def compare(target: str, files: Mapping[str, str], root: Path) -> ExportPreview:
         Texts by POSIX path relative to `root`.
     root
         The folder they are for.
+    made_by
+        The command that the heads of such files end with; ``mlops-nb export TARGET`` by default.
 
     Raises
     ------
@@ -47,14 +51,21 @@ def compare(target: str, files: Mapping[str, str], root: Path) -> ExportPreview:
             state = FileState.SAME if old == files[name] else FileState.STALE
         diff = _diff(name, old, files[name]) if state is not FileState.SAME else ""
         found.append(ExportFile(path=name, text=files[name], state=state, diff=diff))
-    for name, place in _left_over(target, files, root):
+    for name, place in _left_over(made_by or command(target), files, root):
         diff = _diff(name, _read(place), None)
         found.append(ExportFile(path=name, text="", state=FileState.LEFT_OVER, diff=diff))
     return ExportPreview(target=target, files=tuple(sorted(found, key=lambda file: file.path)))
 
 
-def write(target: str, files: Mapping[str, str], root: Path) -> tuple[ExportFile, ...]:
+def write(
+    target: str, files: Mapping[str, str], root: Path, *, made_by: str = ""
+) -> tuple[ExportFile, ...]:
     """Write the files that differ, each in one step, and remove those left over.
+
+    Parameters
+    ----------
+    target, files, root, made_by
+        As `compare` takes them.
 
     Returns
     -------
@@ -66,7 +77,7 @@ def write(target: str, files: Mapping[str, str], root: Path) -> tuple[ExportFile
     ProjectError
         A path leads out of the folder, or a file cannot be written.
     """
-    preview = compare(target, files, root)
+    preview = compare(target, files, root, made_by=made_by)
     changed = tuple(file for file in preview.files if file.state is not FileState.SAME)
     for file in changed:
         place = root.resolve() / file.path
@@ -100,13 +111,13 @@ def _places(files: Mapping[str, str], root: Path) -> dict[str, Path]:
     return places
 
 
-def _left_over(target: str, files: Mapping[str, str], root: Path) -> Iterator[tuple[str, Path]]:
+def _left_over(made_by: str, files: Mapping[str, str], root: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files that an earlier export of this pipeline to this target has left.
 
     They stand beside those of this one and begin with the same words, as only this target's do.
     """
     heads = {_head(text) for text in files.values()}
-    heads = {head for head in heads if head[-1].endswith(command(target))}
+    heads = {head for head in heads if head[-1].endswith(made_by)}
     base = root.resolve()
     folders = {place.parent for place in _places(files, root).values()} if heads else set()
     for folder in sorted(folders):

@@ -278,6 +278,8 @@ class CronFields(Record, frozen=True, kw_only=True):
     """The schedule's own expression, where it says the same in this zone."""
     exact: bool = True
     """False where they name times at which the schedule is not due."""
+    within: float | None = None
+    """Seconds after a due time in which `text` names no other; ``None`` where it never does."""
 
     @property
     def text(self) -> str:
@@ -292,6 +294,10 @@ class ScheduleEntry(Record, frozen=True, kw_only=True):
     """A schedule as an exporter needs it."""
 
     name: str
+    id: str
+    """The name made safe, at most 40 characters; no other schedule of the project has it."""
+    short_id: str
+    """The same with at most 20 characters."""
     words: str
     fields: CronFields
     """In the schedule's own zone."""

@@ -19,6 +19,7 @@ from export_samples import (
 )
 
 from mlops_nb import export
+from mlops_nb.export.kubernetes import FORGET
 from mlops_nb.model import Pipeline, Product
 from tests.schemas_kit import official_schema
 
@@ -227,7 +228,9 @@ def test_kubernetes_hostile_names(tmp_path: Path) -> None:
         "containers"
     ][0]
     script = kubernetes_value(container["args"][0], {"touch PWNED": "X", "HOME": "X"})
-    commands = record_commands([script.split("\n", 2)[2]], tmp_path)
+    copied, _, run = script.partition(f"\n{FORGET}\n")
+    assert copied == "cp -R /app/. /work/\ncd /work"
+    commands = record_commands([run], tmp_path)
     assert commands == [["mlops-nb", "run", "--params-from-env"]]
 
 

@@ -441,3 +441,14 @@ def test_two_hundred_tasks_are_rendered_at_once() -> None:
         start = time.process_time()
         export.render(target, pipeline, {})
         assert time.process_time() - start < 3, target
+
+
+@pytest.mark.parametrize(("target", "limit"), [("argo", 1.2e6), ("kubeflow", 2.5e6)])
+def test_a_deep_pipeline_fits_into_a_clusters_store(target: str, limit: float) -> None:
+    tasks = tuple(
+        task(f"t{number}", *(f"t{up}" for up in range(max(0, number - 3), number)))
+        for number in range(200)
+    )
+    deep = Pipeline(name="deep", root="/p", spec="pipeline.yaml", tasks=tasks)
+    files = export.render(target, deep, {})
+    assert all(len(text.encode()) < limit for text in files.values())

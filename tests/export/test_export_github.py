@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import time
 from pathlib import Path
 
 import msgspec
@@ -10,6 +13,7 @@ from export_samples import HOSTILE, hostile, load_yaml, record_commands, small, 
 from mlops_nb import export
 from mlops_nb.errors import ConfigError
 from mlops_nb.model import Pipeline, Product
+from mlops_nb.scheduling.fields import utc_by_offset
 
 FLOW = ".github/workflows/flights-demo.yml"
 
@@ -180,3 +184,32 @@ def test_hostile_names(tmp_path: Path) -> None:
     assert [words[-1] for words in commands if "pack" in words] == list(HOSTILE)
     for one in body["on"]["workflow_dispatch"]["inputs"].values():
         assert "${{" not in one["description"]
+
+
+def test_a_schedule_of_another_zone_runs_at_its_own_hour(tmp_path: Path) -> None:
+    crons = utc_by_offset("0 6 * * mon-fri", "Europe/Berlin")
+    assert crons == {"+0100": "0 5 * * 1,2,3,4,5", "+0200": "0 4 * * 1,2,3,4,5"}
+    assert utc_by_offset("0 6 * * *", "Asia/Kolkata") == {"+0530": "30 0 * * *"}
+    assert utc_by_offset("0 0 1 * *", "Europe/Berlin") == {}
+    found = workflow(
+        schedule="0 6 * * mon-fri", timezone="Europe/Berlin", **{"schedule-utc": crons}
+    )
+    events = found.get("on") or found[True]
+    assert [one["cron"] for one in events["schedule"]] == list(crons.values())
+    jobs = found["jobs"]
+    assert jobs["ingest"]["needs"] == ["mlops-nb-due"]
+    assert jobs["ingest"]["if"] == "needs.mlops-nb-due.outputs.due == 'true'"
+    assert "if" not in jobs["clean"]
+    (step,) = jobs["mlops-nb-due"]["steps"]
+    offset = time.strftime("%z", time.localtime())
+    bash = ["bash", "-eo", "pipefail", "-c", step["run"].replace("+0200", offset)]
+    for event, fired, due in (
+        ("schedule", crons["+0200"], "true"),
+        ("schedule", crons["+0100"], "false"),
+        ("push", "", "true"),
+    ):
+        out = tmp_path / "out"
+        out.unlink(missing_ok=True)
+        told = {"GITHUB_EVENT_NAME": event, "FIRED": fired, "GITHUB_OUTPUT": str(out)}
+        subprocess.run(bash, env=os.environ | told, check=True)
+        assert out.read_text() == f"due={due}\n"

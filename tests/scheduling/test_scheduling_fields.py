@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import islice
 
 import pytest
@@ -45,3 +46,22 @@ def test_a_plain_expression_stays_as_it_was_written_in_its_own_zone() -> None:
     trigger = read_trigger(Schedule(name="x", when="0 6 * * mon-fri", timezone="Europe/Berlin"))
     assert cover(trigger, "Europe/Berlin", now=NOW).text == "0 6 * * mon-fri"
     assert cover(trigger, "UTC", now=NOW).text == "0 4,5 * * 1,2,3,4,5"
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone", "days"),
+    [
+        ("0 6 29 2 *", "Europe/Berlin", {29}),
+        ("0 22 L * *", "UTC", {28, 29, 30, 31}),
+        ("0 22 LW * *", "UTC", {26, 27, 28, 29, 30, 31}),
+        ("0 0 1,2 * *", "Europe/Berlin", {1, 28, 29, 30, 31}),
+    ],
+)
+def test_what_is_found_does_not_depend_on_the_day_it_is_looked(
+    cron: str, zone: str, days: set[int]
+) -> None:
+    trigger = Trigger(cron=cron, timezone=zone)
+    march = [datetime(year, 3, 2, tzinfo=UTC).timestamp() for year in (2026, 2028)]
+    one, other = (cover(trigger, "UTC", now=now) for now in march)
+    assert one == other
+    assert set(one.days) == days

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from mlops_nb.errors import ScheduleError
-from mlops_nb.export.naming import label
 from mlops_nb.export.quoting import comment, shell_words
-from mlops_nb.export.schedules.place import words
+from mlops_nb.export.schedules.head import head
+from mlops_nb.export.schedules.place import STORE, due_words
+from mlops_nb.export.secrecy import holds_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +28,8 @@ _TASK = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 
 
 def _command(entry: ScheduleEntry, place: Place) -> list[str]:
-    call = [place.python, "-m", "mlops_nb", "--project", place.spec]
-    return [*call, *words(entry, shared=True)]
+    call = [place.python, "-P", "-m", "mlops_nb", "--project", place.spec]
+    return [*call, *due_words(entry)]
 
 
 def _note(entry: ScheduleEntry, fields: CronFields) -> str:
@@ -38,17 +39,30 @@ def _note(entry: ScheduleEntry, fields: CronFields) -> str:
     return text
 
 
+def _store(place: Place) -> str:
+    """Return the store's address that an entry has to be given; empty where it finds that itself."""
+    if holds_password(place.store) or re.search(r"[\r\n'\"]", place.store):
+        raise ScheduleError(
+            f"{STORE} holds a password, which would be written into a file",
+            fix="leave it out of the address and put it into ~/.pgpass, where PostgreSQL's library "
+            "looks for it",
+        )
+    return place.store
+
+
 def cron(
     entries: Sequence[ScheduleEntry], place: Place, _: Pipeline, __: Mapping[str, Json]
 ) -> dict[str, str]:
     """Return a crontab for a user: ``crontab schedules/crontab``."""
-    text = comment(
-        "Schedules of mlops-nb. Install with: crontab schedules/crontab (it replaces the user's "
+    text = head("cron", place.root) + comment(
+        "Install with: crontab schedules/crontab (it replaces the user's "
         "crontab), or append it to that."
     )
     zones = {entry.machine.timezone for entry in entries}
     text += comment(f"Times are those of a machine in {', '.join(sorted(zones))}.\n")
     text += "SHELL=/bin/sh\n"
+    if store := _store(place):
+        text += f"{STORE}={store}\n"
     for entry in entries:
         # In a crontab a percent sign ends the command.
         line = shell_words(_command(entry, place)).replace("%", r"\%")
@@ -63,17 +77,21 @@ def systemd(
 ) -> dict[str, str]:
     """Return a service and a timer for each schedule, for ``/etc/systemd/system`` or a user."""
     files = {}
+    store = _store(place)
+    environment = f"Environment={_systemd(f'{STORE}={store}')}\n" if store else ""
     for entry in entries:
-        unit = f"mlops-nb-{label(entry.name, fallback='schedule')}"
+        unit = f"mlops-nb-{entry.id}"
         title = " ".join(f"mlops-nb schedule {entry.name}".split())
         line = " ".join(_systemd(word) for word in _command(entry, place))
-        head = comment(_note(entry, entry.fields))
+        begin = head("systemd", place.root) + comment(_note(entry, entry.fields))
         files[f"{_FOLDER}/{unit}.service"] = (
-            head + f"[Unit]\nDescription={_specifiers(title)}\n\n[Service]\nType=oneshot\n"
-            f"WorkingDirectory={_specifiers(place.root)}\nExecStart={line}\n"
+            begin + f"[Unit]\nDescription={_specifiers(title)}\n\n[Service]\nType=oneshot\n"
+            f"WorkingDirectory={_specifiers(place.root)}\n{environment}ExecStart={line}\n"
+            + comment("In /etc/systemd/system root runs it, unless you say who does:")
+            + comment(f"User={place.user}")
         )
         files[f"{_FOLDER}/{unit}.timer"] = (
-            head + f"[Unit]\nDescription={_specifiers(title)}\n\n[Timer]\n"
+            begin + f"[Unit]\nDescription={_specifiers(title)}\n\n[Timer]\n"
             f"OnCalendar={on_calendar(entry.fields)}\nAccuracySec=1s\n"
             # What was due while the machine was off is looked at when it is on again.
             f"Persistent=true\nUnit={unit}.service\n\n[Install]\nWantedBy=timers.target\n"
@@ -137,8 +155,7 @@ def windows(
         _text(program, "Arguments", list2cmdline(arguments))
         _text(program, "WorkingDirectory", place.root)
         ElementTree.indent(root)
-        name = label(entry.name, fallback="schedule")
-        files[f"{_FOLDER}/{name}.xml"] = (
+        files[f"{_FOLDER}/{entry.id}.xml"] = (
             '<?xml version="1.0"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
         )
     return files

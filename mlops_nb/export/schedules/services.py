@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlops_nb.export.github import checkout_steps, with_versions
+from mlops_nb.export.github_steps import checkout_steps, with_versions
 from mlops_nb.export.jobs import plan_work
-from mlops_nb.export.naming import label, title
+from mlops_nb.export.naming import title
 from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell_words
-from mlops_nb.export.schedules.place import words
+from mlops_nb.export.schedules.head import head
+from mlops_nb.export.schedules.place import STORE, latest_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,21 +18,20 @@ if TYPE_CHECKING:
     from mlops_nb.export.schedules.place import Place
     from mlops_nb.model import CronFields, Json, Pipeline, ScheduleEntry
 
-__all__ = ["STORE", "github", "gitlab"]
+__all__ = ["github", "gitlab"]
 
-STORE = "MLOPS_NB_SCHEDULE_STORE"
 _LATE = "A checkout is fresh each time: set the secret MLOPS_NB_SCHEDULE_STORE to a PostgreSQL URL, and "
 _LATE += "occurrences are claimed there: once, whoever else runs them."
 
 
 def github(
-    entries: Sequence[ScheduleEntry], _: Place, pipeline: Pipeline, settings: Mapping[str, Json]
+    entries: Sequence[ScheduleEntry], place: Place, pipeline: Pipeline, settings: Mapping[str, Json]
 ) -> dict[str, str]:
     """Return a workflow for each schedule."""
     work = plan_work(pipeline, settings)
     files = {}
     for entry in entries:
-        name = label(entry.name, fallback="schedule")
+        name = entry.id
         secrets = dict.fromkeys((*work.settings.secrets, STORE))
         body: dict[str, Any] = {
             "name": title(f"{pipeline.name}: schedule {entry.name}"),
@@ -48,14 +48,16 @@ def github(
                         {
                             "name": "Run what is due",
                             "env": {one: f"${{{{ secrets.{one} }}}}" for one in secrets},
-                            "run": github_text(_line(entry, entry.utc)),
+                            "run": github_text(_line(entry, entry.utc, place)),
                         },
                     ],
                 }
             },
         }
-        text = _head("github", entry, entry.utc) + comment(
-            "GitHub may start it late, or leave it out when it is busy."
+        text = (
+            head("github", pipeline.name)
+            + _note(entry, entry.utc)
+            + comment("GitHub may start it late, or leave it out when it is busy.")
         )
         files[f".github/workflows/{work.slug}-schedule-{name}.yml"] = text + with_versions(
             dump_yaml(body)
@@ -64,20 +66,20 @@ def github(
 
 
 def gitlab(
-    entries: Sequence[ScheduleEntry], _: Place, pipeline: Pipeline, settings: Mapping[str, Json]
+    entries: Sequence[ScheduleEntry], place: Place, pipeline: Pipeline, settings: Mapping[str, Json]
 ) -> dict[str, str]:
     """Return jobs to include in ``.gitlab-ci.yml``; the times are set in GitLab itself."""
     work = plan_work(pipeline, settings)
     body: dict[str, Any] = {}
-    text = comment(
-        "Jobs of mlops-nb's schedules. Include them in .gitlab-ci.yml:\n"
+    text = head("gitlab", pipeline.name) + comment(
+        "Include these jobs in .gitlab-ci.yml:\n"
         "  include: [{local: .gitlab/mlops-nb-schedules.yml}]\n"
         "GitLab keeps times outside of files: make a pipeline schedule for each (Build, Pipeline\n"
         "schedules) with this cron, this zone and this variable."
     )
     text += comment(_LATE)
     for entry in entries:
-        name = label(entry.name, fallback="schedule")
+        name = entry.id
         text += comment(
             f"  {entry.fields.text}   {entry.fields.timezone}   MLOPS_NB_SCHEDULE={name}   ({entry.words})"
         )
@@ -89,7 +91,7 @@ def gitlab(
             "resource_group": f"mlops-nb-schedule-{name}",
             "interruptible": False,
             "timeout": f"{_minutes(entry, work)} minutes",
-            "script": [*work.settings.install_commands, _line(entry, entry.fields)],
+            "script": [*work.settings.install_commands, _line(entry, entry.fields, place)],
             "artifacts": {
                 "when": "always",
                 "paths": [".mlops/runs/"],
@@ -99,9 +101,8 @@ def gitlab(
     return {".gitlab/mlops-nb-schedules.yml": text + dump_yaml(body)}
 
 
-def _line(entry: ScheduleEntry, fields: CronFields) -> str:
-    call = words(entry, shared=False, exact=fields.exact)
-    return shell_words(["python", "-m", "mlops_nb", *call])
+def _line(entry: ScheduleEntry, fields: CronFields, place: Place) -> str:
+    return shell_words(["python", "-P", "-m", "mlops_nb", *latest_words(entry, fields, place)])
 
 
 def _minutes(entry: ScheduleEntry, work: Work) -> int:
@@ -110,12 +111,9 @@ def _minutes(entry: ScheduleEntry, work: Work) -> int:
     return sum(job.minutes for job in work.jobs)
 
 
-def _head(target: str, entry: ScheduleEntry, fields: CronFields) -> str:
-    text = (
-        f"Made from schedule {title(entry.name)} by mlops-nb. Do not edit: change the schedule, then run:\n"
-        f"mlops-nb schedule export --to {target}\n{entry.words}"
-    )
-    if not fields.exact:
+def _note(entry: ScheduleEntry, fields: CronFields) -> str:
+    text = f"{title(entry.name)}: {entry.words}"
+    if fields.within is not None:
         text += "\nFires more often than that; there is nothing to do then."
     if not entry.in_project:
         text += "\nThe schedule is in no file: put it into [tool.mlops-nb.schedules], or share the store."

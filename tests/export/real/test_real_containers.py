@@ -63,7 +63,7 @@ def run_container(
     (script,) = container["args"]
     script = kubernetes_value(script, variables)
     script = script.replace("cp -R /app/. /work/", f"cp -R '{project}/.' '{work}/'")
-    script = script.replace("cd /work", f"cd '{work}'")
+    script = script.replace("cd /work", f"cd '{work}'").replace("cd /app", f"cd '{project}'")
     return subprocess.run(
         [*container["command"], script],
         env=env | variables,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from small_project import change_notebook, data, environment, expected, make_project
 
-from mlops_nb.export.github import ACTIONS
+from mlops_nb.export.github_steps import ACTIONS
 
 STAND_INS = Path(__file__).parent / "actions"
 

@@ -34,6 +34,10 @@ PLANS = {
 }
 
 
+REFUSED = ("dense", "odd", "seconds")
+"""What the fields of a system without zones and without a store of its own cannot say."""
+
+
 def need(name: str, how: str) -> str:
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     if found is None:
@@ -95,9 +99,10 @@ def test_github_workflows_validate(project: Path, tmp_path: Path) -> None:
         pytest.fail(
             "check-jsonschema is missing; install it with: .ci/tools-export.sh", pytrace=False
         )
-    export.write(project, "github", tuple(PLANS), out=tmp_path)
+    names = [name for name in PLANS if name not in REFUSED]
+    export.write(project, "github", names, out=tmp_path)
     paths = [str(path) for path in tmp_path.rglob("*.yml")]
-    assert len(paths) == len(PLANS)
+    assert len(paths) == len(names)
     subprocess.run([str(tool), "--builtin-schema", "vendor.github-workflows", *paths], check=True)
 
 
@@ -147,8 +152,9 @@ def _first_end(project: Path, seconds: float) -> Any:
 def test_every_file_is_yaml_or_xml(project: Path) -> None:
     from xml.etree import ElementTree
 
+    names = [name for name in PLANS if name not in REFUSED]
     for target in export.targets():
-        for name, text in export.render(project, target).items():
+        for name, text in export.render(project, target, names).items():
             if name.endswith((".yml", ".yaml")):
                 assert list(yaml.safe_load_all(text))
             elif name.endswith(".xml"):
