@@ -13,6 +13,8 @@ from mlops_nb import export
 PIPELINES = {"small": small, "hostile": hostile, "wide": lambda: wide(40)}
 SETTINGS = {
     "schedule": "30 4 * * *",
+    "timezone": "Europe/Berlin",
+    "schedule-utc": {"+0100": "30 3 * * *", "+0200": "30 2 * * *"},
     "secrets": ["DB_PASSWORD"],
     "env": {"REGION": "eu"},
     "drift-data": "data/new's ${{ github.token }}.csv",
