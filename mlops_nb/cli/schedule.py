@@ -18,7 +18,7 @@ from mlops_nb.cli.schedule_views import (
     show_schedule,
 )
 from mlops_nb.errors import ExitCode
-from mlops_nb.model import OccurrenceState
+from mlops_nb.model import FileState, OccurrenceState
 
 if TYPE_CHECKING:
     from mlops_nb.model import Json
@@ -417,11 +417,13 @@ def export(
         click.echo(found.diff, nl=False)
         return ExitCode.ERROR if found.stale else ExitCode.OK
     changed = api.write(project, target, names, out=out, machine_zone=machine_tz).files
+    gone = [one.path for one in changed if one.state is FileState.LEFT_OVER]
     if as_json:
-        output.print_json({"target": target, "written": [one.path for one in changed]})
+        new = [one.path for one in changed if one.path not in gone]
+        output.print_json({"target": target, "written": new, "removed": gone})
         return ExitCode.OK
     for one in changed:
-        click.echo(f"  + {one.path}")
+        click.echo(f"  {'-' if one.path in gone else '+'} {one.path}")
     click.echo(f"{target}: {len(changed) or 'no'} file{'' if len(changed) == 1 else 's'} changed")
     return ExitCode.OK
 
