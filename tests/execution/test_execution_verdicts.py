@@ -170,8 +170,13 @@ def test_a_signal_while_a_run_is_set_up_cancels_it(tmp_path, monkeypatch, number
         time.sleep(5)
 
     monkeypatch.setattr(tracking.Tracking, "environment", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        execute.run(ready, kernels=object())
+    # A shell's background jobs start with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            execute.run(ready, kernels=object())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert RunStore(where.state).get("latest").status is RunStatus.CANCELLED
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
