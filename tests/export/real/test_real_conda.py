@@ -10,10 +10,11 @@ from export_samples import small
 from mlops_nb import export
 
 SOLVE = """
-import asyncio, json, sys
+import asyncio, json, os, sys
 from rattler import Channel, Platform, solve
 records = asyncio.run(solve([Channel(sys.argv[1])], json.loads(sys.argv[2]), platforms=[Platform("linux-64"), Platform("noarch")]))
-print(json.dumps({r.name.normalized: str(r.version) for r in records}))
+print(json.dumps({r.name.normalized: str(r.version) for r in records}), flush=True)
+os._exit(0)  # its threads may crash the interpreter while that is taken apart
 """
 
 
