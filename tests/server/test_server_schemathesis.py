@@ -6,16 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from server_kit import TOKEN, Server, description
-
-pytestmark = pytest.mark.slow
-
-schemathesis = pytest.importorskip("schemathesis")
-from hypothesis import HealthCheck, settings  # noqa: E402
-from schemathesis.specs.openapi.checks import (  # noqa: E402
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from server_kit import TOKEN, Server, description
+
+pytestmark = pytest.mark.slow
 
 EXAMPLES = int(os.environ.get("MLOPS_NB_SCHEMATHESIS_EXAMPLES", "15"))
 CHECKS = (status_code_conformance, response_schema_conformance)
