@@ -25,5 +25,5 @@ def test_what_a_run_was_not_asked_for_is_left_alone(tmp_path):
     assert again["a"].why == "not selected"
     # Unless its product is gone, which the others need.
     (where.root / "out/a.txt").unlink()
-    _, again = resume_plan(where, pipeline, failed, store.events(failed.id))
+    _, again = resume_plan(where, pipeline, failed, RunStore(where.state).events(failed.id))
     assert again["a"].action is Action.RUN
