@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SETTINGS", "write_big_output", "write_workload"]
+__all__ = ["SETTINGS", "write_big_output", "write_notebook", "write_workload"]
 
 SETTINGS = '[tool.mlops-nb]\nname = "bench"\ntracking = "none"\n'
 """Peers keep no record in a tracking server, so ours does not either while it is timed."""
@@ -53,6 +53,12 @@ def _notebook(*cells: dict[str, object]) -> str:
     )
 
 
+def write_notebook(path: Path, parameters: str, *cells: str) -> None:
+    """Write one notebook: a cell of parameters and what follows it."""
+    rest = (_cell(place, source) for place, source in enumerate(cells, 1))
+    path.write_text(_notebook(_cell(0, parameters, "parameters"), *rest))
+
+
 def write_workload(folder: Path, count: int, *, imports: bool = True) -> None:
     """Write ``count`` notebooks, their pipeline and the same work as scripts.
 
@@ -70,16 +76,10 @@ def write_workload(folder: Path, count: int, *, imports: bool = True) -> None:
             if imports
             else ['with open(target, "w") as file:\n    file.write(str(seed))\n']
         )
-        (folder / f"{name}.ipynb").write_text(
-            _notebook(
-                _cell(0, head, "parameters"),
-                _cell(
-                    1,
-                    'target = product["data"] if isinstance(product, dict) else f"out/peer-{seed}.json"',
-                ),
-                *(_cell(place + 2, text) for place, text in enumerate(body)),
-            )
+        target = (
+            'target = product["data"] if isinstance(product, dict) else f"out/peer-{seed}.json"'
         )
+        write_notebook(folder / f"{name}.ipynb", head, target, *body)
         script = f'seed = {number}\ntarget = "out/script-{number}.json"\n' + "\n".join(body)
         (folder / f"{name}.py").write_text(script)
         tasks.append(
@@ -95,13 +95,7 @@ def write_big_output(folder: Path, *, lines: int, megabytes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     printing = f"for number in range({lines}):\n    print('line', number)\n"
     large = f"print('x' * ({megabytes} * 2**20))\n"
-    (folder / "big.ipynb").write_text(
-        _notebook(
-            _cell(0, "upstream = None\nproduct = None", "parameters"),
-            _cell(1, printing),
-            _cell(2, large),
-        )
-    )
+    write_notebook(folder / "big.ipynb", "upstream = None\nproduct = None", printing, large)
     (folder / "big.py").write_text(printing + large)
     (folder / "pipeline.yaml").write_text(
         "tasks:\n  - source: big.ipynb\n    product: out/big.ipynb\n"
