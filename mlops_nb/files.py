@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
 
 __all__ = ["file_name", "sync_folder", "write_whole"]
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 def file_name(name: str) -> str:
@@ -34,20 +38,32 @@ def write_whole(path: Path, data: bytes, *, durable: bool = False) -> None:
     durable
         Wait until the disk has it, so that it also outlives a loss of power.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    # Text and system calls: this runs several times for each task.
+    folder, name = os.path.split(path)
+    draft = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}")  # noqa: PTH118
     try:
-        with draft.open("xb") as file:
-            file.write(data)
+        try:
+            handle = os.open(draft, _NEW, 0o666)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+            handle = os.open(draft, _NEW, 0o666)
+        with open(handle, "wb", buffering=0) as file:  # noqa: PTH123
+            _write(file, data)
             if durable:
-                file.flush()
-                os.fsync(file.fileno())
+                os.fsync(handle)
         os.replace(draft, path)  # noqa: PTH105 - says what it does
     except BaseException:
-        draft.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(draft)  # noqa: PTH108
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 def sync_folder(folder: Path) -> None:

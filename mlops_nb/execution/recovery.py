@@ -38,14 +38,18 @@ class Finisher:
     def __init__(self, project: Project, pipeline: Pipeline | None = None) -> None:
         self._project = project
         self._pipeline = pipeline
-        self._state = StateStore(project)
+        self._state = StateStore(project, keep=True)
         self._digests = Digests(project)
 
     def fingerprint(self, task: str) -> Fingerprint:
         """Return what a task depends on, now that everything upstream is done."""
-        from mlops_nb.pipeline.fingerprint import fingerprint_now
+        from mlops_nb.pipeline.fingerprint import WORTH_KEEPING, Fingerprinter, fingerprint_now
 
-        return fingerprint_now(self._project, self._loaded(), task)
+        look = Fingerprinter(self._project, self._digests.again())
+        made = fingerprint_now(self._project, self._loaded(), task, look=look, store=self._state)
+        if look.digests.hashed_bytes > WORTH_KEEPING:
+            look.digests.save()
+        return made
 
     def settle(self, task: Task, before: Fingerprint, run: str) -> tuple[Fingerprint, str]:
         """Return what a task that has just ended counts as made from, and what changed meanwhile.
@@ -123,6 +127,7 @@ class Finisher:
     def close(self) -> None:
         """Keep the digests for the next command."""
         self._digests.save()
+        self._state.close()
 
     def _digest(self, path: str) -> str:
         final = resolve(self._project.root, path)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mlops_nb.errors import ExecutionError
 from mlops_nb.files import file_name, write_whole
+from mlops_nb.pipeline.files import resolve
 
 if TYPE_CHECKING:
     from mlops_nb.model import Task
@@ -45,6 +46,7 @@ class Stage:
         """Stands for the project's folder."""
         self.outside = self.folder / "outside"
         """Stands for the file system's root, for products outside the project."""
+        self._finals: dict[str, Path] = {}
         self.products = {
             product.path: str(self.place(product.path))
             for product in task.products
@@ -54,7 +56,9 @@ class Stage:
 
     def final(self, product: str) -> Path:
         """Return a product's absolute final path."""
-        return Path(os.path.normpath(self.root / product))
+        if product not in self._finals:
+            self._finals[product] = resolve(self.root, product)
+        return self._finals[product]
 
     def place(self, product: str) -> Path:
         """Return a product's absolute path in the staging folder."""
@@ -95,16 +99,14 @@ class Stage:
         """
         declared = {Path(path): self.final(final) for final, path in self.products.items()}
         found = [(path, final) for path, final in declared.items() if os.path.lexists(path)]
-        whole = {path for path, _ in found}
+        whole = {str(path) for path, _ in found}
         for base, target in ((self.inside, self.root), (self.outside, Path(self.root.anchor))):
             for folder, folders, files in os.walk(base):
-                here = Path(folder)
-                folders[:] = [name for name in folders if here / name not in whole]
-                found += [
-                    (here / name, target / (here / name).relative_to(base))
-                    for name in files
-                    if here / name not in whole
-                ]
+                folders[:] = [name for name in folders if os.path.join(folder, name) not in whole]  # noqa: PTH118
+                for name in files:
+                    staged = os.path.join(folder, name)  # noqa: PTH118
+                    if staged not in whole:
+                        found.append((Path(staged), target / os.path.relpath(staged, base)))
         return sorted(found)
 
     def named(self) -> dict[str, Path]:

@@ -71,6 +71,35 @@ def digest_of(*parts: str | bytes) -> str:
     return made.hexdigest()
 
 
+class _Memory:
+    """What looks that follow one another remember together; safe to share among threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.table = _read_table(path)
+        self.files: dict[str, _Entry] = {}
+        self.facts: dict[str, Facts] = {}
+        self.asked: set[str] = set()
+        self.changed = False
+
+    def save(self) -> None:
+        if not self.changed:
+            return
+        self.changed = False
+        # Copies, because another thread's look may add to them meanwhile.
+        mine, told, asked = dict(self.files), dict(self.facts), set(self.asked)
+        # What was not asked for this time stays, as long as it is still there.
+        others = {name: entry for name, entry in self.table.files.items() if name not in asked}
+        if len(others) > 4 * len(mine) + 5_000:
+            others = {}
+        facts = {**self.table.facts, **told}
+        if len(facts) > 4 * len(told) + 500:
+            facts = told
+        table = _Table(format=_format(), files={**others, **mine}, facts=facts)
+        if not write_if_possible(self.path, encode(table)):
+            self.changed = True
+
+
 class Digests:
     """Digests of a project's files for the length of one look at them.
 
@@ -81,20 +110,29 @@ class Digests:
     """
 
     def __init__(self, project: Project) -> None:
-        self._path = project.state / "cache" / "files.json"
-        self._table = _read_table(self._path)
-        self._files: dict[str, _Entry] = {}
-        self._facts: dict[str, Facts] = {}
+        self._begin(_Memory(project.state / "cache" / "files.json"))
+
+    def _begin(self, memory: _Memory) -> None:
+        self._memory = memory
         self._seen: dict[str, str] = {}
         self._folders: set[str] = set()
-        self._changed = False
         self.hashed_bytes = 0
         """How much was read for hashing so far."""
+
+    def again(self) -> Digests:
+        """Return another look at the files as they are now, which reads only what has changed.
+
+        The two may be used in different threads; what either has learnt is kept by `save`.
+        """
+        look = Digests.__new__(Digests)
+        look._begin(self._memory)
+        return look
 
     def of(self, path: Path | str) -> str:
         """Return the digest of a file or folder; an empty text where there is neither."""
         name = str(path)
         if name not in self._seen:
+            self._memory.asked.add(name)
             self._seen[name] = self._look(name)
         return self._seen[name]
 
@@ -107,7 +145,8 @@ class Digests:
             return self._of_folder(name)
         if not stat.S_ISREG(status.st_mode):
             return ""
-        known = self._table.files.get(name)
+        memory = self._memory
+        known = memory.files.get(name) or memory.table.files.get(name)
         if (
             known is not None
             and known.size == status.st_size
@@ -115,7 +154,7 @@ class Digests:
             and known.ctime_ns == status.st_ctime_ns
             and known.inode == status.st_ino
         ):
-            self._files[name] = known
+            memory.files[name] = known
             return known.digest
         return self._hash(name, status)
 
@@ -126,12 +165,12 @@ class Digests:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return ""
-        self._changed = True
+        self._memory.changed = True
         self.hashed_bytes += status.st_size
         latest = max(status.st_mtime_ns, status.st_ctime_ns)
         grain = _COARSE_GRAIN_NS if status.st_mtime_ns % 1_000_000_000 == 0 else _GRAIN_NS
         if now - latest > grain:
-            self._files[name] = _Entry(
+            self._memory.files[name] = _Entry(
                 status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, digest
             )
         return digest
@@ -181,13 +220,14 @@ class Digests:
         return self._fact(f"function:{name}:{self.of(path)}", path, read)
 
     def _fact(self, key: str, path: Path, read: Reader) -> Facts:
-        known = self._facts.get(key) or self._table.facts.get(key)
+        memory = self._memory
+        known = memory.facts.get(key) or memory.table.facts.get(key)
         if known is None:
             from mlops_nb.notebooks.read import read_bytes
 
             known = read(read_bytes(path), str(path))
-            self._changed = True
-        self._facts[key] = known
+            memory.changed = True
+        memory.facts[key] = known
         return known
 
     def forget(self, path: Path | str) -> None:
@@ -200,23 +240,7 @@ class Digests:
 
     def save(self) -> None:
         """Keep what was learnt; a state folder that cannot be written to only costs time."""
-        if not self._changed:
-            return
-        # What was not asked for this time stays, as long as it is still there.
-        files = {name: entry for name, entry in self._table.files.items() if name in self._files}
-        others = {
-            name: entry
-            for name, entry in self._table.files.items()
-            if name not in self._files and name not in self._seen
-        }
-        if len(others) > 4 * len(self._files) + 5_000:
-            others = {}
-        facts = {**self._table.facts, **self._facts}
-        if len(facts) > 4 * len(self._facts) + 500:
-            facts = dict(self._facts)
-        table = _Table(format=_format(), files={**others, **files, **self._files}, facts=facts)
-        if write_if_possible(self._path, encode(table)):
-            self._changed = False
+        self._memory.save()
 
 
 if TYPE_CHECKING:

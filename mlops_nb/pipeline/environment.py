@@ -19,6 +19,7 @@ from mlops_nb.pipeline.files import write_if_possible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from mlops_nb.config import Project
 
@@ -68,6 +69,49 @@ def _normal(name: str) -> str:
 _SURVEYED: dict[str, _Installed] = {}
 """What this process has read already, by listing; reading it takes half a second."""
 
+_Stamp = tuple[tuple[str, int], ...]
+
+
+class _Reach:
+    """What is installed, and what imports have been found to reach in it."""
+
+    def __init__(self, installed: _Installed) -> None:
+        self.known = installed.distributions
+        self.owners: dict[str, list[str]] = {}
+        for name, distribution in self.known.items():
+            for module in distribution.modules:
+                self.owners.setdefault(module, []).append(name)
+        self.closures: dict[frozenset[str], dict[str, str]] = {}
+
+    def close(self, tops: frozenset[str]) -> dict[str, str]:
+        """Return the versions of what these modules belong to and of all that it requires."""
+        if tops not in self.closures:
+            pending = [owner for top in tops for owner in self.owners.get(top, ())]
+            found: dict[str, str] = {}
+            while pending:
+                name = pending.pop()
+                if name in found or name not in self.known:
+                    continue
+                found[name] = self.known[name].version
+                pending += self.known[name].requires
+            self.closures[tops] = dict(sorted(found.items()))
+        return self.closures[tops]
+
+
+_REACH: dict[tuple[Path, _Stamp], _Reach] = {}
+"""The latest, by the file that remembers it and when folders of packages last changed."""
+
+
+def _stamp() -> _Stamp:
+    """Return what changes where a distribution is installed or removed."""
+    found = []
+    for folder in sys.path:
+        try:
+            found.append((folder, os.stat(folder or ".").st_mtime_ns))  # noqa: PTH116 - no Path needed
+        except OSError:
+            continue
+    return tuple(found)
+
 
 class Environment:
     """The distributions of this interpreter.
@@ -80,9 +124,7 @@ class Environment:
 
     def __init__(self, project: Project) -> None:
         self._path = project.state / "cache" / "environment.json"
-        self._installed: _Installed | None = None
-        self._owners: dict[str, list[str]] = {}
-        self._closures: dict[frozenset[str], dict[str, str]] = {}
+        self._reach: _Reach | None = None
 
     def reached(self, modules: Iterable[str]) -> dict[str, str]:
         """Return the versions of everything that some imports reach.
@@ -103,28 +145,20 @@ class Environment:
             for name in modules
             if (top := name.partition(".")[0]) not in sys.stdlib_module_names
         )
-        if tops not in self._closures:
-            self._closures[tops] = self._close(tops)
-        return self._closures[tops]
-
-    def _close(self, tops: frozenset[str]) -> dict[str, str]:
         if not tops:
             return {}
-        if self._installed is None:
-            self._installed = self._read()
-            for name, distribution in self._installed.distributions.items():
-                for module in distribution.modules:
-                    self._owners.setdefault(module, []).append(name)
-        known = self._installed.distributions
-        pending = [owner for top in tops for owner in self._owners.get(top, ())]
-        found: dict[str, str] = {}
-        while pending:
-            name = pending.pop()
-            if name in found or name not in known:
-                continue
-            found[name] = known[name].version
-            pending += known[name].requires
-        return dict(sorted(found.items()))
+        if self._reach is None:
+            self._reach = self._look()
+        return self._reach.close(tops)
+
+    def _look(self) -> _Reach:
+        key = (self._path, _stamp())
+        reach = _REACH.get(key)
+        if reach is None:
+            reach = _Reach(self._read())
+            _REACH.clear()
+            _REACH[key] = reach
+        return reach
 
     def _read(self) -> _Installed:
         listing = digest_of("2", sys.version, *_listing())

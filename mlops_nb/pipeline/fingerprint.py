@@ -30,12 +30,19 @@ if TYPE_CHECKING:
     from mlops_nb.config import Project
     from mlops_nb.model import Pipeline, Task
 
-__all__ = ["Fingerprinter", "fingerprint_now", "output_digest", "product_digests"]
+__all__ = [
+    "WORTH_KEEPING",
+    "Fingerprinter",
+    "complete_fingerprint",
+    "fingerprint_now",
+    "output_digest",
+    "product_digests",
+]
 
 _LONGEST = 120
 """Longer values are kept as digests, in characters."""
 
-_WORTH_KEEPING = 20_000_000
+WORTH_KEEPING = 20_000_000
 """Bytes hashed for one task from which on remembering the digests is worth a write."""
 
 _TEXT_KINDS = (TaskKind.NOTEBOOK, TaskKind.SCRIPT)
@@ -268,6 +275,7 @@ def fingerprint_now(
     task: Task | str,
     *,
     look: Fingerprinter | None = None,
+    store: StateStore | None = None,
 ) -> Fingerprint:
     """Return a task's fingerprint from what stands on disk now, its upstream products included.
 
@@ -285,6 +293,8 @@ def fingerprint_now(
     look
         One look to share among all tasks of a run, so that files are read once. Products of
         upstream tasks are looked at afresh; sources count as they stood when first looked at.
+    store
+        Where the upstream tasks are noted, if it is open already.
 
     Raises
     ------
@@ -296,7 +306,7 @@ def fingerprint_now(
     task = find_task(pipeline, task)
     shared = look is not None
     look = look or Fingerprinter(project)
-    store = StateStore(project)
+    store = store or StateStore(project)
     upstream: dict[str, str] = {}
     for name in task.upstream:
         above = find_task(pipeline, name)
@@ -309,6 +319,6 @@ def fingerprint_now(
             )
         upstream[name] = output_digest(above, state.fingerprint.digest if state else "", products)
     made = look.make(task, upstream)
-    if not shared and look.digests.hashed_bytes > _WORTH_KEEPING:
+    if not shared and look.digests.hashed_bytes > WORTH_KEEPING:
         look.digests.save()
     return made

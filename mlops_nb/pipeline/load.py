@@ -25,7 +25,7 @@ from mlops_nb.pipeline.records import Loaded, Stored
 if TYPE_CHECKING:
     from mlops_nb.config import Project
 
-__all__ = ["load_pipeline", "stored_sources"]
+__all__ = ["load_pipeline", "stored_source"]
 
 FORMAT = "1"
 _PLACEHOLDER = re.compile(r"\{\{\s*(now|git|git_hash|user|env)\b")
@@ -90,8 +90,8 @@ def load_pipeline(project: Project, *, isolated: bool | None = None) -> Pipeline
     return made.pipeline
 
 
-def stored_sources(project: Project, pipeline: Pipeline) -> dict[str, Stored]:
-    """Return what Ploomber's metadata is to hold for each task.
+def stored_source(project: Project, task: str) -> Stored:
+    """Return what Ploomber's metadata is to hold for a task.
 
     Raises
     ------
@@ -104,9 +104,9 @@ def stored_sources(project: Project, pipeline: Pipeline) -> dict[str, Stored]:
         found = _read_stored(path, status.st_mtime_ns, status.st_ino)
     except (OSError, msgspec.MsgspecError):
         found = {}
-    if set(pipeline.names()) <= found.keys():
-        return found
-    return _load(project, None).stored
+    if task not in found:
+        found = _load(project, None).stored
+    return found[task]
 
 
 @lru_cache(maxsize=8)

@@ -18,7 +18,7 @@ from mlops_nb.files import write_whole
 from mlops_nb.model import Json, Record, TaskKind
 from mlops_nb.notebooks.read import read_cells
 from mlops_nb.pipeline.files import resolve
-from mlops_nb.pipeline.load import stored_sources
+from mlops_nb.pipeline.load import stored_source
 from mlops_nb.pipeline.params import find_task
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write_sidecars(project: Project, pipeline: Pipeline, task: Task | str) -> No
         The folder of a product cannot be written to.
     """
     task = find_task(pipeline, task)
-    _write(project, task, _content(project, pipeline, task, time.time()))
+    _write(project, task, _content(project, task, time.time()))
 
 
 def refresh_sidecars(project: Project, pipeline: Pipeline) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def refresh_sidecars(project: Project, pipeline: Pipeline) -> tuple[str, ...]:
         stamp = (
             max([*stamps[:1], latest]) if len(stamps) == len(places) else max(time.time(), latest)
         )
-        wanted = _content(project, pipeline, task, stamp)
+        wanted = _content(project, task, stamp)
         if any(item != wanted for item in found):
             _write(project, task, wanted)
             written.append(task.name)
@@ -90,8 +90,8 @@ def refresh_sidecars(project: Project, pipeline: Pipeline) -> tuple[str, ...]:
     return tuple(written)
 
 
-def _content(project: Project, pipeline: Pipeline, task: Task, stamp: float) -> _Sidecar:
-    stored = stored_sources(project, pipeline)[task.name]
+def _content(project: Project, task: Task, stamp: float) -> _Sidecar:
+    stored = stored_source(project, task.name)
     return _Sidecar(
         timestamp=stamp,
         stored_source_code=_source(project, task, stored),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import threading
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,6 +30,9 @@ class TaskState(Record, frozen=True, kw_only=True):
     run_id: str = ""
 
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""Such a file is set aside: without it tasks run again, which is always right."""
+
 _SCHEMA = "CREATE TABLE IF NOT EXISTS state (task TEXT PRIMARY KEY, value BLOB NOT NULL)"
 
 
@@ -38,10 +43,22 @@ class StateStore:
     ----------
     project
         Whose ``.mlops/state.db`` it is; made when something is first put.
+    keep
+        Hold one connection until `close`, for the many looks of a run: opening one costs more
+        than what is asked of it.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, *, keep: bool = False) -> None:
         self._path = project.state / "state.db"
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._kept: sqlite3.Connection | None = None
+        self._inode = 0
+
+    def close(self) -> None:
+        """Let go of the connection, where one is held; another use opens it again."""
+        with self._lock:
+            self._drop()
 
     def get(self, task: str) -> TaskState | None:
         """Return a task's state; ``None`` where it never ran to a good end."""
@@ -112,24 +129,63 @@ class StateStore:
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._open("mode=rwc") as connection, connection:
-                connection.execute(_SCHEMA)
-                connection.execute(statement, values)
+            try:
+                self._execute(statement, values)
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+                    raise
+                self.close()
+                self._path.replace(self._path.with_suffix(".db.damaged"))
+                self._execute(statement, values)
         except (OSError, sqlite3.Error) as error:
             raise RunError(
                 f"cannot be written: {error}",
                 where=str(self._path),
-                fix="check the folder's permissions and free space; a damaged file may be deleted",
+                fix="check the folder's permissions and free space",
             ) from error
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> None:
+        with self._open("mode=rwc") as connection, connection:
+            connection.execute(_SCHEMA)
+            connection.execute(statement, values)
 
     @contextlib.contextmanager
     def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
-        from urllib.parse import quote
-
-        uri = f"file:{quote(str(self._path))}?{mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=30)
+        if self._keep:
+            with self._lock:
+                yield self._held()
+            return
+        connection = self._connect(mode)
         try:
-            connection.execute("PRAGMA synchronous = NORMAL")
             yield connection
         finally:
             connection.close()
+
+    def _held(self) -> sqlite3.Connection:
+        """Return the connection that is held; opened anew where the file has been replaced."""
+        try:
+            inode = os.stat(self._path).st_ino  # noqa: PTH116 - for each look of a run
+        except OSError:
+            inode = 0
+        if self._kept is None or inode != self._inode:
+            self._drop()
+            self._kept = self._connect("mode=rwc")
+            self._kept.execute(_SCHEMA)
+            self._inode = self._path.stat().st_ino
+        return self._kept
+
+    def _drop(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        from urllib.parse import quote
+
+        uri = f"file:{quote(str(self._path))}?{mode}"
+        # Held connections are used by one thread after the other, under the lock.
+        connection = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+        # Transactions hold when a process is killed; waiting for the disk as well would only help
+        # after a loss of power, where a task whose note is lost or damaged runs again: no harm.
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection

@@ -35,22 +35,52 @@ def test_states_are_kept_replaced_and_forgotten(store):
     assert store.get("a") is None
 
 
-def test_many_threads_at_once(store):
+def test_a_file_that_cannot_be_written_says_so(lab, store):
+    (lab.root / ".mlops").mkdir(exist_ok=True)
+    (lab.root / ".mlops/state.db").mkdir()
+    with pytest.raises(RunError, match=r"state\.db"):
+        store.put("a", MARK, {})
+
+
+def test_a_held_connection_sees_other_writers_and_a_replaced_file(lab, store):
+    held = StateStore(lab.project, keep=True)
+    held.put("a", MARK, {}, "run-1")
+    store.put("a", MARK, {}, "run-2")
+    assert held.get("a").run_id == "run-2"
+    (lab.root / ".mlops/state.db").unlink()
+    assert held.all() == {}
+    held.put("b", MARK, {})
+    assert set(store.all()) == {"b"}
+    held.close()
+    assert set(held.all()) == {"b"}
+    held.close()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_many_threads_at_once(lab, keep):
+    lab.spec("tasks: []\n")
+    store = StateStore(lab.project, keep=keep)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: store.put(f"t{i}", MARK, {"p": str(i)}), range(40)))
     assert {name: state.products["p"] for name, state in store.all().items()} == {
         f"t{i}": str(i) for i in range(40)
     }
+    store.close()
 
 
-def test_a_damaged_file_counts_as_nothing_and_says_so_when_written(lab, store):
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_damaged_file_counts_as_nothing_and_is_set_aside_when_written(lab, keep):
+    lab.spec("tasks: []\n")
+    store = StateStore(lab.project, keep=keep)
+    store.put("b", MARK, {})
+    damaged = b"not a database" * 100
+    (lab.root / ".mlops/state.db").write_bytes(damaged)
+    assert StateStore(lab.project).all() == {}
+    store.close()
     store.put("a", MARK, {})
-    (lab.root / ".mlops/state.db").write_bytes(b"not a database" * 100)
-    assert store.all() == {}
-    with pytest.raises(RunError, match=r"state\.db"):
-        store.put("a", MARK, {})
-    (lab.root / ".mlops/state.db").unlink()
-    store.put("a", MARK, {})
+    assert set(store.all()) == {"a"}
+    assert (lab.root / ".mlops/state.db.damaged").read_bytes() == damaged
+    store.close()
     connection = sqlite3.connect(lab.root / ".mlops/state.db")
     with connection:
         connection.execute("UPDATE state SET value = 'x'")
