@@ -10,6 +10,10 @@ import json
 import os
 import sys
 import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 os.environ.update(
     WHYLOGS_NO_ANALYTICS="1", DO_NOT_TRACK="1", NML_DISABLE_USAGE_LOGGING="1", MPLBACKEND="agg"
@@ -21,7 +25,7 @@ def cpu() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
-def run_scipy(reference, current):
+def run_scipy(reference: Any, current: Any) -> list[str]:
     """What is written by hand most often: KS and chi-square per column, Bonferroni, p < .05."""
     import pandas as pd
     from scipy import stats
@@ -41,7 +45,7 @@ def run_scipy(reference, current):
     return found
 
 
-def run_whylogs(reference, current):
+def run_whylogs(reference: Any, current: Any) -> list[str]:
     """Stock whylogs' own drift scores with its own thresholds."""
     import whylogs as why
     from whylogs.viz.drift.column_drift_algorithms import calculate_drift_scores
@@ -56,7 +60,7 @@ def run_whylogs(reference, current):
     ]
 
 
-def run_evidently(reference, current):
+def run_evidently(reference: Any, current: Any) -> list[str]:
     from evidently import DataDefinition, Dataset, Report
     from evidently.presets import DataDriftPreset
 
@@ -90,7 +94,7 @@ def run_evidently(reference, current):
     return found
 
 
-def run_nannyml(reference, current):
+def run_nannyml(reference: Any, current: Any) -> list[str]:
     import nannyml as nml
     import pandas as pd
 
@@ -104,7 +108,7 @@ def run_nannyml(reference, current):
     ]
     names = numbers + texts
 
-    def fit():
+    def fit() -> list[Any]:
         calc = nml.UnivariateDriftCalculator(
             column_names=names,
             treat_as_categorical=texts,
@@ -130,17 +134,17 @@ def run_nannyml(reference, current):
     return sorted(found)
 
 
-_KEPT = {}
+_KEPT: dict[str, Any] = {}
 
 
-def _cached(name, make):
+def _cached(name: str, make: Callable[[], Any]) -> Any:
     """The stored reference: made once, outside the clock."""
     if name not in _KEPT:
         _KEPT[name] = make()
     return _KEPT[name]
 
 
-def main(peer, reference_path, *current_paths):
+def main(peer: str, reference_path: str, *current_paths: str) -> None:
     import pandas as pd
 
     reference = pd.read_parquet(reference_path)

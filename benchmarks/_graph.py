@@ -20,7 +20,7 @@ from mlops_nb.pipeline.plan import make_plan
 from mlops_nb.runs.store import RunStore
 
 if TYPE_CHECKING:
-    from mlops_nb.execution.jobs import Attempt
+    from mlops_nb.model import Attempt
 
 __all__ = ["overhead_ms", "plan_seconds"]
 

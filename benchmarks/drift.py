@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -109,7 +109,7 @@ def _true_drift(quick: bool, folder: Path) -> Iterator[Figure]:
         yield figure(f"peer:{peer}_cpu_over_ours", line["cpu"] / ours, "times", peer=peer)
 
 
-def _peer(name: str, reference: Path, *current: Path) -> list[dict[str, object]]:
+def _peer(name: str, reference: Path, *current: Path) -> list[dict[str, Any]]:
     python = peer_environment(f"drift-{name}", PEERS[name]) / "python"
     script = Path(__file__).with_name("_drift_peers.py")
     done = subprocess.run(
@@ -141,7 +141,7 @@ def _per_column(quick: bool) -> Iterator[Figure]:
 def _flights(quick: bool) -> Iterator[Figure]:
     """Reference: eight weeks of January and February. Then 37 weeks, each also with each fault."""
     frame = flights()
-    weeks = {int(week): part[list(FLIGHT_COLUMNS)] for week, part in frame.groupby("week")}
+    weeks = {int(str(week)): part[list(FLIGHT_COLUMNS)] for week, part in frame.groupby("week")}
     reference = Reference([profile(weeks[week]) for week in range(-8, 0)])
     watched = range(37)
     profiles = {week: profile(weeks[week]) for week in watched}

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -291,8 +292,8 @@ def _resident(bench: _Bench, rounds: int) -> Iterator[Figure]:
             walls.append(_timed(bench.run_cold)[0])
             floors.append(bench.floor())
             single = [*bench.ours, "run", "--from", "task000"]
-            one.append(_timed(lambda command=single: _command(bench.folder, *command))[0])
-            script.append(_timed(lambda: _command(bench.folder, bench.python, "task000.py"))[0])
+            one.append(_timed(partial(_command, bench.folder, *single))[0])
+            script.append(_timed(partial(_command, bench.folder, bench.python, "task000.py"))[0])
     finally:
         _command(bench.folder, *bench.ours, "server", "stop")
     pairs = list(zip(walls, scripts, floors, one, script, strict=True))
@@ -336,9 +337,7 @@ def _nothing_to_do(folder: Path, quick: bool) -> Iterator[Figure]:
         project = folder / f"noop-{count}"
         write_workload(project, count, imports=False)
         _command(project, *ours, "run")
-        walls = [
-            _timed(lambda where=project: _command(where, *ours, "run"))[0] for _ in range(times)
-        ]
+        walls = [_timed(partial(_command, project, *ours, "run"))[0] for _ in range(times)]
         yield figure(f"noop_{count}_seconds", _median(walls), "s", goal)
 
 

@@ -108,7 +108,7 @@ def _whylogs() -> Any:
 
     telemetry_off()
     if not hasattr(np, "unicode_"):
-        np.unicode_ = np.str_
+        np.unicode_ = np.str_  # type: ignore[attr-defined]
     import whylogs
 
     return whylogs
