@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from importlib.machinery import ModuleSpec
 
-__all__ = ["import_papermill", "light_mlflow", "light_ploomber"]
+__all__ = ["import_papermill", "light_mlflow", "light_nbformat", "light_ploomber"]
 
 _lock = threading.RLock()
 
@@ -97,6 +97,11 @@ def import_papermill() -> ModuleType:
         return importlib.import_module("papermill.engines")
 
 
+def light_nbformat() -> contextlib.AbstractContextManager[None]:
+    """Return a context in which nbformat is imported lightly, where it was not imported before."""
+    return _answered(_jsonschema())
+
+
 def light_ploomber() -> contextlib.AbstractContextManager[None]:
     """Return a context in which Ploomber is imported lightly, where it was not imported before."""
     pyplot = ModuleType("matplotlib")
@@ -125,9 +130,13 @@ def light_mlflow() -> contextlib.AbstractContextManager[None]:
     )
 
 
+def _jsonschema() -> dict[str, Mapping[str, ModuleType]]:
+    return {"jsonschema._format": _installed(_LaterModule("rfc3987_syntax", "is_valid_syntax"))}
+
+
 def _papermill() -> dict[str, Mapping[str, ModuleType]]:
     return {
-        "jsonschema._format": _installed(_LaterModule("rfc3987_syntax", "is_valid_syntax")),
+        **_jsonschema(),
         "papermill.engines": {"entrypoints": _EntryPoints()},
         "papermill.iorw": _installed(
             _LaterModule("requests"),

@@ -111,3 +111,17 @@ def test_the_engine_can_be_imported_before_papermill() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "whole\n", done.stderr
+
+
+def test_nbconvert_comes_without_the_grammar() -> None:
+    code = (
+        "import sys\n"
+        "from mlops_nb.light import light_nbformat\n"
+        "with light_nbformat():\n    import nbconvert\n"
+        "assert 'rfc3987_syntax' not in sys.modules\n"
+        "from jsonschema import FormatChecker\n"
+        "assert not FormatChecker().conforms('http://exa mple', 'iri')\n"
+        "print('whole')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "whole\n", done.stderr

@@ -263,7 +263,7 @@ def run(
     from mlops_nb.execution.signals import terminable
     from mlops_nb.runs.facts import gather_facts
     from mlops_nb.runs.profile import expected_seconds
-    from mlops_nb.runs.report import write_reports
+    from mlops_nb.runs.report import prepare_reports, write_reports
     from mlops_nb.runs.store import RunStore
 
     project, settings = prepared.project, prepared.project.settings
@@ -295,6 +295,13 @@ def run(
         here = place == "local"
         try:
             tracking = stack.enter_context(Tracking(facts, prepared, writer.folder))
+            notebooks = _notebooks(prepared)
+            if kernels is None:
+                kernels = stack.enter_context(
+                    warm_kernels(project, notebooks, cold=not (here and warm))
+                )
+            if notebooks and settings.reports == "all":
+                prepare_reports()
             tasks = run_plan(
                 project,
                 prepared.pipeline,
@@ -308,11 +315,7 @@ def run(
                 cancel=cancel,
                 env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
                 cold=cold,
-                zygote=stack.enter_context(
-                    warm_kernels(project, _notebooks(prepared), cold=not (here and warm))
-                )
-                if kernels is None
-                else kernels,
+                zygote=kernels,
                 executor=None
                 if here
                 else _executor(place, address, workers, prepared, stack, warm=warm),

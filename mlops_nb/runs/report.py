@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import os
 import re
+import threading
 from datetime import datetime
+from functools import cache
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import RunError
 from mlops_nb.files import file_name, write_whole
+from mlops_nb.light import import_papermill, light_nbformat
 from mlops_nb.model import Run, TaskRun, TaskStatus
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Json
 
-__all__ = ["report_path", "write_reports"]
+__all__ = ["prepare_reports", "report_path", "write_reports"]
 
 _SYMBOLS = {
     TaskStatus.PENDING: "○",
@@ -137,6 +140,13 @@ def _summary_page(run: Run, reports: set[str]) -> str:
 
 
 def _render(template: str, **values: Any) -> str:
+    environment, style = _environment()
+    return str(environment.get_template(template).render(style=style, **values))
+
+
+@cache
+def _environment() -> tuple[Any, str]:
+    """Return the templates, each compiled once, and the pages' style."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -147,13 +157,50 @@ def _render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     style = resources.files("mlops_nb.runs").joinpath("templates/report.css").read_text("utf-8")
-    return environment.get_template(template).render(style=style, **values)
+    return environment, style
+
+
+_EXPORTING = threading.Lock()
+"""Held while the exporter is made or used: it keeps the notebook's language in itself."""
+
+
+def _converted(nb: Any) -> str:
+    with _EXPORTING:
+        body, _ = _exporter().from_notebook_node(nb)
+    return str(body)
+
+
+@cache
+def _exporter() -> Any:
+    with light_nbformat():
+        from nbconvert import HTMLExporter
+        from nbformat.v4 import new_code_cell, new_notebook
+
+    # Validated once, not after each of its dozen steps.
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+        template_name="basic", embed_images=True, optimistic_validation=True
+    )
+    # Compiles the templates, which takes longer than a page.
+    exporter.from_notebook_node(new_notebook(cells=[new_code_cell("1")]))
+    return exporter
+
+
+def prepare_reports() -> None:
+    """Get ready for `write_reports` in the background, while a run's first kernel starts."""
+
+    def prepare() -> None:
+        # Imports wait for one another, and a notebook needs this one first.
+        import_papermill()
+        with _EXPORTING:
+            _exporter()
+
+    threading.Thread(target=prepare, name="mlops-nb reports", daemon=True).start()
 
 
 def _notebook_body(path: Path, task: TaskRun) -> tuple[str, str, Mapping[str, Json]]:
     """Return a notebook as HTML, the anchor of its failing cell, and its parameters."""
-    import nbformat
-    from nbconvert import HTMLExporter
+    with light_nbformat():
+        import nbformat
 
     try:
         nb = nbformat.read(path, as_version=4)
@@ -165,10 +212,7 @@ def _notebook_body(path: Path, task: TaskRun) -> tuple[str, str, Mapping[str, Js
         # nbconvert makes the anchors from these.
         cell["id"] = f"cell-{number}" if cell is not failing else "failing-cell"
         _embed(cell, path.parent)
-    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
-        template_name="basic", embed_images=True
-    )
-    body, _ = exporter.from_notebook_node(nb)
+    body = _converted(nb)
     parameters = nb.metadata.get("papermill", {}).get("parameters", {})
     anchor = "cell-id=failing-cell" if failing is not None else ""
     return _FETCHED.sub(_left_out, body), anchor, dict(parameters)

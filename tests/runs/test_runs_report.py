@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -185,3 +186,33 @@ def test_a_damaged_notebook_and_a_folder_that_cannot_be_written_are_told(tmp_pat
     (tmp_path / "other").write_text("a file in the way")
     with pytest.raises(RunError, match="report cannot be written"):
         write_reports(run, tmp_path / "other")
+
+
+def test_many_pages_at_once_each_in_its_notebook_s_language(tmp_path):
+    languages = {
+        "python": ("import os", '<span class="kn">import</span>'),
+        "r": ("x <- function(n) n", '<span class="o">&lt;-</span>'),
+    }
+    runs = {}
+    for place, (language, (source, _)) in enumerate(list(languages.items()) * 4):
+        folder = tmp_path / f"{language}-{place}"
+        (folder / "notebooks").mkdir(parents=True)
+        cell = {"cell_type": "code", "metadata": {}, "source": source, "outputs": []}
+        nb = {
+            "cells": [{**cell, "execution_count": None}],
+            "metadata": {"language_info": {"name": language, "pygments_lexer": language}},
+            "nbformat": 4,
+            "nbformat_minor": 4,
+        }
+        (folder / "notebooks/a.ipynb").write_text(json.dumps(nb))
+        task = TaskRun(
+            task="a", status=TaskStatus.SUCCEEDED, attempt=1, notebook="notebooks/a.ipynb"
+        )
+        facts = RunFacts(id="r", pipeline="p", started=0.0)
+        runs[folder] = Run(facts=facts, status=RunStatus.SUCCEEDED, tasks=(task,))
+    with ThreadPoolExecutor(4) as pool:
+        pages = list(pool.map(lambda folder: write_reports(runs[folder], folder)["a"], runs))
+    for folder, page in zip(runs, pages, strict=True):
+        own = folder.name.partition("-")[0]
+        for language, (_, mark) in languages.items():
+            assert (mark in page.read_text()) == (language == own), folder.name
