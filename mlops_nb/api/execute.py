@@ -259,8 +259,10 @@ def run(
     from mlops_nb.api.track import Tracking
     from mlops_nb.execution.cache import ProductCache
     from mlops_nb.execution.lock import project_lock
+    from mlops_nb.execution.resident import Resident
     from mlops_nb.execution.runner import run_plan, status_of
     from mlops_nb.execution.signals import terminable
+    from mlops_nb.light import import_papermill
     from mlops_nb.runs.facts import gather_facts
     from mlops_nb.runs.profile import expected_seconds
     from mlops_nb.runs.report import prepare_reports, write_reports
@@ -301,7 +303,8 @@ def run(
                     warm_kernels(project, notebooks, cold=not (here and warm))
                 )
             if notebooks and settings.reports == "all":
-                prepare_reports()
+                # A server of kernels drives them itself, with the Papermill that it has.
+                prepare_reports(None if isinstance(kernels, Resident) else import_papermill)
             tasks = run_plan(
                 project,
                 prepared.pipeline,

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import RunError
 from mlops_nb.files import file_name, write_whole
-from mlops_nb.light import import_papermill, light_nbformat
+from mlops_nb.light import light_nbformat
 from mlops_nb.model import Run, TaskRun, TaskStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from mlops_nb.model import Json
 
@@ -185,12 +185,18 @@ def _exporter() -> Any:
     return exporter
 
 
-def prepare_reports() -> None:
-    """Get ready for `write_reports` in the background, while a run's first kernel starts."""
+def prepare_reports(first: Callable[[], object] | None = None) -> None:
+    """Get ready for `write_reports` in the background, while a run's first kernel starts.
+
+    Parameters
+    ----------
+    first
+        What is needed sooner: one import waits for another.
+    """
 
     def prepare() -> None:
-        # Imports wait for one another, and a notebook needs this one first.
-        import_papermill()
+        if first is not None:
+            first()
         with _EXPORTING:
             _exporter()
 
