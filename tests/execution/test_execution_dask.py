@@ -11,7 +11,13 @@ import psutil
 import pytest
 from distributed import LocalCluster
 from runner_kit import chain, go, notebook, product_digests, project, statuses
-from test_execution_kill import ROUNDS, assert_whole, diamond
+from test_execution_kill import (
+    ROUNDS,
+    assert_whole,
+    diamond,
+    left_behind,
+    nothing_left_behind,
+)
 
 from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.executors.dask import DaskExecutor
@@ -149,31 +155,45 @@ def test_a_killed_workers_task_is_done_by_another(tmp_path, cluster):
 
 
 @pytest.mark.stress
-@pytest.mark.timeout(300 + 60 * KILLS)
+@pytest.mark.timeout(120 + 40 * KILLS)
 def test_workers_killed_at_any_moment_harm_no_product(tmp_path, cluster):
     calm, wild = diamond(tmp_path / "calm"), diamond(tmp_path / "wild")
     began = time.monotonic()
     assert go(calm, executor=cluster).status is RunStatus.SUCCEEDED
     usual = time.monotonic() - began
-    for round_ in range(KILLS):
+    killed: list[psutil.Process] = []
+    for round_ in range(4 * KILLS + 10):
+        if len(killed) == KILLS:
+            break
         rng = random.Random(round_)
-        pids = sorted(worker_pids(cluster).values())
+        over, before = threading.Event(), len(killed)
+        family: list[psutil.Process] = []
 
-        def kill(rng=rng, pids=pids) -> None:
+        def kill(rng=rng, over=over, family=family) -> None:
             time.sleep(rng.uniform(0, usual))
-            with suppress(ProcessLookupError):
-                os.kill(rng.choice(pids), signal.SIGKILL)
+            workers = worker_pids(cluster)
+            with suppress(psutil.NoSuchProcess):
+                victim = psutil.Process(rng.choice(sorted(workers.values())))
+                family += victim.children(recursive=True)
+                if not over.is_set():
+                    victim.kill()
+                    killed.append(victim)
 
         thread = threading.Thread(target=kill)
         thread.start()
         run = go(wild, executor=cluster, force=True, keep_going=True)
+        over.set()
         thread.join()
+        if len(killed) > before:
+            assert psutil.wait_procs(family, timeout=20)[1] == []
+        assert nothing_left_behind(wild.root), left_behind(wild.root)
         assert_whole(wild.root)
         if run.status is not RunStatus.SUCCEEDED:
             events = RunStore(wild.state).events(run.id)
             plan = resume_plan(wild, load_pipeline(wild), run, events)[1]
             assert go(wild, plan=plan, executor=cluster).status is RunStatus.SUCCEEDED
         assert product_digests(wild) == product_digests(calm)
+    assert len(killed) == KILLS
 
 
 def test_a_cancelled_run_ends_on_the_workers_too(tmp_path, cluster):
