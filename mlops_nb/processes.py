@@ -6,10 +6,14 @@ import os
 import socket
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops_nb.model import Record
 
-__all__ = ["Owner", "boot_id", "is_alive", "me", "pid_space", "process_started"]
+if TYPE_CHECKING:
+    from mlops_nb.model import RunFacts
+
+__all__ = ["Owner", "boot_id", "is_alive", "me", "owner_of", "pid_space", "process_started"]
 
 
 class Owner(Record, frozen=True, kw_only=True):
@@ -80,6 +84,17 @@ def me() -> Owner:
         pid=pid,
         started=process_started(pid) or 0.0,
         pids=pid_space(),
+    )
+
+
+def owner_of(facts: RunFacts) -> Owner:
+    """Return the process that a run's facts name."""
+    return Owner(
+        host=facts.host,
+        boot_id=facts.boot_id,
+        pid=facts.pid,
+        started=facts.pid_started,
+        pids=facts.pids,
     )
 
 

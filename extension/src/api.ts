@@ -2708,6 +2708,16 @@ export interface components {
             resolved: Record<string, unknown>;
             /** @default [] */
             targets: string[];
+            /**
+             * @description Tasks to run anew with everything below them.
+             * @default []
+             */
+            start_from: string[];
+            /**
+             * @description Whether what was up to date was to run too.
+             * @default false
+             */
+            force: boolean;
             /** @default [] */
             command: string[];
             /** @default  */
@@ -2723,6 +2733,11 @@ export interface components {
              * @default 0
              */
             pid_started: number;
+            /**
+             * @description Names where the process id counts, as containers of one machine have numbers of their own.
+             * @default
+             */
+            pids: string;
             /** @default  */
             git_commit: string;
             /** @default  */

@@ -1,8 +1,7 @@
-"""Plans and runs a pipeline, and says how its tasks stand."""
+"""Plans and runs a pipeline."""
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,18 +15,15 @@ from mlops_nb.api.facts import (
 )
 from mlops_nb.api.kernels import warm_kernels
 from mlops_nb.config import Project, find_project, telemetry_off
-from mlops_nb.errors import ParameterError
 from mlops_nb.model import (
     Action,
     EventKind,
     Json,
     Pipeline,
     Plan,
-    Record,
     Run,
     RunStatus,
     TaskKind,
-    TaskStatus,
 )
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.pipeline.overrides import with_parameters
@@ -41,9 +37,9 @@ if TYPE_CHECKING:
     from mlops_nb.execution.states import EarlierState
     from mlops_nb.model import Event, TaskRun
     from mlops_nb.protocols import Executor
-    from mlops_nb.runs.store import RunWriter
+    from mlops_nb.runs.writer import RunWriter
 
-__all__ = ["Outcome", "Prepared", "TaskState", "parse_parameters", "prepare", "run", "status"]
+__all__ = ["Outcome", "Prepared", "prepare", "run"]
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +50,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     parameters: dict[str, Json] = {}
     targets: tuple[str, ...] = ()
+    start_from: tuple[str, ...] = ()
+    force: bool = False
     resumed_from: str = ""
     earlier: dict[str, EarlierState] = {}
     """States of notebooks that failed in that run, by task."""
@@ -69,60 +67,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     run: Run
     folder: Path
-
-
-class TaskState(Record, frozen=True, kw_only=True):
-    """How one task stands between runs."""
-
-    task: str
-    kind: TaskKind
-    action: Action
-    """What a run would do with it now."""
-    why: str
-    upstream: tuple[str, ...] = ()
-    last_status: TaskStatus | None = None
-    """How it ended in the last run that had it do something; ``None`` where it never ran."""
-    last_run: str = ""
-    last_ended: float | None = None
-    """Seconds since the epoch."""
-    last_seconds: float | None = None
-
-
-def parse_parameters(pairs: Sequence[str], file: str | Path | None = None) -> dict[str, Json]:
-    """Read parameters from ``NAME=VALUE`` texts and a YAML or JSON file; the texts win.
-
-    Values from texts stay text here: they get their type from the notebook that declares them.
-
-    Raises
-    ------
-    ParameterError
-        A text has no ``=``, or the file cannot be read or holds no mapping.
-    """
-    values: dict[str, Json] = {}
-    if file is not None:
-        import yaml
-
-        try:
-            text = Path(file).read_text(encoding="utf-8")
-            # YAML 1.1 is no superset of JSON: it takes 1e6 for a text.
-            loaded = json.loads(text) if str(file).endswith(".json") else yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ParameterError(f"cannot be read: {error}", where=str(file)) from error
-        except yaml.YAMLError as error:
-            raise ParameterError(f"is not valid YAML: {error}", where=str(file)) from error
-        except json.JSONDecodeError as error:
-            raise ParameterError(f"is not valid JSON: {error}", where=str(file)) from error
-        if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
-            raise ParameterError(
-                "holds no parameters", where=str(file), fix="write one NAME: VALUE a line"
-            )
-        values.update(loaded)
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name.strip():
-            raise ParameterError(f'"{pair}" is no parameter', fix="write it as NAME=VALUE")
-        values[name.strip()] = text
-    return values
 
 
 def prepare(
@@ -185,6 +129,8 @@ def prepare(
         plan=plan,
         parameters=given,
         targets=tuple(targets),
+        start_from=tuple(start_from),
+        force=force,
     )
 
 
@@ -256,16 +202,15 @@ def run(
     TrackingError
         The tracking store cannot be reached, and a notebook of this run needs it.
     """
+    from mlops_nb.api.early import EarlyPages
     from mlops_nb.api.track import Tracking
     from mlops_nb.execution.cache import ProductCache
     from mlops_nb.execution.lock import project_lock
-    from mlops_nb.execution.resident import Resident
     from mlops_nb.execution.runner import run_plan, status_of
-    from mlops_nb.execution.signals import terminable
-    from mlops_nb.light import import_papermill
+    from mlops_nb.execution.signals import held, terminable
     from mlops_nb.runs.facts import gather_facts
     from mlops_nb.runs.profile import expected_seconds
-    from mlops_nb.runs.report import prepare_reports, write_reports
+    from mlops_nb.runs.report import write_reports
     from mlops_nb.runs.store import RunStore
 
     project, settings = prepared.project, prepared.project.settings
@@ -274,6 +219,8 @@ def run(
         pipeline=project.name,
         parameters=prepared.parameters,
         targets=prepared.targets,
+        start_from=prepared.start_from,
+        force=prepared.force,
         trigger=trigger,
         resumed_from=prepared.resumed_from,
         input_digests=input_digests(prepared.plan),
@@ -289,51 +236,53 @@ def run(
         expected = expected_seconds(store)
         # Until the tasks run and after they have: while they do, they are asked to end.
         stack.enter_context(terminable())
-        writer = store.create(facts)
-        status = RunStatus.FAILED
-        tasks: tuple[TaskRun, ...] = ()
         workers = settings.jobs if jobs is None else jobs
         place, warm = executor or settings.executor, not (cold or settings.cold)
         here = place == "local"
-        try:
-            tracking = stack.enter_context(Tracking(facts, prepared, writer.folder))
-            notebooks = _notebooks(prepared)
-            if kernels is None:
-                kernels = stack.enter_context(
-                    warm_kernels(project, notebooks, cold=not (here and warm))
-                )
-            if notebooks and settings.reports == "all":
-                # A server of kernels drives them itself, with the Papermill that it has.
-                prepare_reports(None if isinstance(kernels, Resident) else import_papermill)
-            tasks = run_plan(
-                project,
-                prepared.pipeline,
-                prepared.plan,
-                sink=_Tee(writer, listener),
-                run_dir=writer.folder,
-                run_id=facts.id,
-                jobs=workers,
-                keep_going=keep_going,
-                timeout=timeout,
-                cancel=cancel,
-                env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
-                cold=cold,
-                zygote=kernels,
-                executor=None
-                if here
-                else _executor(place, address, workers, prepared, stack, warm=warm),
-                cache=ProductCache.of(project),
-                expected=expected,
-                earlier=prepared.earlier,
-            )
-            status = status_of(tasks)
-            for name, value in product_metrics(prepared.pipeline, project.root).items():
-                writer.emit(EventKind.METRIC, name=name, value=value)
-        except KeyboardInterrupt:
-            status = status if tasks else RunStatus.CANCELLED
-            raise
-        finally:
-            done = writer.finish(status)
+        status = RunStatus.FAILED
+        tasks: tuple[TaskRun, ...] = ()
+        with held() as signals:
+            writer = store.create(facts)
+            try:
+                with signals.answered():
+                    tracking = stack.enter_context(Tracking(facts, prepared, writer.folder))
+                    notebooks = _notebooks(prepared)
+                    if kernels is None:
+                        kernels = stack.enter_context(
+                            warm_kernels(project, notebooks, cold=not (here and warm))
+                        )
+                    early = bool(notebooks) and settings.reports == "all"
+                    pages = stack.enter_context(EarlyPages(writer.folder, kernels, early))
+                    tasks = run_plan(
+                        project,
+                        prepared.pipeline,
+                        prepared.plan,
+                        sink=_Tee(writer, pages.listen, listener),
+                        run_dir=writer.folder,
+                        run_id=facts.id,
+                        jobs=workers,
+                        keep_going=keep_going,
+                        timeout=timeout,
+                        cancel=cancel,
+                        env={**tracking.environment(), "MLOPS_NB_RUN_ID": facts.id},
+                        cold=cold,
+                        zygote=kernels,
+                        executor=None
+                        if here
+                        else _executor(place, address, workers, prepared, stack, warm=warm),
+                        cache=ProductCache.of(project),
+                        expected=expected,
+                        earlier=prepared.earlier,
+                    )
+                    status = status_of(tasks)
+                    for name, value in product_metrics(prepared.pipeline, project.root).items():
+                        writer.emit(EventKind.METRIC, name=name, value=value)
+            except KeyboardInterrupt:
+                status = status if tasks else RunStatus.CANCELLED
+                raise
+            finally:
+                done = writer.finish(status)
+        pages.wait()
         write_reports(done, writer.folder, tasks=_reported(done, settings.reports))
         tracked = tracking.finish(done)
         if tracked:
@@ -342,17 +291,17 @@ def run(
 
 
 class _Tee:
-    """An event sink that also tells a listener."""
+    """An event sink that also tells listeners."""
 
-    def __init__(self, writer: RunWriter, listener: Callable[[Event], None] | None) -> None:
+    def __init__(self, writer: RunWriter, *listeners: Callable[[Event], None] | None) -> None:
         self._writer = writer
-        self._listener = listener
+        self._listeners = [listener for listener in listeners if listener is not None]
 
     def emit(self, kind: EventKind, task: str = "", **data: Json) -> Event:
         """Append an event and pass it on."""
         event = self._writer.emit(kind, task, **data)
-        if self._listener is not None:
-            self._listener(event)
+        for listener in self._listeners:
+            listener(event)
         return event
 
 
@@ -389,39 +338,3 @@ def _executor(
     )
     stack.callback(made.close)
     return made
-
-
-def status(project: Project | Path | str | None = None) -> tuple[TaskState, ...]:
-    """Return how each task of a pipeline stands, in order.
-
-    Raises
-    ------
-    ProjectError
-        The project, its pipeline or a notebook is wrong.
-    """
-    from mlops_nb.runs.store import RunStore
-
-    prepared = prepare(project)
-    last: dict[str, tuple[str, TaskRun]] = {}
-    for run in RunStore(prepared.project.state).list(limit=50):
-        for task in run.tasks:
-            if task.attempt or task.status is TaskStatus.RESTORED:
-                last.setdefault(task.task, (run.id, task))
-    states = []
-    for known in prepared.pipeline.tasks:
-        item = prepared.plan[known.name]
-        run_id, ran = last.get(known.name, ("", None))
-        states.append(
-            TaskState(
-                task=known.name,
-                kind=known.kind,
-                action=item.action,
-                why=item.why,
-                upstream=known.upstream,
-                last_status=ran.status if ran else None,
-                last_run=run_id,
-                last_ended=ran.ended if ran else None,
-                last_seconds=ran.seconds if ran else None,
-            )
-        )
-    return tuple(states)

@@ -25,7 +25,7 @@ from mlops_nb.config import telemetry_variables
 from mlops_nb.errors import BusyError, RunError
 from mlops_nb.files import write_whole
 from mlops_nb.model import RunStatus, encode
-from mlops_nb.processes import Owner, is_alive, me, process_started
+from mlops_nb.processes import is_alive, me, owner_of, process_started
 from mlops_nb.runs.store import new_run_id
 
 if TYPE_CHECKING:
@@ -144,9 +144,10 @@ def cancel_run(project: str | None, run_id: str) -> RunSummary:
     if run.status is not RunStatus.RUNNING:
         raise BusyError(f"is not running: it {_ended(run.status)}", where=where)
     facts = run.facts
-    owner = Owner(host=facts.host, boot_id=facts.boot_id, pid=facts.pid, started=facts.pid_started)
-    if is_alive(owner) is None:
-        raise RunError(f"runs on {facts.host}", where=where, fix=f"stop process {facts.pid} there")
+    if is_alive(owner_of(facts)) is None:
+        here = facts.host == me().host
+        place = f"in another container of {facts.host}" if here else f"on {facts.host}"
+        raise RunError(f"runs {place}", where=where, fix=f"stop process {facts.pid} there")
     try:
         os.kill(facts.pid, signal.SIGTERM)
     except ProcessLookupError as error:

@@ -52,7 +52,7 @@ def prepare_resume(
     """
     from mlops_nb.execution.cache import ProductCache
     from mlops_nb.execution.recovery import recover
-    from mlops_nb.execution.resume import earlier_states, resume_plan
+    from mlops_nb.execution.resume import earlier_states, resume_plan, with_plan
     from mlops_nb.pipeline.load import load_pipeline
     from mlops_nb.runs.store import RunStore
 
@@ -64,8 +64,7 @@ def prepare_resume(
     pipeline, plan = resume_plan(
         found,
         load_pipeline(found),
-        run,
-        store.events(run.id),
+        *with_plan(run, store.events, store.get),
         cached=ProductCache.of(found).has,
     )
     return Prepared(
@@ -74,6 +73,8 @@ def prepare_resume(
         plan=plan,
         parameters=run.facts.parameters,
         targets=run.facts.targets,
+        start_from=run.facts.start_from,
+        force=run.facts.force,
         resumed_from=run.id,
         earlier={} if whole else earlier_states(run, store.get, store.path(run.id).parent),
     )

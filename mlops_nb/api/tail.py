@@ -8,7 +8,7 @@ import msgspec
 
 from mlops_nb.execution.lock import holder_in
 from mlops_nb.model import EventKind, Record, RunFacts, decode
-from mlops_nb.processes import Owner, is_alive
+from mlops_nb.processes import Owner, is_alive, owner_of
 from mlops_nb.runs.log import EventReader
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ class RunTail:
         except (OSError, msgspec.MsgspecError):
             pass
         else:
-            return Owner(
-                host=facts.host, boot_id=facts.boot_id, pid=facts.pid, started=facts.pid_started
-            )
+            return owner_of(facts)
         path = self._state / "launch" / f"{self.run}.owner.json"
         try:
             return decode(path.read_bytes(), Starter).owner

@@ -62,10 +62,11 @@ def _parameters(
     project: str | None, pairs: tuple[str, ...], file: str | None, from_env: bool
 ) -> dict[str, Json]:
     """Read parameters: -p wins over the file, and the file over the environment."""
-    from mlops_nb.api import execute, export
+    from mlops_nb.api import export
+    from mlops_nb.api.parameters import parse_parameters
 
     given = export.parameters_from_environment(project) if from_env else {}
-    return {**given, **execute.parse_parameters(pairs, file)}
+    return {**given, **parse_parameters(pairs, file)}
 
 
 @click.command()
@@ -295,9 +296,9 @@ def status(project: str | None, as_json: bool) -> None:
       mlops-nb status
       mlops-nb status --json
     """
-    from mlops_nb.api import execute
+    from mlops_nb.api import standing
 
-    rows = execute.status(project)
+    rows = standing.status(project)
     if as_json:
         output.print_json(rows)
         return

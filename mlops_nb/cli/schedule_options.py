@@ -81,7 +81,7 @@ def options(command: Callable[..., object]) -> Callable[..., object]:
 
 def changes(project: str | None, given: dict[str, Json]) -> dict[str, Json]:
     """Return the fields of a schedule that were given on the command line."""
-    from mlops_nb.api.execute import parse_parameters
+    from mlops_nb.api.parameters import parse_parameters
     from mlops_nb.api.schedules import tasks_of
 
     found = {name: value for name, value in given.items() if value not in (None, ())}

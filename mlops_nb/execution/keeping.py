@@ -134,18 +134,21 @@ class Keeping:
         job = self._job
         if self._why or not (job.keep or job.earlier):
             return ""
-        source = (
-            resources.files("mlops_nb.execution.inkernel")
-            .joinpath("checkpoint.py")
-            .read_text(encoding="utf-8")
+        folder = resources.files("mlops_nb.execution.inkernel")
+        checkpoint, settings = (
+            folder.joinpath(name).read_text(encoding="utf-8")
+            for name in ("checkpoint.py", "settings.py")
         )
         if job.keep:
             shutil.rmtree(job.keep, ignore_errors=True)
             Path(job.keep).mkdir(parents=True, mode=0o700)
         steps = [
-            f"space = {{'__name__': '_mlops_nb_checkpoint'}}; exec({source!r}, space)",
+            f"space = {{'__name__': '_mlops_nb_checkpoint'}}; exec({checkpoint!r}, space)",
+            "settings = __import__('types').ModuleType('_mlops_nb_settings')",
+            f"exec({settings!r}, vars(settings))",
             "shell = __import__('IPython').get_ipython()",
-            f"keeper = space['Keeper'](shell, {job.keep!r}, {job.keep_mb * 2**20!r})",
+            f"limit = {job.keep_mb * 2**20!r}",
+            f"keeper = space['Keeper'](shell, {job.keep!r}, limit, settings)",
             "shell._mlops_nb_keeper = keeper",
         ]
         if job.earlier is not None:

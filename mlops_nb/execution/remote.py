@@ -29,8 +29,8 @@ __all__ = ["Order", "Result", "cancel_order", "release", "run_order"]
 
 _running: dict[str, Cancellation] = {}
 """What this process is working on, by order."""
-_cancelled: set[str] = set()
-"""Orders that were cancelled, perhaps before they came."""
+_cancelled: dict[str, str] = {}
+"""Orders that were cancelled, perhaps before they came, and the limit that each had passed."""
 _guard = threading.Lock()
 
 
@@ -90,7 +90,7 @@ def run_order(data: bytes, tell: Callable[[bytes], object]) -> bytes:
     with _guard:
         _running[order.name] = cancel
         if order.name in _cancelled:
-            cancel.set()
+            cancel.set(_cancelled[order.name])
     try:
         if order.store:
             run, files = _away(order, pass_on, cancel)
@@ -105,14 +105,24 @@ def run_order(data: bytes, tell: Callable[[bytes], object]) -> bytes:
     return encode(Result(run=run, told=told, files=files))
 
 
-def cancel_order(name: str) -> bool:
-    """End an order, if this process works on it or will; return whether it does."""
+def cancel_order(name: str, limit: str = "") -> bool:
+    """End an order, if this process works on it or will; return whether it does.
+
+    Parameters
+    ----------
+    name
+        The order's.
+    limit
+        Which limit was passed, where it is the time that ends it.
+    """
     with _guard:
-        _cancelled.add(name)
+        _cancelled[name] = limit
         cancel = _running.get(name)
     if cancel is not None:
         # The kernel's end may take a moment; whoever calls this must not wait for it.
-        threading.Thread(target=cancel.set, name="mlops-nb cancel", daemon=True).start()
+        threading.Thread(
+            target=cancel.set, args=(limit,), name="mlops-nb cancel", daemon=True
+        ).start()
     return cancel is not None
 
 

@@ -266,18 +266,23 @@ class Resident:
             self._count += 1
             number = self._count
             self._answers[number] = answers
+
+        def end() -> None:
+            limit = cancel.limit if isinstance(cancel, Cancellation) else ""
+            self._send({"cancel": number, "limit": limit})
+
         unwatch: Callable[[], None] = lambda: None  # noqa: E731
         try:
             self._send({"run": number, "job": parcel})
             if isinstance(cancel, Cancellation):
-                unwatch = cancel.watch(lambda: self._send({"cancel": number}))
+                unwatch = cancel.watch(end)
             poll = _POLL if cancel is not None and not isinstance(cancel, Cancellation) else None
             while True:
                 try:
                     answer = answers.get(timeout=poll)
                 except queue.Empty:
                     if cancel is not None and cancel.is_set():
-                        self._send({"cancel": number})
+                        end()
                         poll = None
                     continue
                 if "cell" in answer:
@@ -291,6 +296,37 @@ class Resident:
             unwatch()
             with self._lock:
                 self._answers.pop(number, None)
+
+    def page(self, notebook: Path, target: Path) -> bool:
+        """Have a `mlops_nb.pages.NotebookPage` of a notebook written to a file.
+
+        Returns
+        -------
+        bool
+            Whether it was.
+        """
+        asked = None if self._closed else self._ask()
+        if asked is None:
+            return False
+        number, answers = asked
+        try:
+            self._send({"page": number, "notebook": str(notebook), "target": str(target)})
+            return bool(answers.get().get("made"))
+        finally:
+            with self._lock:
+                self._answers.pop(number, None)
+
+    def _ask(self) -> tuple[int, queue.SimpleQueue[Any]] | None:
+        """Return a number for what is asked and where its answers come; ``None`` without a server."""
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        with self._lock:
+            if self._closed:
+                raise _error({})
+            if self._gone:
+                return None
+            self._count += 1
+            self._answers[self._count] = answers
+            return self._count, answers
 
     def _send(self, value: dict[str, Any]) -> None:
         with suppress(OSError):  # the reader tells every job that waits

@@ -13,13 +13,45 @@ from mlops_nb.pipeline.overrides import with_parameters
 from mlops_nb.pipeline.plan import make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from mlops_nb.config import Project
     from mlops_nb.model import Event, Pipeline, Run
 
-__all__ = ["earlier_states", "resume_plan"]
+__all__ = ["earlier_states", "resume_plan", "with_plan"]
+
+
+def with_plan(
+    run: Run, events: Callable[[str], Sequence[Event]], find: Callable[[str], Run]
+) -> tuple[Run, Sequence[Event]]:
+    """Return the run that says what is missing, and its events.
+
+    It is the run itself, unless that was to go on with another one and ended before it had told
+    its plan: then that other one says it still.
+
+    Parameters
+    ----------
+    run
+        The run to go on with.
+    events, find
+        Return a run's events, and a run, by its id.
+    """
+    own = told = events(run.id)
+    first, seen = run, {run.id}
+    if run.status not in (RunStatus.CANCELLED, RunStatus.LOST, RunStatus.FAILED):
+        return run, own
+    while not any(event.kind is EventKind.PLAN for event in told):
+        before = run.facts.resumed_from
+        if not before or before in seen:
+            return first, own
+        seen.add(before)
+        try:
+            run = find(before)
+            told = events(run.id)
+        except RunError:  # it was deleted since
+            return first, own
+    return run, told
 
 
 def earlier_states(run: Run, find: Callable[[str], Run], runs: Path) -> dict[str, EarlierState]:
@@ -111,7 +143,16 @@ def resume_plan(
     ]
     forced = {task for task, kinds in planned if "forced" in kinds} - done
     left = {task for task, kinds in planned if "unselected" in kinds}
-    plan = make_plan(project, pipeline, targets=run.facts.targets, leave=left, cached=cached)
+    plan = make_plan(
+        project,
+        pipeline,
+        targets=run.facts.targets,
+        # Its plan tells it otherwise; a run that ended before it had told one did nothing yet.
+        start_from=() if planned else run.facts.start_from,
+        force=run.facts.force and not planned,
+        leave=left,
+        cached=cached,
+    )
     # Below a task that is forced again, what it makes may differ: there the runner looks again.
     below = pipeline.descendants(forced)
     reason = Reason(kind="forced", text=f"forced in run {run.id}, and not finished there")

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,8 +18,10 @@ from mlops_nb.execution.engine import run_notebook
 from mlops_nb.execution.jobs import Cancellation, NotebookJob
 from mlops_nb.execution.values import from_json
 from mlops_nb.execution.warm.child import adopt
+from mlops_nb.files import write_whole
 from mlops_nb.light import import_papermill
-from mlops_nb.model import to_builtins
+from mlops_nb.model import encode, to_builtins
+from mlops_nb.pages import notebook_page, prepare_pages
 
 if TYPE_CHECKING:
     from mlops_nb.execution.frames import Frames
@@ -37,6 +40,7 @@ def prepare() -> None:
         importlib.import_module(f"mlops_nb.execution.{name}")
     for name in ("parameters", "read"):
         importlib.import_module(f"mlops_nb.notebooks.{name}")
+    prepare_pages()
 
 
 class _Session:
@@ -52,8 +56,10 @@ class _Session:
                 asked = self._frames.receive()
                 if "run" in asked:
                     self._start(asked)
+                elif "page" in asked:
+                    threading.Thread(target=self._page, args=(asked,), daemon=True).start()
                 elif (found := self._running.get(asked["cancel"])) is not None:
-                    found[0].set()
+                    found[0].set(asked.get("limit", ""))
 
     def end(self) -> None:
         """Cancel what still runs, and wait for it a while."""
@@ -91,6 +97,14 @@ class _Session:
             }
         self._running.pop(number, None)
         self._tell(answer)
+
+    def _page(self, asked: dict[str, Any]) -> None:
+        made = False
+        try:
+            write_whole(Path(asked["target"]), encode(notebook_page(Path(asked["notebook"]))))
+            made = True
+        finally:  # where it failed the client makes it, and says what is wrong
+            self._tell({"run": asked["page"], "made": made})
 
     def _tell(self, answer: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the client has gone; `serve` notices

@@ -5,12 +5,63 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["on_signal", "terminable"]
+__all__ = ["Held", "held", "on_signal", "terminable"]
+
+
+class Held:
+    """Ctrl-C and termination signals that wait; see `held`."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._came: list[int] = []
+
+    def _hold(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.getsignal(number)
+            if callable(before):  # else it is ignored, or ends the process at once
+                self._before[number] = before
+                signal.signal(number, lambda came, _: self._came.append(came))
+
+    def _let_go(self) -> None:
+        while self._before:
+            signal.signal(*self._before.popitem())
+        while self._came:
+            signal.raise_signal(self._came.pop())
+
+    @contextmanager
+    def answered(self) -> Iterator[None]:
+        """Let signals be answered for a while; first of all one that has come before."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        try:
+            self._let_go()
+            yield
+        finally:
+            self._hold()
+
+
+@contextmanager
+def held() -> Iterator[Held]:
+    """Have Ctrl-C and termination signals wait until the end, but for `Held.answered`.
+
+    For what must not be left half-way: that a run has begun, and how it ended. Only in the main
+    thread, which is the one that is interrupted.
+    """
+    signals = Held()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    signals._hold()
+    try:
+        yield signals
+    finally:
+        signals._let_go()
 
 
 @contextmanager

@@ -205,6 +205,10 @@ class RunFacts(Record, frozen=True, kw_only=True):
     resolved: dict[str, Json] = {}
     """Every parameter's value: by name, or ``task.name`` where tasks disagree."""
     targets: tuple[str, ...] = ()
+    start_from: tuple[str, ...] = ()
+    """Tasks to run anew with everything below them."""
+    force: bool = False
+    """Whether what was up to date was to run too."""
     command: tuple[str, ...] = ()
     user: str = ""
     host: str = ""
@@ -212,6 +216,8 @@ class RunFacts(Record, frozen=True, kw_only=True):
     pid: int = 0
     pid_started: float = 0.0
     """When the owning process started, so that a reused process id is not taken for it."""
+    pids: str = ""
+    """Names where the process id counts, as containers of one machine have numbers of their own."""
     git_commit: str = ""
     git_branch: str = ""
     git_diff: str = ""

@@ -120,6 +120,8 @@ def gather_facts(
     pipeline: str,
     parameters: Mapping[str, Json] | None = None,
     targets: Sequence[str] = (),
+    start_from: Sequence[str] = (),
+    force: bool = False,
     trigger: str = "manual",
     command: Sequence[str] | None = None,
     resumed_from: str = "",
@@ -138,6 +140,8 @@ def gather_facts(
         Those given for this run, over those of the specification.
     targets
         The tasks asked for; empty for all.
+    start_from, force
+        What was to run though it is up to date.
     trigger
         ``manual``, ``schedule``, ``drift`` ...
     command
@@ -156,12 +160,15 @@ def gather_facts(
         trigger=trigger,
         parameters=dict(parameters or {}),
         targets=tuple(targets),
+        start_from=tuple(start_from),
+        force=force,
         command=tuple(sys.argv if command is None else command),
         user=_user(),
         host=owner.host,
         boot_id=owner.boot_id,
         pid=owner.pid,
         pid_started=owner.started,
+        pids=owner.pids,
         git_commit=git.commit,
         git_branch=git.branch,
         git_diff=git.diff,

@@ -6,28 +6,28 @@ security policy says so as well), images embedded. Made when asked for, not whil
 
 from __future__ import annotations
 
-import base64
 import os
-import re
-import threading
+import shutil
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
-from html import escape
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mlops_nb.errors import RunError
 from mlops_nb.files import file_name, write_whole
-from mlops_nb.light import light_nbformat
-from mlops_nb.model import Run, TaskRun, TaskStatus
+from mlops_nb.model import Run, TaskRun, TaskStatus, decode
+from mlops_nb.pages import NotebookPage, notebook_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from mlops_nb.model import Json
 
-__all__ = ["prepare_reports", "report_path", "write_reports"]
+__all__ = ["early_page", "report_path", "write_reports"]
 
 _SYMBOLS = {
     TaskStatus.PENDING: "○",
@@ -38,16 +38,17 @@ _SYMBOLS = {
     TaskStatus.BLOCKED: "⊘",
     TaskStatus.CANCELLED: "■",
 }
-_FETCHED = re.compile(
-    r"<(?:script|link|iframe|img|object|embed|source|video|audio)\b[^>]*\b(?:src|href|data)\s*=\s*"
-    r"[\"']?(?:https?:)?//[^>]*>(?:\s*</(?:script|iframe|object)>)?",
-    re.IGNORECASE,
-)
+_EARLY = "pages"
 
 
 def report_path(task: str) -> str:
     """Return where a task's report stands, relative to the run's folder."""
     return f"reports/{file_name(task)}.html"
+
+
+def early_page(folder: Path, task: str) -> Path:
+    """Return where a good task's notebook may be left as a `NotebookPage` until its report."""
+    return folder / _EARLY / f"{file_name(task)}.json"
 
 
 def write_reports(run: Run, folder: Path, *, tasks: Iterable[str] | None = None) -> dict[str, Path]:
@@ -86,6 +87,7 @@ def write_reports(run: Run, folder: Path, *, tasks: Iterable[str] | None = None)
             path = folder / report_path(task.task)
             write_whole(path, _task_page(run, task, folder).encode())
             pages[task.task] = path
+        shutil.rmtree(folder / _EARLY, ignore_errors=True)
         pages[""] = folder / "reports" / "index.html"
         write_whole(pages[""], _summary_page(run, known).encode())
     except OSError as error:
@@ -98,7 +100,8 @@ def _task_page(run: Run, task: TaskRun, folder: Path) -> str:
     parameters: Mapping[str, Json] = {}
     notebook = folder / task.notebook if task.notebook else None
     if notebook is not None and notebook.exists():
-        body, anchor, parameters = _notebook_body(notebook, task)
+        page = _page(notebook, task, folder)
+        body, anchor, parameters = page.body, page.anchor, page.parameters
     log = folder / "logs" / f"{file_name(task.task)}.log"
     return _render(
         "task.html",
@@ -114,6 +117,16 @@ def _task_page(run: Run, task: TaskRun, folder: Path) -> str:
         body=body,
         log=_tail(log),
     )
+
+
+def _page(notebook: Path, task: TaskRun, folder: Path) -> NotebookPage:
+    """Return a notebook as HTML, as it was made while the run went on or made now."""
+    if not task.status.is_good:
+        cell = None if task.error is None else task.error.cell
+        return notebook_page(notebook, failed=task.error is not None, cell=cell)
+    with suppress(OSError, msgspec.MsgspecError):
+        return decode(early_page(folder, task.task).read_bytes(), NotebookPage)
+    return notebook_page(notebook)
 
 
 def _summary_page(run: Run, reports: set[str]) -> str:
@@ -158,121 +171,6 @@ def _environment() -> tuple[Any, str]:
     )
     style = resources.files("mlops_nb.runs").joinpath("templates/report.css").read_text("utf-8")
     return environment, style
-
-
-_EXPORTING = threading.Lock()
-"""Held while the exporter is made or used: it keeps the notebook's language in itself."""
-
-
-def _converted(nb: Any) -> str:
-    with _EXPORTING:
-        body, _ = _exporter().from_notebook_node(nb)
-    return str(body)
-
-
-@cache
-def _exporter() -> Any:
-    with light_nbformat():
-        from nbconvert import HTMLExporter
-        from nbformat.v4 import new_code_cell, new_notebook
-
-    # Validated once, not after each of its dozen steps.
-    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
-        template_name="basic", embed_images=True, optimistic_validation=True
-    )
-    # Compiles the templates, which takes longer than a page.
-    exporter.from_notebook_node(new_notebook(cells=[new_code_cell("1")]))
-    return exporter
-
-
-def prepare_reports(first: Callable[[], object] | None = None) -> None:
-    """Get ready for `write_reports` in the background, while a run's first kernel starts.
-
-    Parameters
-    ----------
-    first
-        What is needed sooner: one import waits for another.
-    """
-
-    def prepare() -> None:
-        if first is not None:
-            first()
-        with _EXPORTING:
-            _exporter()
-
-    threading.Thread(target=prepare, name="mlops-nb reports", daemon=True).start()
-
-
-def _notebook_body(path: Path, task: TaskRun) -> tuple[str, str, Mapping[str, Json]]:
-    """Return a notebook as HTML, the anchor of its failing cell, and its parameters."""
-    with light_nbformat():
-        import nbformat
-
-    try:
-        nb = nbformat.read(path, as_version=4)
-    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
-        return f"<p>The notebook cannot be shown: {escape(str(error))}</p>", "", {}
-    failing = _failing(nb, task)
-    nb.cells = [cell for cell in nb.cells if "papermill-error-cell-tag" not in _tags(cell)]
-    for number, cell in enumerate(nb.cells):
-        # nbconvert makes the anchors from these.
-        cell["id"] = f"cell-{number}" if cell is not failing else "failing-cell"
-        _embed(cell, path.parent)
-    body = _converted(nb)
-    parameters = nb.metadata.get("papermill", {}).get("parameters", {})
-    anchor = "cell-id=failing-cell" if failing is not None else ""
-    return _FETCHED.sub(_left_out, body), anchor, dict(parameters)
-
-
-def _failing(nb: Any, task: TaskRun) -> Any:
-    """Return the cell that failed: one with an error among its outputs, or the one that is named."""
-    if task.status.is_good or task.error is None:
-        return None
-    for cell in nb.cells:
-        if any(output["output_type"] == "error" for output in cell.get("outputs", ())):
-            return cell
-    own = [cell for cell in nb.cells if not _tags(cell) & _ADDED]
-    index = task.error.cell
-    return own[index] if index is not None and index < len(own) else None
-
-
-_ADDED = {"injected-parameters", "papermill-error-cell-tag"}
-"""Tags of cells that the notebook's author does not know."""
-
-
-def _tags(cell: Any) -> set[str]:
-    return set(cell.get("metadata", {}).get("tags", ()))
-
-
-def _embed(cell: Any, folder: Path) -> None:
-    """Put local images that Markdown refers to into the page."""
-    if cell["cell_type"] != "markdown":
-        return
-
-    def embed(match: re.Match[str]) -> str:
-        target = folder / match[2]
-        kind = _IMAGES.get(target.suffix.lower())
-        if kind is None or not target.is_file():
-            return match[0]
-        data = base64.b64encode(target.read_bytes()).decode()
-        return f"![{match[1]}](data:{kind};base64,{data})"
-
-    cell["source"] = re.sub(
-        r"!\[([^\]]*)\]\((?!data:|attachment:)([^)\s]+)\)", embed, cell["source"]
-    )
-
-
-_IMAGES = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".gif": "image/gif",
-    ".svg": "image/svg+xml",
-}
-
-
-def _left_out(match: re.Match[str]) -> str:
-    return f"<!-- left out: {escape(match[0][:60]).replace('--', '- -')} -->"
 
 
 def _tail(path: Path, limit: int = 100_000) -> str:

@@ -22,8 +22,6 @@ from mlops_nb.files import sync_folder, write_whole
 from mlops_nb.model import (
     Event,
     EventKind,
-    Json,
-    Record,
     Run,
     RunFacts,
     RunStatus,
@@ -31,28 +29,21 @@ from mlops_nb.model import (
     encode,
     to_builtins,
 )
-from mlops_nb.processes import Owner, is_alive, me
+from mlops_nb.processes import is_alive, me, owner_of
 from mlops_nb.runs.fold import Folding, fold
 from mlops_nb.runs.log import EventLog, EventReader
+from mlops_nb.runs.writer import RunWriter, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["RunStore", "RunWriter", "new_run_id"]
+__all__ = ["RunStore", "new_run_id"]
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _POLL = 0.04
 """Seconds between two looks at a log that somebody follows."""
 _id_lock = threading.Lock()
 _last_id_time = 0
-
-
-class _Summary(Record, frozen=True, kw_only=True):
-    """What ``summary.json`` holds."""
-
-    log_size: int
-    """Bytes of the log it was made from; a log of another size makes it void."""
-    run: Run
 
 
 def new_run_id() -> str:
@@ -71,89 +62,6 @@ def new_run_id() -> str:
         digits = _ALPHABET[digit] + digits
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
     return stamp + "-" + digits + secrets.choice(_ALPHABET) + secrets.choice(_ALPHABET)
-
-
-class RunWriter:
-    """Writes one run; an `EventSink`. Made by `RunStore.create`."""
-
-    def __init__(self, folder: Path, facts: RunFacts, log: EventLog, folding: Folding) -> None:
-        self.folder = folder
-        self._facts = facts
-        self._log = log
-        self._folding = folding
-        self._lock = threading.RLock()
-        self._ended = False
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
-        return self._facts.id
-
-    @property
-    def facts(self) -> RunFacts:
-        """The run's facts."""
-        return self._facts
-
-    def emit(self, kind: EventKind, task: str = "", **data: Json) -> Event:
-        """Append one event and return it.
-
-        Raises
-        ------
-        RunError
-            The run has ended, or the disk refuses the event.
-        """
-        with self._lock:
-            event = self._log.emit(kind, task, **data)
-            self._folding.add(event)
-        return event
-
-    def run(self) -> Run:
-        """Return the run as it stands."""
-        with self._lock:
-            return self._folding.run()
-
-    def amend(self, **changes: Json) -> RunFacts:
-        """Add facts that became known after the start, such as ``mlflow_run_id``.
-
-        Raises
-        ------
-        RunError
-            ``run.json`` cannot be written.
-        """
-        with self._lock:
-            self._facts = msgspec.structs.replace(self._facts, **changes)
-            self._folding.facts = self._facts
-            _write(self.folder / "run.json", encode(self._facts, indent=2))
-            if self._ended:
-                self._sum_up()
-        return self._facts
-
-    def finish(self, status: RunStatus) -> Run:
-        """Say how the run ended, and close it.
-
-        Raises
-        ------
-        RunError
-            The run has ended before, or the disk refuses the event.
-        """
-        with self._lock:
-            self.emit(
-                EventKind.RUN_FINISHED,
-                status=status.value,
-                seconds=round(time.time() - self._facts.started, 3),
-            )
-            self.close()
-            self._ended = True
-            return self._sum_up()
-
-    def _sum_up(self) -> Run:
-        run = self._folding.run()
-        _write(self.folder / "summary.json", encode(_Summary(log_size=self._log.size, run=run)))
-        return run
-
-    def close(self) -> None:
-        """Close the log without saying how the run ended; a second call does nothing."""
-        self._log.close()
 
 
 class RunStore:
@@ -189,6 +97,7 @@ class RunStore:
             boot_id=owner.boot_id,
             pid=owner.pid,
             pid_started=owner.started,
+            pids=owner.pids,
         )
         final = self.folder / facts.id
         draft = self.folder / f".new-{facts.id}-{secrets.token_hex(3)}"
@@ -416,7 +325,7 @@ class RunStore:
         folder = self.folder / name
         log = folder / "events.jsonl"
         try:
-            summary = decode((folder / "summary.json").read_bytes(), _Summary)
+            summary = decode((folder / "summary.json").read_bytes(), Summary)
             if log.stat().st_size == summary.log_size:
                 return summary.run
         except (OSError, msgspec.MsgspecError):
@@ -429,12 +338,4 @@ class RunStore:
 
 
 def _is_gone(facts: RunFacts) -> bool:
-    owner = Owner(host=facts.host, boot_id=facts.boot_id, pid=facts.pid, started=facts.pid_started)
-    return is_alive(owner) is False
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise RunError(f"cannot be written: {error}", where=str(path)) from error
+    return is_alive(owner_of(facts)) is False

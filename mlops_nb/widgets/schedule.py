@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 import ipywidgets
 
 from mlops_nb.api import schedules as api
-from mlops_nb.api.execute import parse_parameters
+from mlops_nb.api.parameters import parse_parameters
 from mlops_nb.errors import MlopsNbError, ScheduleError
 from mlops_nb.model import Overlap, Schedule, Source
 from mlops_nb.widgets.base import Panel

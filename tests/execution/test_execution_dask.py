@@ -23,7 +23,7 @@ from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.executors.dask import DaskExecutor
 from mlops_nb.execution.jobs import Cancellation
 from mlops_nb.execution.resume import earlier_states, resume_plan
-from mlops_nb.model import EventKind, RunStatus
+from mlops_nb.model import Attempt, EventKind, RunStatus, TaskStatus
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.protocols import Executor
 from mlops_nb.runs.store import RunStore
@@ -58,6 +58,14 @@ def test_a_cluster_makes_the_same_products_and_tells_the_same(tmp_path, cluster)
         return [(event.kind.value, event.task, event.data.get("index")) for event in events[1:]]
 
     assert told(there, run) == told(here, local)
+
+
+def test_two_clusters_stand_side_by_side_and_show_nothing_to_the_network(cluster):
+    other = DaskExecutor(jobs=1)  # a warning, of a port that is taken, is an error here
+    served = [one._cluster.scheduler.http_server for one in (cluster, other)]
+    other.close()
+    addresses = {sock.getsockname()[0] for server in served for sock in server._sockets.values()}
+    assert addresses <= {"127.0.0.1"}
 
 
 def zygotes_of(pid: int) -> list[psutil.Process]:
@@ -212,6 +220,34 @@ def test_a_cancelled_run_ends_on_the_workers_too(tmp_path, cluster):
     assert statuses(run) == {"slow": "cancelled"}
     assert time.monotonic() - began < 30
     assert not (where.root / "out").exists() or not product_digests(where)
+
+
+def test_a_task_that_the_runs_time_ends_on_a_worker_is_told_from_a_cancelled_one(tmp_path, cluster):
+    where = slow(tmp_path / "p", 60)
+    cancel, limit = Cancellation(), "the run's 5 s were over"
+    product = str(tmp_path / "run" / "x")
+    attempt = Attempt(
+        run="r",
+        task=load_pipeline(where).tasks[0],
+        root=str(where.root),
+        run_dir=str(tmp_path / "run"),
+        notebook="notebooks/slow.ipynb",
+        parameters={"upstream": None, "product": {"x": product}},
+        products={"x": product},
+    )
+
+    def stop() -> None:
+        busy_worker(cluster, where.root / "started")
+        cancel.set(limit)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    run = cluster.run(attempt, tell=lambda *_, **__: None, cancel=cancel)
+    thread.join()
+    assert (run.status, run.error.message) == (TaskStatus.TIMED_OUT, limit)
+    executed = (tmp_path / "run" / run.notebook).read_text()
+    assert "Time ran out" in executed
+    assert "cancelled" not in executed
 
 
 @pytest.mark.parametrize("way", ["cancel", "timeout"])

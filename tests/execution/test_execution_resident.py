@@ -30,6 +30,8 @@ from mlops_nb.execution.resident import (
     stop_server,
 )
 from mlops_nb.execution.values import from_json, to_json
+from mlops_nb.model import decode
+from mlops_nb.pages import NotebookPage
 from tests.execution.kernel_kit import Ran, alive, run
 
 if TYPE_CHECKING:
@@ -108,6 +110,18 @@ def test_jobs_run_warm_in_the_clients_surroundings(
     assert ran.outcome.cells[0].index == 0
 
 
+def test_pages_come_from_the_server_and_one_that_it_cannot_write_is_left(
+    tmp_path: Path, server: Resident
+) -> None:
+    ran = run(tmp_path, "print('shown')", zygote=server)
+    target = tmp_path / "pages" / "a.json"
+    assert server.page(ran.path, target)
+    assert "shown" in decode(target.read_bytes(), NotebookPage).body
+    (tmp_path / "file").write_text("")
+    assert not server.page(ran.path, tmp_path / "file" / "a.json")
+    assert run(tmp_path, "1", zygote=server).status == "SUCCEEDED"
+
+
 def test_values_come_back_as_they_went() -> None:
     values = [
         {"$type": "tuple", "value": []},
@@ -148,6 +162,22 @@ def test_a_job_can_be_cancelled_and_others_go_on(
         assert until((tmp_path / "1" / "began").exists)
         cancel.set()
         assert first.result().status == "CANCELLED"
+
+
+def test_a_job_that_the_runs_time_ends_is_told_from_a_cancelled_one(
+    tmp_path: Path, server: Resident
+) -> None:
+    cancel, limit = Cancellation(), "the run's 5 s were over"
+    slow = "import time\nopen('began', 'w').close()\ntime.sleep(1000)"
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(run, tmp_path, slow, zygote=server, cancel=cancel)
+        assert until((tmp_path / "began").exists)
+        cancel.set(limit)
+        ran = job.result()
+    assert ran.status == "TIMED_OUT"
+    assert ran.error is not None
+    assert ran.error.message == limit
+    assert "Time ran out" in ran.nb.cells[0].source
 
 
 def test_cold_jobs_and_other_environments_work_too(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from scripted_kit import bad, functions, good, run
 
-from mlops_nb.execution.resume import resume_plan
-from mlops_nb.model import Action
+from mlops_nb.execution.resume import resume_plan, with_plan
+from mlops_nb.model import Action, RunStatus
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.pipeline.plan import make_plan
+from mlops_nb.runs.facts import gather_facts
 from mlops_nb.runs.store import RunStore
 
 
@@ -27,3 +28,43 @@ def test_what_a_run_was_not_asked_for_is_left_alone(tmp_path):
     (where.root / "out/a.txt").unlink()
     _, again = resume_plan(where, pipeline, failed, RunStore(where.state).events(failed.id))
     assert again["a"].action is Action.RUN
+
+
+def begun(where, **asked):
+    """A run that was cancelled before it had told its plan."""
+    facts = gather_facts(root=where.root, pipeline="p", **asked)
+    return RunStore(where.state).create(facts).finish(RunStatus.CANCELLED)
+
+
+def planned(where, ended):
+    store = RunStore(where.state)
+    told = with_plan(ended, store.events, store.get)
+    return resume_plan(where, load_pipeline(where), *told)[1]
+
+
+def actions(plan):
+    return [item.action for item in plan.items]
+
+
+def test_a_run_that_ended_before_its_plan_is_planned_as_it_was_asked_for(tmp_path):
+    where = functions(tmp_path / "p", "a", "b < a", "c < b")
+    run(where, good)
+    assert actions(planned(where, begun(where))) == [Action.SKIP] * 3
+    plan = planned(where, begun(where, start_from=["b"]))
+    assert actions(plan) == [Action.SKIP, Action.RUN, Action.RUN]
+    assert plan["b"].why == "forced"
+    assert actions(planned(where, begun(where, force=True))) == [Action.RUN] * 3
+
+
+def test_a_resumed_run_that_ended_before_its_plan_leaves_that_to_the_one_before(tmp_path):
+    where = functions(tmp_path / "p", "a", "b < a", "c < b")
+    run(where, good)
+    failed = run(where, bad, start_from=["b"])
+    ended = begun(where, start_from=["b"], resumed_from=failed.id)
+    plan = planned(where, begun(where, start_from=["b"], resumed_from=ended.id))
+    assert actions(plan) == [Action.SKIP, Action.RUN, Action.RUN]
+    assert plan["b"].why.startswith(f"forced in run {failed.id}")
+    RunStore(where.state).remove(failed.id)
+    plan = planned(where, ended)
+    assert actions(plan) == [Action.SKIP, Action.RUN, Action.RUN]
+    assert plan["b"].why == "forced"

@@ -14,10 +14,11 @@ from scripted_kit import bad, functions, good, run
 
 from mlops_nb.api import execute
 from mlops_nb.api import track as tracking
+from mlops_nb.api.runs import prepare_resume
 from mlops_nb.execution.guard import Guard
 from mlops_nb.execution.jobs import Cancellation
 from mlops_nb.execution.process import HookCancelledError, run_hook
-from mlops_nb.execution.signals import terminable
+from mlops_nb.execution.signals import held, terminable
 from mlops_nb.model import (
     Attempt,
     ErrorInfo,
@@ -30,7 +31,9 @@ from mlops_nb.model import (
 )
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.pipeline.plan import make_plan
+from mlops_nb.runs import store
 from mlops_nb.runs.store import RunStore
+from mlops_nb.runs.writer import RunWriter
 
 
 def stops(attempt, cancel):
@@ -157,7 +160,8 @@ def test_a_task_whose_hook_was_cancelled_is_cancelled(tmp_path, monkeypatch):
 def prepared(where):
     where = replace(where, settings=replace(where.settings, tracking="none"))
     pipeline = load_pipeline(where)
-    return execute.Prepared(project=where, pipeline=pipeline, plan=make_plan(where, pipeline))
+    plan = make_plan(where, pipeline)
+    return execute.Prepared(project=where, pipeline=pipeline, plan=plan, start_from=("a",))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -177,8 +181,58 @@ def test_a_signal_while_a_run_is_set_up_cancels_it(tmp_path, monkeypatch, number
             execute.run(ready, kernels=object())
     finally:
         signal.signal(signal.SIGINT, before)
-    assert RunStore(where.state).get("latest").status is RunStatus.CANCELLED
+    cancelled = RunStore(where.state).get("latest")
+    assert cancelled.status is RunStatus.CANCELLED
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert cancelled.facts.start_from == ("a",)
+    again = prepare_resume(str(where.spec), cancelled.id)
+    assert (again.start_from, again.plan["a"].why.split(";")[0]) == (("a",), "forced")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["begins", "ends"])
+def test_a_signal_while_a_run_is_written_down_loses_no_run(tmp_path, monkeypatch, number, moment):
+    where = functions(tmp_path / "p", "a")
+    ready = prepared(where)
+    write = RunWriter.finish
+
+    def hit(*_):
+        os.kill(os.getpid(), number)
+        time.sleep(0.05)
+
+    def finish(self, status):
+        hit()
+        done = write(self, status)
+        hit()
+        return done
+
+    if moment == "begins":  # its folder is there, and the call that made it has not returned
+        monkeypatch.setattr(store, "sync_folder", hit)
+    else:
+        monkeypatch.setattr(RunWriter, "finish", finish)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            execute.run(ready, kernels=object())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    run = RunStore(where.state).get("latest")
+    assert run.ended is not None
+    assert run.status is (RunStatus.CANCELLED if moment == "begins" else RunStatus.SUCCEEDED)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_signals_that_are_ignored_stay_so_while_others_wait():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with held() as signals:
+            os.kill(os.getpid(), signal.SIGTERM)
+            with signals.answered():
+                pass
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_somebody_elses_answer_to_a_termination_signal_stays():

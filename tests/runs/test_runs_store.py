@@ -226,7 +226,9 @@ def test_a_run_whose_process_was_killed_is_lost(tmp_path):
     assert list(store.folder.iterdir()) == []
 
 
-def test_a_run_of_an_earlier_boot_or_a_reused_pid_is_lost_and_another_host_is_believed(tmp_path):
+def test_a_run_of_an_earlier_boot_or_a_reused_pid_is_lost_and_one_out_of_sight_is_believed(
+    tmp_path,
+):
     store = RunStore(tmp_path)
     run = store.create(facts()).id
     path = store.path(run) / "run.json"
@@ -235,6 +237,7 @@ def test_a_run_of_an_earlier_boot_or_a_reused_pid_is_lost_and_another_host_is_be
         ({"boot_id": "another"}, RunStatus.LOST),
         ({"pid_started": real.pid_started - 10}, RunStatus.LOST),
         ({"host": "elsewhere", "pid": 1}, RunStatus.RUNNING),
+        ({"pids": "pid:[1]", "pid": 2**22 - 3}, RunStatus.RUNNING),  # in another container
     ):
         path.write_bytes(msgspec.json.encode(msgspec.structs.replace(real, **changes)))
         assert store.get(run).status is status

@@ -91,7 +91,9 @@ class DaskExecutor:
                     n_workers=jobs or cores(),
                     threads_per_worker=1,
                     processes=True,
-                    dashboard_address=None,
+                    # Without an address it takes port 8787, which another run may hold.
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
                     silence_logs="ERROR",
                 )
             client: Any = Client
@@ -180,7 +182,8 @@ class DaskExecutor:
         def ask() -> None:
             threading.Thread(target=forget, name="mlops-nb cancel", daemon=True).start()
             with suppress(OSError, TimeoutError):  # the scheduler is gone, and its futures with it
-                works = self._client.run(cancel_order, name, on_error="ignore")
+                limit = cancel.limit if isinstance(cancel, Cancellation) else ""
+                works = self._client.run(cancel_order, name, limit, on_error="ignore")
                 if not any(found is True for found in works.values()):
                     future.cancel()  # no worker has it; one that it still comes to ends it at once
 

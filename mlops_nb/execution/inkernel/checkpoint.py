@@ -129,9 +129,11 @@ class Keeper:
         Takes ``namespace`` and ``answer.json``; empty where nothing is to be kept.
     limit
         Bytes that the state may take.
+    settings
+        The module ``settings.py`` beside this one: a kernel can import neither.
     """
 
-    def __init__(self, shell: Any, folder: str, limit: float) -> None:
+    def __init__(self, shell: Any, folder: str, limit: float, settings: types.ModuleType) -> None:
         if not hasattr(os, "fork") or sys.platform == "darwin":
             raise Refused(f"it takes fork(), which {sys.platform} has not or cannot use safely")
         if importlib.util.find_spec("cloudpickle") is None:
@@ -139,6 +141,7 @@ class Keeper:
         self._shell = shell
         self._folder = folder
         self._limit = limit
+        self._settings = settings
         self._environ = dict(os.environ)
         self._copy: tuple[int, int] | None = None
 
@@ -201,7 +204,7 @@ class Keeper:
         os.replace(path + ".part", path)  # noqa: PTH105
 
     def _write(self, state: Any) -> dict[str, Any]:
-        names, settings = self._names_to_keep(), _settings(state)
+        names, settings = self._names_to_keep(), self._settings.gather(state)
         missing: dict[str, str] = {}
         try:
             try:
@@ -328,7 +331,7 @@ class Keeper:
         recent |= {f"_i{number}": text for number, text in enumerate(inputs) if number}
         shell.push(recent, interactive=False)
         shell.execution_count = about["count"]
-        _set(kept["settings"])
+        self._settings.put_back(kept["settings"])
 
 
 def _versions() -> dict[str, str]:
@@ -339,91 +342,3 @@ def _versions() -> dict[str, str]:
         "bytecode": importlib.util.MAGIC_NUMBER.hex(),
         "cloudpickle": cloudpickle.__version__,
     }
-
-
-def _settings(state: Any) -> dict[str, Any]:
-    """Return the settings that notebooks change in modules, and the state of generators."""
-    import logging
-    import warnings
-
-    kept: dict[str, Any] = {"random": state, "filters": list(warnings.filters)}
-    loggers = {"": logging.getLogger()}
-    loggers |= {
-        name: logger
-        for name, logger in logging.root.manager.loggerDict.items()
-        if isinstance(logger, logging.Logger)
-    }
-    kept["levels"] = {name: logger.level for name, logger in loggers.items() if logger.level}
-    kept["handlers"] = [
-        (
-            name,
-            "stdout" if handler.stream is sys.stdout else "stderr",
-            handler.level,
-            handler.formatter,
-        )
-        for name, logger in loggers.items()
-        for handler in logger.handlers
-        if type(handler) is logging.StreamHandler and handler.stream in (sys.stdout, sys.stderr)
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if numpy := sys.modules.get("numpy"):
-            kept["numpy"] = numpy.random.get_state(), numpy.get_printoptions(), numpy.geterr()
-        if (matplotlib := sys.modules.get("matplotlib")) and hasattr(matplotlib, "rcParams"):
-            rc = matplotlib.rcParams
-            kept["matplotlib"] = {name: rc[name] for name in rc if name != "backend"}
-        if (pandas := sys.modules.get("pandas")) and hasattr(pandas, "options"):
-            kept["pandas"] = dict(_options(pandas.options))
-        if (sklearn := sys.modules.get("sklearn")) and hasattr(sklearn, "get_config"):
-            kept["sklearn"] = sklearn.get_config()
-        if (torch := sys.modules.get("torch")) and hasattr(torch, "get_rng_state"):
-            kept["torch"] = torch.get_rng_state()
-    return kept
-
-
-def _options(node: Any, prefix: str = "") -> Any:
-    for name in dir(node):
-        value = getattr(node, name)
-        if type(value) is type(node):
-            yield from _options(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def _set(kept: dict[str, Any]) -> None:
-    import logging
-    import random
-    import warnings
-
-    for name, level in kept["levels"].items():
-        logging.getLogger(name).setLevel(level)
-    for name, stream, level, formatter in kept["handlers"]:
-        logger = logging.getLogger(name)
-        if not logger.handlers:
-            handler = logging.StreamHandler(getattr(sys, stream))
-            handler.setLevel(level)
-            handler.setFormatter(formatter)
-            logger.addHandler(handler)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if "matplotlib" in kept:
-            sys.modules["matplotlib"].rcParams.update(kept["matplotlib"])
-        if "pandas" in kept:
-            pandas = sys.modules["pandas"]
-            for name, value in kept["pandas"].items():
-                if pandas.get_option(name) != value:
-                    pandas.set_option(name, value)
-        if "sklearn" in kept:
-            sys.modules["sklearn"].set_config(**kept["sklearn"])
-        if "torch" in kept:
-            sys.modules["torch"].set_rng_state(kept["torch"])
-        if "numpy" in kept:
-            numpy = sys.modules["numpy"]
-            state, shown, errors = kept["numpy"]
-            numpy.set_printoptions(**{k: v for k, v in shown.items() if k != "override_repr"})
-            numpy.seterr(**errors)
-            numpy.random.set_state(state)
-    filters: Any = warnings.filters
-    filters[:] = kept["filters"]
-    if kept["random"] is not None:
-        random.setstate(kept["random"])
