@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlops_nb.cli.output import MARKS, seconds
-from mlops_nb.model import Event, EventKind, TaskStatus
+from mlops_nb.model import Action, Event, EventKind, TaskStatus
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -72,6 +72,8 @@ class _State:
                 row = self.rows.setdefault(item["task"], _Row())
                 row.why = item.get("why", "")
                 row.expected = item.get("expected")
+                if item.get("action") == Action.SKIP.value:
+                    row.status = TaskStatus.SKIPPED.value
             return None
         if not event.task:
             return None

@@ -129,10 +129,15 @@ def watch(project: str | None, run_id: str, as_json: bool) -> None:
 def cache() -> None:
     """List and clean the cache of products.
 
+    A run that adds to a cache in a folder brings it down to "cache-size-mb". One behind a URL is
+    shared with other machines, and no run takes from it what they may need: clean it by
+    "cache gc", say each night, or by a life-cycle rule of its bucket.
+
     \b
     Examples:
       mlops-nb cache ls
       mlops-nb cache gc --limit-mb 500
+      mlops-nb cache gc --cache s3://bucket/cache --limit-mb 200000
     """
 
 
@@ -168,7 +173,10 @@ def cache_ls(project: str | None, url: str, as_json: bool) -> None:
 @output.json_option
 @click.pass_obj
 def cache_gc(project: str | None, url: str, limit_mb: float | None, as_json: bool) -> None:
-    """Drop what was not used for longest until the cache fits."""
+    """Drop what was not used for longest until the cache fits.
+
+    Behind a URL the oldest goes first: object stores do not tell when something was last read.
+    """
     from mlops_nb.api.runs import collect_cache
 
     done = collect_cache(project, url, limit_mb=limit_mb)

@@ -261,6 +261,9 @@ class ProductCache:
     def trim(self) -> None:
         """Bring a folder that has outgrown its limit down to it; elsewhere that takes `gc`.
 
+        A store behind a URL is other machines' too: the one with the smallest limit must not
+        decide what they lose, and a listing would cost each run seconds.
+
         Raises
         ------
         ExecutionError

@@ -163,7 +163,7 @@ def _key(project: Project) -> str:
         str(project.root),
         str(project.spec),
         project.name,
-        encode(project.settings.tasks),
+        encode((project.settings.tasks, project.settings.checkpoint)),
         os.environ.get("PLOOMBER_ENV_FILENAME", ""),
     )
 

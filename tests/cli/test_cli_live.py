@@ -53,6 +53,15 @@ def test_tree_follows_the_events() -> None:
     assert "ValueError: no rows" in shown(view)
 
 
+def test_a_task_that_is_not_to_run_does_not_wait() -> None:
+    view = TreeView(Console(), DIAMOND)
+    items = [{"task": "a", "action": "skip", "why": "not selected"}, {"task": "b", "action": "run"}]
+    view(event(EventKind.PLAN, items=items))
+    first, second = shown(view).splitlines()[:2]
+    assert "= skipped" in first
+    assert "· pending" in second
+
+
 def test_long_reasons_never_push_names_off_a_narrow_screen() -> None:
     view = TreeView(Console(), DIAMOND)
     view(event(EventKind.PLAN, items=[{"task": "b", "why": "because of this and that " * 20}]))

@@ -191,6 +191,17 @@ def test_gc_drops_what_was_not_used_for_longest(tmp_path):
     assert cache.ls() == ()
 
 
+def test_a_run_bounds_a_folder_and_takes_nothing_from_what_machines_share(tmp_path):
+    mounted = f"file://{tmp_path}/cache"
+    for url, there in ((mounted, False), (f"memory://{uuid.uuid4().hex}", True)):
+        cache = ProductCache(url, limit_mb=0.5)
+        keep(cache, tmp_path, "one", 1024**2)
+        cache.trim()
+        assert cache.has("one") is there
+        assert cache.gc().entries == there
+        assert not cache.has("one")
+
+
 def test_equal_content_is_stored_once_and_a_copy_is_no_hard_link(tmp_path):
     cache = ProductCache(str(tmp_path / "cache"))
     product = tmp_path / "a"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mlops_nb.config import TaskSettings
 from mlops_nb.model import TaskKind
@@ -228,6 +229,13 @@ def test_the_cache_answers_until_something_it_depends_on_changes(chain, counted)
     (chain.root / ".mlops/cache/pipeline.json").write_text("{half")
     chain.load()
     assert len(counted) == 6
+
+
+def test_a_setting_for_every_task_counts_too(chain, counted):
+    chain.load()
+    where = chain.project
+    asked = replace(where, settings=replace(where.settings, checkpoint=True))
+    assert {load_pipeline(asked)[name].policy.checkpoint for name in ("load", "train")} == {True}
 
 
 def test_env_files_count_when_they_change_appear_or_are_chosen(lab, counted, monkeypatch):
