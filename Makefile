@@ -47,6 +47,8 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(call install,.[demo$(comma)dask$(comma)postgresql$(comma)dev])
+	@# Each test of the command starts Python anew; some machines keep it from writing bytecode.
+	$(BIN)/python -m compileall -q mlops_nb
 	@touch $@ $(VENV)/.demo
 
 comma := ,
@@ -68,11 +70,13 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 notebooks: $(VENV)/.dev
-	MLOPS_NB_SAMPLE=0.05 $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=120 notebooks
+	MLOPS_NB_SAMPLE=0.05 $(BIN)/python -m pytest -p nbval --nbval-lax --nbval-cell-timeout=120 notebooks
 
-# One more than there are cores: they mostly wait for processes to start or to end.
+# One more than there are cores: they mostly wait for processes to start or to end. To collect the
+# other tests takes each of them half a minute.
 slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow -n $(WAITING) --dist loadfile --timeout=600
+	$(BIN)/python -m pytest -m slow -n $(WAITING) --dist loadfile --timeout=600 \
+	  $(shell grep -rl --include='test_*.py' 'mark\.slow' tests)
 
 # Most of a test waits for kernels to start. Each makes what it needs.
 real: $(VENV)/.dev
@@ -81,7 +85,7 @@ real: $(VENV)/.dev
 
 # The panel and the widgets in a real JupyterLab; wants Debian's chromium.
 browser: $(VENV)/.dev test-panel
-	$(BIN)/python -m pytest -m browser -n $(JOBS) --dist loadfile --timeout=600
+	$(BIN)/python -m pytest -m browser -n $(WAITING) --dist loadgroup --timeout=600 tests/browser
 
 stress: $(VENV)/.dev
 	MLOPS_NB_STRESS_ROUNDS=100 $(BIN)/python -m pytest -m stress --timeout=1800

@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
 # Installs what the tests of exported pipelines run them with (pytest -m real), below .tools/.
-# A second call does nothing.
+# A second call does nothing. `.ci/tools-export.sh uv` installs uv alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 TOOLS=${EXPORT_TOOLS:-$PWD/.tools}
 PYTHON=${PYTHON:-python3}
 mkdir -p "$TOOLS"
+
+# uv resolves and installs the large ones in a fraction of pip's time.
+if [ ! -e "$TOOLS/uv/.done" ]; then
+  "$PYTHON" -m venv "$TOOLS/uv"
+  "$TOOLS/uv/bin/python" -m pip install -q --disable-pip-version-check uv==0.13.9
+  touch "$TOOLS/uv/.done"
+fi
+[ "${1:-}" != uv ] || exit 0
 
 packages=()
 command -v node >/dev/null || packages+=(nodejs)
@@ -24,13 +32,6 @@ if [ ! -e "$TOOLS/npm/.done" ]; then
   (cd "$TOOLS/npm" && npm install --no-audit --no-fund --silent \
     gitlab-ci-local@4.73.0 @actions/languageserver@0.3.61 npm-groovy-lint@16.2.0)
   touch "$TOOLS/npm/.done"
-fi
-
-# uv resolves and installs the large ones in a fraction of pip's time.
-if [ ! -e "$TOOLS/uv/.done" ]; then
-  "$PYTHON" -m venv "$TOOLS/uv"
-  "$TOOLS/uv/bin/python" -m pip install -q --disable-pip-version-check uv==0.13.9
-  touch "$TOOLS/uv/.done"
 fi
 
 environment() { # environment NAME PACKAGE...: each tool's dependencies stay away from the others'

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from mlops_nb.config import telemetry_off
+from tests.skips_kit import (  # noqa: F401 - hooks
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+)
 
 telemetry_off()
 # Figures must not depend on where the tests run; how long they run and what they leave may.

@@ -45,7 +45,7 @@ def notebook(path: Path, parameters: str, *cells: str) -> None:
 
 
 def small_project(folder: Path) -> Path:
-    """Three notebooks in a row; ``wait`` says how long the second takes."""
+    """Three notebooks in a row; ``wait`` says how long the second takes, or until a file ``go``."""
     tasks = []
     for name, above in (("load", ""), ("fit", "load"), ("report", "fit")):
         parameters = f"upstream = {[above] if above else None}\nproduct = None\n"
@@ -55,7 +55,8 @@ def small_project(folder: Path) -> Path:
             parameters += "wait = 0.0  # seconds\n"
         body = {
             "load": "data = list(range(rows))",
-            "fit": "import time\nfor _ in range(20):\n    time.sleep(wait / 20)",
+            "fit": "import os, time\nuntil = time.time() + wait\n"
+            "while time.time() < until and not os.path.exists('go'):\n    time.sleep(0.05)",
             "report": "print('done')",
         }[name]
         write = "from pathlib import Path\nPath(product['data']).write_text('x')"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from chase import Chase, chase
-
-pytestmark = pytest.mark.slow
 
 
 def check(went: Chase) -> None:
@@ -17,6 +14,7 @@ def check(went: Chase) -> None:
     assert went.states["succeeded"] > 0
 
 
+@pytest.mark.slow
 def test_daemons_that_are_killed_forget_nothing_and_double_nothing(tmp_path: Path) -> None:
     went = chase(
         f"sqlite:///{tmp_path / 's.db'}", tmp_path, schedules=12, seconds=8, pause=(1.5, 3)
@@ -27,7 +25,6 @@ def test_daemons_that_are_killed_forget_nothing_and_double_nothing(tmp_path: Pat
 
 @pytest.mark.stress
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not os.environ.get("MLOPS_NB_STRESS_ROUNDS"), reason="stress only")
 @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
 def test_three_daemons_300_schedules_a_minute(
     request, record_property, where: str, tmp_path: Path

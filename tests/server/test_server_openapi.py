@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +12,12 @@ import yaml
 from mlops_nb.server import openapi
 from mlops_nb.server.records import PanelEventKind
 from mlops_nb.server.routes import PREFIX, ROUTES
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The description of all routes; to make it takes seconds."""
+    return openapi.document()
 
 
 def test_openapi_file_is_what_the_routes_say() -> None:
@@ -28,8 +35,7 @@ def test_openapi_has_each_route_and_nothing_else() -> None:
     assert described == {(route.method, route.path) for route in ROUTES}
 
 
-def test_openapi_refers_to_nothing_that_is_missing() -> None:
-    document = openapi.document()
+def test_openapi_refers_to_nothing_that_is_missing(document: dict[str, Any]) -> None:
     for kind, name in re.findall(r"#/components/(\w+)/([\w.]+)", str(document)):
         assert name in document["components"][kind]
     ids = [
@@ -40,8 +46,8 @@ def test_openapi_refers_to_nothing_that_is_missing() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_openapi_describes_fields_with_their_docstrings() -> None:
-    schemas = openapi.document()["components"]["schemas"]
+def test_openapi_describes_fields_with_their_docstrings(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
     assert "never ran" in schemas["TaskView"]["properties"]["last"]["description"]
     assert schemas["TaskView"]["required"] == list(schemas["TaskView"]["properties"])
     assert "required" not in schemas["RunRequest"] or not schemas["RunRequest"]["required"]

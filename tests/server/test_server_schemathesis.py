@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 from server_kit import TOKEN, Server, description
 
 pytestmark = pytest.mark.slow
+pytest_plugins = ["schemathesis.pytest.plugin"]
 
 EXAMPLES = int(os.environ.get("MLOPS_NB_SCHEMATHESIS_EXAMPLES", "15"))
 CHECKS = (status_code_conformance, response_schema_conformance)
