@@ -250,7 +250,7 @@ def test_a_cancelled_run_ends_soon_and_says_so(tmp_path, zygote, make):
     began = time.monotonic()
     run = go(where, zygote=zygote, cancel=cancel)
     timer.join()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert statuses(run) == {"sleeper": "cancelled", "next": "cancelled"}
     assert run.status is RunStatus.CANCELLED
     assert not (where.root / "out/sleeper.txt").exists()

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ tasks:
 @cache
 def description() -> dict[str, Any]:
     """openapi.yaml as it is shipped."""
-    return yaml.safe_load(openapi.PATH.read_text("utf-8"))
+    return yaml.load(openapi.PATH.read_text("utf-8"), yaml.CSafeLoader)
 
 
 @cache
@@ -179,6 +179,17 @@ class Server:
             yield Listener(connection)
         finally:
             connection.close()
+
+    def await_watch(self, folder: Path) -> None:
+        """Wait until the server watches a folder; what does not say so gets a few seconds."""
+        watch = f"ino:{folder.stat().st_ino:x} "
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for info in Path("/proc").glob(f"{self.process.pid}/fdinfo/*"):
+                with suppress(FileNotFoundError):
+                    if watch in info.read_text():
+                        return
+            time.sleep(0.05)
 
     def job(self, job: dict[str, Any], *, project: str) -> dict[str, Any]:
         """Wait for a job."""

@@ -197,7 +197,7 @@ def test_run_from_a_terminal_is_followed(server: Server, own: str) -> None:
     folder = server.root / own
     with server.listening() as listener:
         server.get("/pipeline", project=own)
-        time.sleep(1)  # until the watch stands
+        server.await_watch(folder / "notebooks")  # the last that it watches
         execute.run(execute.prepare(folder, targets=["make"]), cold=True)
         first = listener.until("run.finished")
         outcome = execute.run(execute.prepare(folder), cold=True)
@@ -209,7 +209,7 @@ def test_saving_a_notebook_is_told(server: Server, own: str) -> None:
     server.get("/pipeline", project=own)
     folder = server.root / own
     with server.listening() as listener:
-        time.sleep(1)  # until the watch stands
+        server.await_watch(folder / "notebooks")
         kit.write_notebook(folder / "notebooks" / "use.ipynb", "upstream = None\nproduct = None")
         told = listener.until("pipeline.changed")
         assert told["data"]["paths"] == ["notebooks/use.ipynb"]
