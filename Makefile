@@ -85,7 +85,7 @@ real: $(VENV)/.dev
 
 # The panel and the widgets in a real JupyterLab; wants Debian's chromium.
 browser: $(VENV)/.dev test-panel
-	$(BIN)/python -m pytest -m browser -n $(WAITING) --dist loadgroup --timeout=600 tests/browser
+	$(BIN)/python -m pytest -m browser -n $(WAITING) --dist loadfile --timeout=600 tests/browser
 
 stress: $(VENV)/.dev
 	MLOPS_NB_STRESS_ROUNDS=100 $(BIN)/python -m pytest -m stress --timeout=1800
