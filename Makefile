@@ -9,7 +9,7 @@ export MPLBACKEND := Agg
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint unit notebooks slow real browser stress panel test-panel lab bench lock clean
+.PHONY: help install run test lint unit notebooks slow real browser screens stress panel test-panel lab bench lock clean
 
 help:
 	@echo "make run     train, gate, promote, monitor and retrain on real flights (about two minutes)"
@@ -84,7 +84,9 @@ real: $(VENV)/.dev
 	$(BIN)/python -m pytest -m real -n $(WAITING) --dist worksteal tests/export/real tests/scheduling/real
 
 # The panel and the widgets in a real JupyterLab; wants Debian's chromium.
-browser: $(VENV)/.dev test-panel
+browser: test-panel screens
+
+screens: $(VENV)/.dev panel
 	$(BIN)/python -m pytest -m browser -n $(WAITING) --dist loadfile --timeout=600 tests/browser
 
 stress: $(VENV)/.dev
