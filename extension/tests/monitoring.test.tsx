@@ -1,5 +1,5 @@
 import { act, fireEvent, screen, waitFor, within } from '@testing-library/react';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type {
   Alert,
   ColumnDrift,
@@ -8,8 +8,16 @@ import type {
   MonitorStatus,
   PerformanceSeries
 } from '../src/api';
+import { CommandIDs } from '../src/tokens';
 import { monitoringView } from '../src/views/monitoring';
-import { fakePanel, refusal, renderView, violations, type Answer } from './kit';
+import {
+  fakePanel,
+  refusal,
+  renderView,
+  stubCommands,
+  violations,
+  type Answer
+} from './kit';
 
 const WINDOWS = ['2013-05', '2013-06'];
 
@@ -213,6 +221,25 @@ describe('Monitoring', () => {
       fireEvent.click(within(box.closest<HTMLElement>('.jp-Dialog')!).getByText('Cancel'));
     });
     expect(panel.server.requests.some(one => one.route.endsWith('/snooze'))).toBe(false);
+  });
+
+  it('offers what its advice is about', async () => {
+    const worse = { ...ALERT, id: 'trips/auc/performance@2013-06', aspect: 'performance' };
+    const panel = await fakePanel(
+      server({ 'GET /monitoring': { models: [{ ...STATUS, alerts: [worse, ALERT] }] } })
+    );
+    stubCommands(panel, CommandIDs.openPipeline);
+    const execute = vi.spyOn(panel.commands, 'execute');
+    const { container } = renderView(panel, monitoringView);
+    await screen.findByText('Acknowledge…');
+    fireEvent.click(screen.getByText('Go to the alerts'));
+    expect(document.activeElement?.textContent).toBe('Acknowledge…');
+    fireEvent.click(screen.getByText('Retrain with other parameters…'));
+    expect(execute).toHaveBeenCalledWith(CommandIDs.openPipeline, {
+      side: 'parameters',
+      task: ''
+    });
+    expect(await violations(container)).toEqual([]);
   });
 
   it('says how to begin where nothing was recorded', async () => {

@@ -15,6 +15,7 @@ from mlops_nb.api.facts import (
 )
 from mlops_nb.api.kernels import warm_kernels
 from mlops_nb.config import Project, find_project, telemetry_off
+from mlops_nb.errors import PipelineError
 from mlops_nb.model import (
     Action,
     EventKind,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from mlops_nb.protocols import Executor
     from mlops_nb.runs.writer import RunWriter
 
-__all__ = ["Outcome", "Prepared", "prepare", "run"]
+__all__ = ["Outcome", "Prepared", "prepare", "require_tasks", "run"]
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +133,22 @@ def prepare(
         start_from=tuple(start_from),
         force=force,
     )
+
+
+def require_tasks(prepared: Prepared) -> None:
+    """Refuse to run a pipeline that is only begun.
+
+    Raises
+    ------
+    PipelineError
+        It has no tasks.
+    """
+    if not prepared.pipeline.tasks:
+        raise PipelineError(
+            "has no tasks yet",
+            where=prepared.pipeline.spec,
+            fix='list a notebook below the key "tasks"',
+        )
 
 
 def with_cache(project: Project, url: str | None) -> Project:

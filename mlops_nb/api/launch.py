@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlops_nb.api.execute import Prepared, prepare
+from mlops_nb.api.execute import Prepared, prepare, require_tasks
 from mlops_nb.api.past import find_run, launch_log, summarize
 from mlops_nb.api.runs import prepare_resume
 from mlops_nb.api.tail import Starter
@@ -86,6 +86,7 @@ def launch(
     prepared = prepare(
         project, targets=targets, start_from=start_from, parameters=parameters, force=force
     )
+    require_tasks(prepared)
     if prepared.is_noop:
         return "", prepared
     options = [f"--from={name}" for name in start_from]

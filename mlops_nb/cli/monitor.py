@@ -14,6 +14,7 @@ from mlops_nb.cli.metrics import dashboard, rules, serve
 from mlops_nb.cli.profile import progress_bar
 from mlops_nb.cli.promotion import model_option
 from mlops_nb.errors import ExitCode
+from mlops_nb.model import AlertState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -296,6 +297,9 @@ def _show_status(console: Console, standing: MonitorStatus) -> None:
             console.print(Text(f"! {skill.text}", style="yellow"))
     for advice in standing.advice:
         console.print(Text(f"→ {advice}"))
+    waiting = [alert for alert in standing.alerts if alert.state is AlertState.OPEN]
+    if waiting:
+        console.print(Text(f'  mlops-nb monitor ack "{waiting[0].id}"', style="dim"))
     console.print()
 
 

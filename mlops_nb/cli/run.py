@@ -154,6 +154,7 @@ def run(
         force=force,
         cache=cache,
     )
+    execute.require_tasks(prepared)
     if prepared.is_noop:
         if as_json:
             output.print_json({"run": None, "plan": prepared.plan})

@@ -18,7 +18,10 @@ __all__ = ["advise"]
 def advise(
     result: WindowResult, alerts: Sequence[Alert] = (), skills: Sequence[Skill] = ()
 ) -> tuple[str, ...]:
-    """Return what a person should do, the most urgent first; "nothing" is an answer too."""
+    """Return what a person should do, the most urgent first; "nothing" is an answer too.
+
+    It names no command and no button: each face has its own.
+    """
     found: list[str] = []
     pinned = result.pinned
     trailing = next((r for r in result.reports if r.baseline == "trailing"), None)
@@ -51,7 +54,8 @@ def advise(
     concept = [g for g in result.gaps if g.drifted and g.aspect == "concept"]
     if decayed:
         found.append(
-            f"Retrain: {_names([g.metric for g in decayed])} is worse than when the model was "
+            f"Retrain: {_names([g.metric for g in decayed])} "
+            f"{'is' if len(decayed) == 1 else 'are'} worse than when the model was "
             "accepted, beyond its interval."
         )
     if concept:
@@ -85,11 +89,9 @@ def advise(
             f"Do not lean on the label-free estimate of {_names([s.metric for s in weak])}: it has "
             "been little better than a constant guess here."
         )
-    waiting = [alert for alert in alerts if alert.state.value == "open"]
+    waiting = dict.fromkeys(alert.subject for alert in alerts if alert.state.value == "open")
     if waiting:
-        found.append(
-            f'Acknowledge or snooze what you look after: "mlops-nb monitor ack {waiting[0].id}".'
-        )
+        found.append(f"Acknowledge or snooze what you look after: {_names(list(waiting))}.")
     return tuple(found) or ("Nothing to do.",)
 
 

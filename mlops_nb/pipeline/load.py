@@ -228,7 +228,8 @@ def _load(project: Project, isolated: bool | None) -> Loaded:
     # A specification that is not even YAML is told without waiting for Ploomber.
     from mlops_nb.pipeline.troubles import check_yaml
 
-    check_yaml(project.spec)
+    if not check_yaml(project.spec):
+        return _without_tasks(project)
     if isolated is None:
         # Only the main thread may change the current folder under everybody's feet.
         is_main = threading.current_thread() is threading.main_thread()
@@ -251,3 +252,12 @@ def _load(project: Project, isolated: bool | None) -> Loaded:
         )
     loaded: Loaded = answer.loaded
     return loaded
+
+
+def _without_tasks(project: Project) -> Loaded:
+    """Return a pipeline that is only begun; Ploomber refuses one."""
+    spec = project.spec.relative_to(project.root).as_posix()
+    return Loaded(
+        pipeline=Pipeline(name=project.name, root=str(project.root), spec=spec),
+        files=(str(project.spec),),
+    )

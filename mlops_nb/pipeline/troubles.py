@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["check_sources", "check_yaml", "order_of", "translate"]
 
 
-def check_yaml(path: Path) -> None:
-    """Check that a file is YAML.
+def check_yaml(path: Path) -> bool:
+    """Check that a file is YAML; return whether it lists any tasks yet.
 
     Raises
     ------
@@ -47,6 +47,7 @@ def check_yaml(path: Path) -> None:
         raise PipelineError(
             "holds no tasks", where=path.name, fix='list them below the key "tasks"'
         )
+    return not isinstance(document, dict) or bool(document.get("tasks", True))
 
 
 def check_sources(entries: Any, spec: Path) -> None:

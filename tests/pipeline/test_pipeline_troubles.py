@@ -172,3 +172,11 @@ def test_errors_cross_the_process_border(two):
         load_pipeline(two.project, isolated=True)
     assert caught.value.fix == 'did you mean "a"?'
     assert caught.value.where == "pipeline.yaml"
+
+
+def test_a_specification_that_is_only_begun_loads(two):
+    two.spec("meta:\n  extract_upstream: false\ntasks:\n")
+    pipeline = two.load()
+    assert (pipeline.spec, pipeline.tasks) == ("pipeline.yaml", ())
+    two.spec(TWO)
+    assert len(two.load().tasks) == 2

@@ -1,7 +1,6 @@
-/** Places the nodes of a graph; equal shapes are placed once, so that nothing jumps. */
+/** Says where the nodes and edges of a graph stand. */
 
 import { Graph, layout } from '@dagrejs/dagre';
-import type { IGraph } from './graph';
 
 /** The size of every node, pixels at zoom 1. */
 export const NODE = { width: 220, height: 70 } as const;
@@ -20,22 +19,29 @@ export interface IPoint {
 
 /** Where everything stands. */
 export interface ILayout {
+  /** Of the whole, from the origin. */
+  readonly width: number;
+  readonly height: number;
   /** The top left corner of each node. */
   readonly places: ReadonlyMap<string, IPlace>;
   /** What each edge passes on its way around other nodes, its ends among it. */
   readonly routes: ReadonlyMap<string, readonly IPoint[]>;
 }
 
+/** What a layout depends on. */
+export interface IShape {
+  readonly nodes: readonly { readonly id: string }[];
+  readonly edges: readonly {
+    readonly id: string;
+    readonly source: string;
+    readonly target: string;
+  }[];
+}
+
 const MANY = 150;
-const KEPT = 8;
-const known = new Map<string, ILayout>();
 
 /** Return where everything stands, layer by layer from top to bottom. */
-export function layOut(graph: Pick<IGraph, 'nodes' | 'edges' | 'shape'>): ILayout {
-  const before = known.get(graph.shape);
-  if (before) {
-    return before;
-  }
+export function layOut(graph: IShape): ILayout {
   const dag = new Graph();
   dag.setGraph({
     rankdir: 'TB',
@@ -69,12 +75,8 @@ export function layOut(graph: Pick<IGraph, 'nodes' | 'edges' | 'shape'>): ILayou
       return [edge.id, around(points, places.get(edge.source)!, places.get(edge.target)!)];
     })
   );
-  if (known.size >= KEPT) {
-    known.delete(known.keys().next().value!);
-  }
-  const made = { places, routes };
-  known.set(graph.shape, made);
-  return made;
+  const { width = 0, height = 0 } = dag.graph() as { width?: number; height?: number };
+  return { width, height, places, routes };
 }
 
 /** An edge from the bottom of its source to the top of its target, past what lies between. */
@@ -99,7 +101,7 @@ export function pathThrough(points: readonly IPoint[]): string {
 
 /** Where an arrow key leads from a node: along edges up and down, within a layer left and right. */
 export function neighbour(
-  graph: Pick<IGraph, 'edges'>,
+  graph: Pick<IShape, 'edges'>,
   { places }: ILayout,
   from: string,
   key: string

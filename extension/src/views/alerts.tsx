@@ -197,7 +197,7 @@ function AlertRow(props: {
     });
 
   return (
-    <li className={isOver ? 'mn-mod-over' : undefined}>
+    <li className={isOver ? 'mn-mod-over' : undefined} data-state={alert.state}>
       <div className="mn-Alert-head">
         {severityMark(alert.severity, severityText(alert.severity, trans))}
         {isColumn && !isOver ? (

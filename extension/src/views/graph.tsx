@@ -1,14 +1,12 @@
 /** The graph: pans, zooms and is walked by keys; draws only what can be seen. */
 
 import {
-  BaseEdge,
+  getViewportForBounds,
   MiniMap,
   ReactFlow,
   ReactFlowProvider,
   useReactFlow,
-  type Edge,
-  type EdgeProps,
-  type EdgeTypes,
+  useStore,
   type NodeTypes
 } from '@xyflow/react';
 import {
@@ -16,18 +14,27 @@ import {
   useEffect,
   useMemo,
   useRef,
+  useState,
   type KeyboardEvent,
   type MouseEvent
 } from 'react';
 import { useTrans } from '../components/context';
+import { Loading } from '../components/states';
 import { lookOf } from '../components/status';
 import type { IGraph, IGraphNode } from '../model/graph';
-import { layOut, NODE, neighbour, pathThrough, type ILayout } from '../model/layout';
-import { GraphNode, type FlowNode } from './graphnode';
+import { NODE, neighbour, type ILayout } from '../model/layout';
+import { place, placed } from '../model/placing';
+import { GraphEdges } from './graphedges';
+import { FarContext, GraphNode, type FlowNode } from './graphnode';
 
 /** More nodes than this get a map of the whole. */
 const MAP_ABOVE = 40;
-const FIT = { padding: 0.08, maxZoom: 1 };
+/** Below this zoom a node's small print cannot be read, and is not drawn. */
+const FAR = 0.4;
+const ZOOMS = { least: 0.05, most: 2, fit: 1 };
+const PADDING = 0.08;
+/** Nodes drawn anew in one frame: five hundred at once would hold up the page. */
+const SLICE = 100;
 const NODE_TYPES: NodeTypes = { task: GraphNode };
 
 export interface IGraphProps {
@@ -49,22 +56,48 @@ export interface IGraphView {
 }
 
 export function Graph(props: IGraphProps): JSX.Element {
+  const trans = useTrans();
+  const layout = useLayout(props.graph);
+  if (!layout) {
+    return (
+      <div className="mn-Graph">
+        <Loading what={trans.__('Drawing %1 tasks…', props.graph.nodes.length)} />
+      </div>
+    );
+  }
   return (
     <ReactFlowProvider>
-      <Flow {...props} />
+      <Flow {...props} layout={layout} />
     </ReactFlowProvider>
   );
 }
 
-function Flow(props: IGraphProps): JSX.Element {
+/** Where the nodes stand; while that of a new shape is worked out, where they stood before. */
+function useLayout(graph: IGraph): ILayout | null {
+  const [made, setMade] = useState<ILayout | null>(null);
+  const ready = useMemo(() => placed(graph), [graph.shape, made]);
+  useEffect(() => {
+    let isGone = false;
+    if (!ready) {
+      void place(graph).then(layout => !isGone && setMade(layout));
+    }
+    return () => {
+      isGone = true;
+    };
+  }, [graph.shape, ready]);
+  return ready ?? made;
+}
+
+function Flow(props: IGraphProps & { layout: ILayout }): JSX.Element {
   const trans = useTrans();
-  const { graph, onChoose, onOpen, onReady } = props;
+  const { graph, layout, onChoose, onOpen, onReady } = props;
   const flow = useReactFlow();
   const box = useRef<HTMLDivElement>(null);
-  const layout = useMemo(() => layOut(graph), [graph.shape]);
   const { places } = layout;
-  const nodes = useNodes(props, layout);
-  const edges = useEdges(graph, layout, props.showPath);
+  const all = useNodes(props, layout);
+  const count = useGrowing(all.length);
+  const nodes = useMemo(() => all.slice(0, count), [all, count]);
+  const isFar = useStore(state => state.transform[2] < FAR);
 
   const reveal = useCallback(
     (id: string) => {
@@ -79,25 +112,39 @@ function Flow(props: IGraphProps): JSX.Element {
   );
   // Until someone moves it, the picture fits its place also when a panel opens beside it.
   const isMoved = useRef(false);
+  const fit = useCallback(() => {
+    const { clientWidth, clientHeight } = box.current!;
+    const bounds = { x: 0, y: 0, width: layout.width, height: layout.height };
+    void flow.setViewport(
+      getViewportForBounds(
+        bounds,
+        clientWidth,
+        clientHeight,
+        ZOOMS.least,
+        ZOOMS.fit,
+        PADDING
+      )
+    );
+  }, [flow, layout]);
   useEffect(() => {
     const watch = new ResizeObserver(() => {
-      if (!isMoved.current) {
-        requestAnimationFrame(() => void flow.fitView(FIT));
+      if (!isMoved.current && box.current?.clientWidth) {
+        fit();
       }
     });
     watch.observe(box.current!);
     return () => watch.disconnect();
-  }, [flow]);
+  }, [fit]);
   useEffect(() => {
     onReady?.({
       fit: () => {
         isMoved.current = false;
-        void flow.fitView(FIT);
+        fit();
       },
       zoom: by => void (by > 0 ? flow.zoomIn() : flow.zoomOut()),
       reveal
     });
-  }, [flow, reveal, onReady]);
+  }, [flow, fit, reveal, onReady]);
 
   /** Give the focus to a node; it may have to be drawn first. */
   const focus = (id: string, tries = 10): void => {
@@ -135,46 +182,61 @@ function Flow(props: IGraphProps): JSX.Element {
   };
 
   return (
-    <div className="mn-Graph" ref={box} onKeyDown={onKeyDown}>
-      <ReactFlow
-        nodes={nodes}
-        edges={edges}
-        nodeTypes={NODE_TYPES}
-        edgeTypes={EDGE_TYPES}
-        onMove={event => {
-          isMoved.current ||= event !== null;
-        }}
-        onNodeClick={(_: MouseEvent, node) => onChoose(node.id)}
-        onNodeDoubleClick={(_: MouseEvent, node) => onOpen((node as FlowNode).data.node)}
-        onPaneClick={() => onChoose('')}
-        fitView
-        fitViewOptions={FIT}
-        minZoom={0.05}
-        maxZoom={2}
-        nodesDraggable={false}
-        nodesConnectable={false}
-        nodesFocusable={false}
-        edgesFocusable={false}
-        elementsSelectable={false}
-        disableKeyboardA11y
-        zoomOnDoubleClick={false}
-        onlyRenderVisibleElements={graph.nodes.length > MAP_ABOVE}
-        proOptions={{ hideAttribution: true }}
-        aria-label={trans.__('Pipeline graph')}
-      >
-        {graph.nodes.length > MAP_ABOVE && (
-          <MiniMap
-            pannable
-            zoomable
-            ariaLabel={trans.__('Map of the pipeline')}
-            nodeClassName={node =>
-              `mn-tone-${lookOf((node as FlowNode).data.node.state).tone}`
-            }
-          />
-        )}
-      </ReactFlow>
+    <div
+      className={`mn-Graph${isFar ? ' mn-mod-far' : ''}`}
+      ref={box}
+      onKeyDown={onKeyDown}
+    >
+      <FarContext.Provider value={isFar}>
+        <ReactFlow
+          nodes={nodes}
+          nodeTypes={NODE_TYPES}
+          onMove={event => {
+            isMoved.current ||= event !== null;
+          }}
+          onNodeClick={(_: MouseEvent, node) => onChoose(node.id)}
+          onNodeDoubleClick={(_: MouseEvent, node) => onOpen((node as FlowNode).data.node)}
+          onPaneClick={() => onChoose('')}
+          minZoom={ZOOMS.least}
+          maxZoom={ZOOMS.most}
+          nodesDraggable={false}
+          nodesConnectable={false}
+          nodesFocusable={false}
+          elementsSelectable={false}
+          disableKeyboardA11y
+          zoomOnDoubleClick={false}
+          onlyRenderVisibleElements={graph.nodes.length > MAP_ABOVE}
+          proOptions={{ hideAttribution: true }}
+          aria-label={trans.__('Pipeline graph')}
+        >
+          <GraphEdges graph={graph} layout={layout} showPath={props.showPath} />
+          {graph.nodes.length > MAP_ABOVE && (
+            <MiniMap
+              pannable
+              zoomable
+              ariaLabel={trans.__('Map of the pipeline')}
+              nodeClassName={node =>
+                `mn-tone-${lookOf((node as FlowNode).data.node.state).tone}`
+              }
+            />
+          )}
+        </ReactFlow>
+      </FarContext.Provider>
     </div>
   );
+}
+
+/** How many of these are drawn by now: some more in each frame. */
+function useGrowing(all: number): number {
+  const [count, setCount] = useState(SLICE);
+  useEffect(() => {
+    if (count < all) {
+      const frame = requestAnimationFrame(() => setCount(count + SLICE));
+      return () => cancelAnimationFrame(frame);
+    }
+    return undefined;
+  }, [count, all]);
+  return count;
 }
 
 /** Nodes keep their identity while nothing of them changes, so that few are drawn anew. */
@@ -186,7 +248,8 @@ function useNodes(props: IGraphProps, layout: ILayout): FlowNode[] {
     const current = graph.nodes.some(node => node.id === chosen)
       ? chosen
       : graph.nodes[0]?.id;
-    const next = graph.nodes.map((node): FlowNode => {
+    const shown = graph.nodes.filter(node => layout.places.has(node.id));
+    const next = shown.map((node): FlowNode => {
       const { x, y } = layout.places.get(node.id)!;
       const data = {
         node,
@@ -204,31 +267,6 @@ function useNodes(props: IGraphProps, layout: ILayout): FlowNode[] {
     before.current = new Map(next.map(node => [node.id, node]));
     return next;
   }, [graph, layout, chosen, query, showPath]);
-}
-
-/** An edge on its way around the nodes between its ends. */
-function RoutedEdge(props: EdgeProps<RouteEdge>): JSX.Element {
-  return <BaseEdge id={props.id} path={props.data!.path} />;
-}
-
-type RouteEdge = Edge<{ path: string }, 'routed'>;
-const EDGE_TYPES: EdgeTypes = { routed: RoutedEdge };
-
-function useEdges(graph: IGraph, layout: ILayout, showPath: boolean): RouteEdge[] {
-  const key = graph.edges.map(edge => `${edge.id}${edge.critical}`).join('\n');
-  return useMemo(
-    () =>
-      graph.edges.map(edge => ({
-        id: edge.id,
-        type: 'routed',
-        data: { path: pathThrough(layout.routes.get(edge.id)!) },
-        source: edge.source,
-        target: edge.target,
-        className: showPath && edge.critical ? 'mn-mod-critical' : undefined,
-        focusable: false
-      })),
-    [key, layout, showPath]
-  );
 }
 
 /** Whether a search finds the node, by its name or one of its grid's. */

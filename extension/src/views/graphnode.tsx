@@ -1,7 +1,7 @@
 /** One node of the graph. */
 
-import { Handle, Position, type Node, type NodeProps } from '@xyflow/react';
-import { memo } from 'react';
+import type { Node, NodeProps } from '@xyflow/react';
+import { createContext, memo, useContext } from 'react';
 import { Took } from '../components/clock';
 import { useTrans } from '../components/context';
 import { Glyph } from '../components/icons';
@@ -21,11 +21,14 @@ export interface INodeData extends Record<string, unknown> {
 
 export type FlowNode = Node<INodeData, 'task'>;
 
+/** Whether the picture is seen from so far that only names and colours are drawn. */
+export const FarContext = createContext(false);
+
 export const GraphNode = memo(function GraphNode(props: NodeProps<FlowNode>): JSX.Element {
   const trans = useTrans();
+  const isFar = useContext(FarContext);
   const { node, isCurrent, isChosen, isDim, showPath } = props.data;
   const look = lookOf(node.state);
-  const isRunning = node.state === 'running';
   const names = [
     'mn-Node',
     `mn-tone-${look.tone}`,
@@ -48,7 +51,18 @@ export const GraphNode = memo(function GraphNode(props: NodeProps<FlowNode>): JS
       data-state={node.state}
       title={[node.name, standingText(node, trans), detail].filter(Boolean).join('\n')}
     >
-      <Handle type="target" position={Position.Top} isConnectable={false} />
+      {isFar ? node.name : <Near node={node} detail={detail} />}
+    </div>
+  );
+});
+
+function Near(props: { node: IGraphNode; detail: string }): JSX.Element {
+  const trans = useTrans();
+  const { node } = props;
+  const look = lookOf(node.state);
+  const isRunning = node.state === 'running';
+  return (
+    <>
       <div className="mn-Node-head">
         <span className="mn-Node-name">{node.name}</span>
         {node.folded && <span className="mn-Node-count">×{node.tasks.length}</span>}
@@ -62,13 +76,12 @@ export const GraphNode = memo(function GraphNode(props: NodeProps<FlowNode>): JS
         <Glyph name={look.glyph} />
         <span className="mn-Node-text">{standingText(node, trans)}</span>
       </div>
-      <div className="mn-Node-detail">{detail}</div>
+      <div className="mn-Node-detail">{props.detail}</div>
       {(isRunning || node.folded) && node.total > 0 && (
         <div className="mn-Node-progress">
           <div style={{ width: `${(100 * node.done) / node.total}%` }} />
         </div>
       )}
-      <Handle type="source" position={Position.Bottom} isConnectable={false} />
-    </div>
+    </>
   );
-});
+}

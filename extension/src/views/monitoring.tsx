@@ -7,11 +7,12 @@ import { attempt } from '../components/dialogs';
 import { Frame } from '../components/frame';
 import { monitorIcon } from '../components/icons';
 import { useServer } from '../components/server';
-import { Loaded, Notice } from '../components/states';
+import { Button, Loaded, Notice } from '../components/states';
 import { Search, Spacer, ToolButton } from '../components/toolbar';
 import { shownColumns } from '../model/drift';
 import { got } from '../request';
 import { CommandIDs } from '../tokens';
+import { Advice } from './advice';
 import { Alerts, severityMark } from './alerts';
 import { ColumnDetails } from './columndrift';
 import { HeatLegend, HeatMapTable, stateText, type ICellPlace } from './heatmap';
@@ -177,7 +178,7 @@ function Model(props: {
       <Summary status={status} />
       <div className="mn-Split">
         <div className="mn-Scroll mn-Page">
-          <Advice advice={status.advice} />
+          <Advice status={status} />
           <section aria-label={trans.__('Drift')}>
             <h3>{trans.__('Drift')}</h3>
             <Loaded
@@ -237,25 +238,6 @@ function Summary(props: { status: MonitorStatus }): JSX.Element {
   );
 }
 
-function Advice(props: { advice: readonly string[] }): JSX.Element | null {
-  const trans = useTrans();
-  const [open, setOpen] = useArg<boolean>('advice', true);
-  return props.advice.length ? (
-    <details
-      className="mn-Advice"
-      open={open}
-      onToggle={event => setOpen(event.currentTarget.open)}
-    >
-      <summary>{trans.__('What to do')}</summary>
-      <ul>
-        {props.advice.map(text => (
-          <li key={text}>{text}</li>
-        ))}
-      </ul>
-    </details>
-  ) : null;
-}
-
 function Drift(props: {
   map: HeatMap;
   place: ICellPlace | null;
@@ -303,11 +285,19 @@ function Drift(props: {
 
 function NothingRecorded(): JSX.Element {
   const trans = useTrans();
+  const { commands } = usePanel();
   return (
-    <Notice title={trans.__('No window was recorded yet')}>
+    <Notice
+      title={trans.__('No window was recorded yet')}
+      actions={
+        <Button onClick={() => void commands.execute('mlops-nb:open-models')}>
+          {trans.__('Open the models')}
+        </Button>
+      }
+    >
       <p>
         {trans.__(
-          'Promote a model that was saved with reference profiles, then record what it sees in production, window by window:'
+          'Promote a model that was saved with reference profiles, then record in a terminal what it sees in production, window by window:'
         )}
       </p>
       <pre>mlops-nb monitor run my-model june.parquet --window 2013-06</pre>

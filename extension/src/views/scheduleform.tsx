@@ -3,6 +3,7 @@
 import { closeIcon } from '@jupyterlab/ui-components';
 import { useEffect, useMemo, type FormEvent, type ReactNode } from 'react';
 import type { PipelineView, Schedule } from '../api';
+import { Choice, type Choices } from '../components/choice';
 import { useNow } from '../components/clock';
 import { useProject, useSnapshot, useTrans } from '../components/context';
 import { useLoad } from '../components/frame';
@@ -14,6 +15,7 @@ import { notebooksOf, parametersOf, ScheduleDraft, type Scope } from '../model/d
 import { grouped } from '../model/form';
 import { knownZones, until, zoned } from '../model/timetable';
 import type { ApiError } from '../request';
+import type { Trans } from '../tokens';
 import { ParameterField } from './parameters';
 import { Policies } from './schedulepolicies';
 
@@ -213,42 +215,32 @@ function What(props: { draft: ScheduleDraft; pipeline: PipelineView | null }): J
   const trans = useTrans();
   const { draft, pipeline } = props;
   const { fields } = useSnapshot(draft);
-  const notebooks = pipeline ? notebooksOf(pipeline) : [];
+  const scopes: Choices<Scope> = [
+    ['pipeline', trans.__('the whole pipeline')],
+    ['task', trans.__('a task, with what it needs')],
+    ...otherScopes(draft.old, trans)
+  ];
   return (
     <>
-      <Labelled label={trans.__('What it runs')}>
-        {id => (
-          <select
-            id={id}
-            className="mn-Select"
-            value={fields.scope}
-            onChange={event => draft.type({ scope: event.target.value as Scope })}
-          >
-            <option value="pipeline">{trans.__('the whole pipeline')}</option>
-            <option value="task">{trans.__('a task, with what it needs')}</option>
-            {draft.old ? (
-              draft.old.tasks.length > 1 && (
-                <option value="tasks">{draft.old.tasks.join(', ')}</option>
-              )
-            ) : (
-              <option value="notebook">{trans.__('a notebook, with what it needs')}</option>
-            )}
-          </select>
-        )}
-      </Labelled>
+      <Choice
+        label={trans.__('What it runs')}
+        value={fields.scope}
+        choices={scopes}
+        onChange={scope => draft.type({ scope })}
+      />
       {fields.scope === 'task' && (
-        <Pick
+        <Choice
           label={trans.__('Task')}
           value={fields.task}
-          of={pipeline?.tasks.map(task => task.name) ?? []}
+          choices={named(fields.task, pipeline?.tasks.map(task => task.name) ?? [], trans)}
           onChange={task => draft.type({ task })}
         />
       )}
       {fields.scope === 'notebook' && (
-        <Pick
+        <Choice
           label={trans.__('Notebook')}
           value={fields.notebook}
-          of={notebooks}
+          choices={named(fields.notebook, pipeline ? notebooksOf(pipeline) : [], trans)}
           onChange={notebook => draft.type({ notebook })}
         />
       )}
@@ -256,34 +248,21 @@ function What(props: { draft: ScheduleDraft; pipeline: PipelineView | null }): J
   );
 }
 
-function Pick(props: {
-  label: string;
-  value: string;
-  of: readonly string[];
-  onChange: (value: string) => void;
-}): JSX.Element {
-  const trans = useTrans();
-  const { value, of } = props;
-  return (
-    <Labelled label={props.label}>
-      {id => (
-        <select
-          id={id}
-          className="mn-Select"
-          value={value}
-          onChange={event => props.onChange(event.target.value)}
-        >
-          <option value="">{trans.__('Choose…')}</option>
-          {value && !of.includes(value) && <option value={value}>{value}</option>}
-          {of.map(one => (
-            <option key={one} value={one}>
-              {one}
-            </option>
-          ))}
-        </select>
-      )}
-    </Labelled>
-  );
+/** A new schedule may name a notebook; an old one may run several tasks, and keeps to them. */
+function otherScopes(old: Schedule | null, trans: Trans): Choices<Scope> {
+  if (!old) {
+    return [['notebook', trans.__('a notebook, with what it needs')]];
+  }
+  return old.tasks.length > 1 ? [['tasks', old.tasks.join(', ')]] : [];
+}
+
+/** Names to choose from; one that is set and no longer there stays among them. */
+function named(value: string, names: readonly string[], trans: Trans): Choices<string> {
+  const gone = value && !names.includes(value) ? [value] : [];
+  return [
+    ['', trans.__('Choose…')],
+    ...[...gone, ...names].map(name => [name, name] as const)
+  ];
 }
 
 function Wrong(props: { error: ApiError }): JSX.Element {

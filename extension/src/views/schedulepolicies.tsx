@@ -1,11 +1,10 @@
 /** What a schedule does when things go otherwise: late, too long, failed, or changed meanwhile. */
 
+import { Choice, type Choices } from '../components/choice';
 import { useSnapshot, useTrans } from '../components/context';
 import { Labelled } from '../components/labelled';
 import type { IPolicies, ScheduleDraft } from '../model/draft';
 import type { Trans } from '../tokens';
-
-type Choices<T extends keyof IPolicies> = [IPolicies[T], string][];
 
 export function Policies(props: { draft: ScheduleDraft }): JSX.Element {
   const trans = useTrans();
@@ -53,8 +52,11 @@ export function Policies(props: { draft: ScheduleDraft }): JSX.Element {
   );
 }
 
-function missedChoices(trans: Trans, now: IPolicies['missed']): Choices<'missed'> {
-  const usual: Choices<'missed'> = [
+function missedChoices(
+  trans: Trans,
+  now: IPolicies['missed']
+): Choices<IPolicies['missed']> {
+  const usual: Choices<IPolicies['missed']> = [
     ['once', trans.__('run the newest one')],
     ['all', trans.__('run them all')],
     ['skip', trans.__('leave them out')]
@@ -64,7 +66,7 @@ function missedChoices(trans: Trans, now: IPolicies['missed']): Choices<'missed'
     : usual;
 }
 
-function overlapChoices(trans: Trans): Choices<'overlap'> {
+function overlapChoices(trans: Trans): Choices<IPolicies['overlap']> {
   return [
     ['skip', trans.__('leave this one out')],
     ['queue', trans.__('wait for its end')],
@@ -73,44 +75,12 @@ function overlapChoices(trans: Trans): Choices<'overlap'> {
   ];
 }
 
-function sourceChoices(trans: Trans): Choices<'source'> {
+function sourceChoices(trans: Trans): Choices<IPolicies['source']> {
   return [
     ['latest', trans.__('as they are when a task starts')],
     ['snapshot', trans.__('as they are when the run starts')],
     ['commit', trans.__('of the last Git commit')]
   ];
-}
-
-function Choice<T extends string | number>(props: {
-  label: string;
-  value: T;
-  choices: [T, string][];
-  onChange: (value: T) => void;
-}): JSX.Element {
-  const { choices } = props;
-  return (
-    <Labelled label={props.label}>
-      {id => (
-        <select
-          id={id}
-          className="mn-Select"
-          value={props.value}
-          onChange={event => {
-            const found = choices.find(([value]) => String(value) === event.target.value);
-            if (found) {
-              props.onChange(found[0]);
-            }
-          }}
-        >
-          {choices.map(([value, text]) => (
-            <option key={value} value={value}>
-              {text}
-            </option>
-          ))}
-        </select>
-      )}
-    </Labelled>
-  );
 }
 
 function Count(props: {

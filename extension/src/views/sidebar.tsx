@@ -23,6 +23,8 @@ export const sidebarView: IView = {
   listed: false
 };
 
+const WAYS = ['models', 'monitoring', 'schedules', 'export'];
+
 /** Runs that the sidebar lists. */
 const RECENT = 8;
 
@@ -44,7 +46,8 @@ function Sidebar(): JSX.Element {
         </>
       }
     >
-      <div className="mn-Scroll">
+      <Ways />
+      <div className="mn-Sections">
         <Section id="tasks" title={trans.__('Pipeline')} open="mlops-nb:open-pipeline">
           <Tasks />
         </Section>
@@ -53,6 +56,18 @@ function Sidebar(): JSX.Element {
         </Section>
       </div>
     </Frame>
+  );
+}
+
+/** A button to each view that has no list here. */
+function Ways(): JSX.Element {
+  const trans = useTrans();
+  return (
+    <nav className="mn-Ways" aria-label={trans.__('Views')}>
+      {WAYS.map(view => (
+        <CommandButton key={view} id={`mlops-nb:open-${view}`} wordy />
+      ))}
+    </nav>
   );
 }
 
@@ -77,7 +92,7 @@ export function Section(props: {
         </button>
         <CommandButton id={props.open} />
       </header>
-      {!folded && props.children}
+      {!folded && <div className="mn-Section-body">{props.children}</div>}
     </section>
   );
 }

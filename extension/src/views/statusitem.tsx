@@ -8,7 +8,7 @@ import {
   useSnapshot,
   type IPanel
 } from '../components/context';
-import { Status } from '../components/status';
+import { Status, statusText } from '../components/status';
 import { progress } from '../model/history';
 
 export class StatusItem extends ReactWidget {
@@ -40,7 +40,7 @@ function Item(): JSX.Element | null {
   const text =
     run.status === 'running'
       ? trans.__('%1: %2 of %3', pipeline.name, done, total)
-      : undefined;
+      : trans.__('%1: %2', pipeline.name, statusText(run.status, trans));
   return (
     <button
       type="button"
