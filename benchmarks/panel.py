@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks._panel_screen import screen
+from benchmarks._panel_screen import large_graph, screen
 from benchmarks._results import Figure, main
 from benchmarks._server_start import server_start
 
@@ -16,6 +16,7 @@ def measure(quick: bool) -> Iterator[Figure]:
     """Yield every figure of the panel."""
     yield from server_start(quick)
     yield from screen(quick)
+    yield from large_graph(quick)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.browser.lab_kit import Lab, LabPage
 
 THEMES = ("Light", "Dark")
-WIDE, NARROW = (1440, 900), (760, 900)
+HEIGHT = 900
 VIEW = ".lm-Widget.jp-MainAreaWidget:not(.lm-mod-hidden) .mn-View"
 _OPEN = "mlops-nb:open-{}"
 
@@ -113,7 +113,12 @@ def scenes(lab: Lab) -> Iterator[Scene]:
 
 def take(page: LabPage, scene: Scene, target: Path) -> None:
     """Bring a scene about, nothing else beside it, and take its picture."""
-    page.command("application:close-all")
+    page.page.evaluate("() => void window.jupyterapp.commands.execute('application:close-all')")
+    page.page.wait_for_timeout(300)
+    # JupyterLab notes the kernel's language in a notebook that it opens, and asks.
+    discard = page.find(".jp-Dialog-button:has-text('Discard')")
+    if discard.count():
+        discard.first.click()
     if scene.command:
         page.command(scene.command, **(scene.arguments or {}))
         page.page.wait_for_timeout(600)
@@ -126,20 +131,17 @@ def take(page: LabPage, scene: Scene, target: Path) -> None:
     page.page.screenshot(path=target)
 
 
-def shoot(browser: Browser, root: Path, folder: Path, only: str, sizes: dict[str, Any]) -> None:
-    """Take the pictures of one project in each size and theme."""
-    with start_lab(root) as lab:
-        for suffix, (width, height) in sizes.items():
-            with open_page(browser, lab, width=width, height=height) as page:
-                page.open()
-                page.command("filebrowser:toggle-main")
-                for theme in THEMES:
-                    page.theme(f"JupyterLab {theme}")
-                    for scene in scenes(lab):
-                        if re.search(only, scene.name):
-                            name = f"{folder.name}-{scene.name}{suffix}-{theme.lower()}.png"
-                            take(page, scene, folder / name)
-                page.check()
+def shoot(browser: Browser, root: Path, folder: Path, only: str, width: int) -> None:
+    """Take the pictures of one project in each theme."""
+    with start_lab(root) as lab, open_page(browser, lab, width=width, height=HEIGHT) as page:
+        page.open()
+        page.command("filebrowser:toggle-main")
+        for theme in THEMES:
+            page.theme(f"JupyterLab {theme}")
+            for scene in scenes(lab):
+                if re.search(only, scene.name):
+                    take(page, scene, folder / f"{scene.name}-{theme.lower()}.png")
+        page.check()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -149,10 +151,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--project", type=Path, default=ROOT, help="this one by default")
     parser.add_argument("--tasks", type=int, nargs="*", help="of generated projects instead")
     parser.add_argument("--only", default="", help="a regular expression of names")
-    parser.add_argument("--narrow", action="store_true", help="at 760 pixels too")
+    parser.add_argument("--width", type=int, default=1440, help="of the window, pixels")
     asked = parser.parse_args(argv)
     need_panel()
-    sizes = {"": WIDE} | ({"-narrow": NARROW} if asked.narrow else {})
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own, start_browser() as browser:
         places = {asked.project.resolve().name: asked.project.resolve()}
         if asked.tasks is not None:
@@ -162,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         for name, root in places.items():
             folder = asked.folder / name
             folder.mkdir(parents=True, exist_ok=True)
-            shoot(browser, root, folder, asked.only, sizes)
+            shoot(browser, root, folder, asked.only, asked.width)
     return 0
 
 

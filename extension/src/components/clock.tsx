@@ -28,7 +28,11 @@ export function Ago(props: { time: number }): JSX.Element {
   const trans = useTrans();
   const now = useNow(30);
   return (
-    <time dateTime={new Date(props.time * 1000).toISOString()} title={dateTime(props.time)}>
+    <time
+      className="mn-Ago"
+      dateTime={new Date(props.time * 1000).toISOString()}
+      title={dateTime(props.time)}
+    >
       {ago(props.time, trans, now)}
     </time>
   );

@@ -5,6 +5,7 @@ import { useEffect, type ReactNode } from 'react';
 import { CommandIDs } from '../tokens';
 import { usePanel, useProject, useSnapshot, useTrans } from './context';
 import { Button, Failure, Loading, Notice } from './states';
+import { TerminalButton } from './terminal';
 import { Spacer, Toolbar, ToolButton } from './toolbar';
 
 /** A view of a project. `children` is drawn only where there is one. */
@@ -82,9 +83,12 @@ export function NoProject(): JSX.Element {
     <Notice
       title={trans.__('No pipeline here yet')}
       actions={
-        <Button primary onClick={() => void commands.execute(CommandIDs.initProject)}>
-          {trans.__('Start a project')}
-        </Button>
+        <>
+          <Button primary onClick={() => void commands.execute(CommandIDs.initProject)}>
+            {trans.__('Start a project')}
+          </Button>
+          <TerminalButton />
+        </>
       }
     >
       <p>

@@ -8,6 +8,7 @@ import { Frame } from '../components/frame';
 import { monitorIcon } from '../components/icons';
 import { useServer } from '../components/server';
 import { Button, Loaded, Notice } from '../components/states';
+import { TerminalButton } from '../components/terminal';
 import { Search, Spacer, ToolButton } from '../components/toolbar';
 import { shownColumns } from '../model/drift';
 import { got } from '../request';
@@ -290,9 +291,12 @@ function NothingRecorded(): JSX.Element {
     <Notice
       title={trans.__('No window was recorded yet')}
       actions={
-        <Button onClick={() => void commands.execute('mlops-nb:open-models')}>
-          {trans.__('Open the models')}
-        </Button>
+        <>
+          <Button onClick={() => void commands.execute('mlops-nb:open-models')}>
+            {trans.__('Open the models')}
+          </Button>
+          <TerminalButton />
+        </>
       }
     >
       <p>

@@ -33,7 +33,7 @@ export function Parameters(props: {
       {!parameters.length && (
         <p className="mn-quiet">
           {trans.__(
-            'No notebook declares any: tag a cell with “parameters” and assign them in it.'
+            'No notebook declares any: assign them in a cell, right click it and choose “Mark as Parameters”.'
           )}
         </p>
       )}

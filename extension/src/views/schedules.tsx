@@ -6,7 +6,7 @@ import type { ScheduleList, ScheduleView } from '../api';
 import { useNow } from '../components/clock';
 import { useArg, useProject, useSnapshot, useTrans } from '../components/context';
 import { Frame, useLoad } from '../components/frame';
-import { Glyph, scheduleIcon } from '../components/icons';
+import { scheduleIcon } from '../components/icons';
 import { Button, Loaded, Notice } from '../components/states';
 import { Mark } from '../components/status';
 import { Table, type IColumn } from '../components/table';
@@ -17,6 +17,7 @@ import type { Trans } from '../tokens';
 import { Calendar } from './schedulecalendar';
 import { OccurrenceMark } from './occurrences';
 import { ScheduleDetails, targetText } from './scheduledetails';
+import { NoScheduler } from './noscheduler';
 import { ScheduleForm } from './scheduleform';
 import type { IView } from './view';
 
@@ -175,15 +176,7 @@ function Listed(props: {
   }
   return (
     <>
-      {!served && (
-        <div className="mn-Banner mn-tone-warn" role="status">
-          <Glyph name="warning" />
-          <span>
-            {trans.__('No scheduler runs, so nothing starts by itself. Start one:')}{' '}
-            <code>mlops-nb scheduler</code>
-          </span>
-        </div>
-      )}
+      {!served && <NoScheduler />}
       <div className="mn-Scroll">
         <Table
           label={trans.__('Schedules')}
