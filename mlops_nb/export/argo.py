@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_nb.export import pods
 from mlops_nb.export.jobs import ABOVE, plan_work
 from mlops_nb.export.quoting import comment, dump_yaml
+from mlops_nb.export.settings import CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     from mlops_nb.export.jobs import Job, Work
     from mlops_nb.model import Json, Pipeline
 
-__all__ = ["MOST_ABOVE", "ArgoExporter", "executor", "retries"]
+__all__ = ["ArgoExporter", "executor", "retries", "variables"]
 
 _FOLDER = "argo"
 _LATE_SECONDS = 600
-MOST_ABOVE = 50
-"""Jobs above one job: each is named with its artifact, and the cluster's store takes 1.5 MiB."""
+_CACHE = "cache"
+"""The workflow's parameter with the product cache; no parameter of a pipeline is called so."""
 
 
 class ArgoExporter:
@@ -31,7 +32,7 @@ class ArgoExporter:
 
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return the Workflow, and the CronWorkflow where a schedule is set."""
-        work = plan_work(pipeline, settings, most_ancestors=MOST_ABOVE)
+        work = plan_work(pipeline, settings, pass_on=True)
         head = work.header("argo") + _notes(work)
         account = executor(work)
         meta = {"labels": {"app.kubernetes.io/name": work.slug}}
@@ -118,6 +119,12 @@ def _notes(work: Work) -> str:
         lines.append(
             f"Needs a Secret {pods.names(work)['secret']} with the keys {', '.join(work.settings.secrets)}."
         )
+    if not work.settings.cache:
+        lines.append(
+            "Each run makes everything anew. For runs that do only what changed set\n"
+            'cache = "s3://bucket/folder" (credentials among the secrets) or cache-volume = "claim"\n'
+            f"in the settings, or submit with: -p {_CACHE}=s3://bucket/folder"
+        )
     if "@sha256:" not in pods.image(work):
         lines.append('The image is not pinned: set image = "name@sha256:..." in the settings.')
     return comment("\n".join(lines))
@@ -128,9 +135,13 @@ def _script(text: str) -> str:
     return pods.literal(re.sub(r"\{(?=\{)", "{''", text))
 
 
-def _value(text: str) -> str:
-    """Return a value in which Argo finds no template but one that gives a pair of braces."""
-    return pods.literal(text.replace("{{", "{{='{' + '{'}}"))
+def variables(work: Work) -> list[dict[str, Any]]:
+    """Return the variables of a container in which Argo finds no template but its own."""
+    own = work.settings.env
+    return [
+        {**one, "value": pods.argo_text(one["value"])} if one["name"] in own else one
+        for one in pods.environment(work)
+    ]
 
 
 def _spec(work: Work, account: str) -> dict[str, Any]:
@@ -142,19 +153,19 @@ def _spec(work: Work, account: str) -> dict[str, Any]:
         "executor": {"serviceAccountName": account},
         "podGC": {"strategy": "OnPodSuccess"},
         "ttlStrategy": {"secondsAfterCompletion": work.settings.keep_days * 86_400},
-        "volumes": [{"name": "work", "emptyDir": {}}, pods.temporary()],
+        "volumes": pods.volumes(work),
         "templates": [
             {"name": "pipeline", "dag": {"tasks": [_task(work, job) for job in work.jobs]}},
             *(_template(work, job) for job in work.jobs),
         ],
     }
-    if work.inputs:
-        spec["arguments"] = {
-            "parameters": [
-                {"name": one.id, "value": "", "description": one.description} for one in work.inputs
-            ]
-        }
-    return spec
+    cache = {
+        "name": _CACHE,
+        "value": pods.argo_text(work.settings.cache),
+        "description": "Product cache that runs share: a folder or URL; empty for none",
+    }
+    given = [{"name": one.id, "value": "", "description": one.description} for one in work.inputs]
+    return spec | {"arguments": {"parameters": [*given, cache]}}
 
 
 def _task(work: Work, job: Job) -> dict[str, Any]:
@@ -163,15 +174,18 @@ def _task(work: Work, job: Job) -> dict[str, Any]:
         task["dependencies"] = list(job.needs)
         task["arguments"] = {
             "artifacts": [
-                {"name": name, "from": f"{{{{tasks.{name}.outputs.artifacts.bundle}}}}"}
-                for name in job.ancestors
+                *(_handed(name, name, "bundle") for name in job.given),
+                *(_handed(f"above_{name}", name, "passed") for name in job.passed),
             ]
         }
     return task
 
 
+def _handed(name: str, job: str, output: str) -> dict[str, str]:
+    return {"name": name, "from": f"{{{{tasks.{job}.outputs.artifacts.{output}}}}}"}
+
+
 def _template(work: Work, job: Job) -> dict[str, Any]:
-    settings = work.settings
     script = "\n".join(
         [
             f"cp -R /app/. {pods.WORK}/",
@@ -182,19 +196,17 @@ def _template(work: Work, job: Job) -> dict[str, Any]:
             'exit "${status:-0}"',
         ]
     )
-    variables = [
-        {**one, "value": _value(settings.env[one["name"]])} if one["name"] in settings.env else one
-        for one in pods.environment(work)
-    ]
-    variables += [
-        {"name": one.env, "value": f"{{{{workflow.parameters.{one.id}}}}}"} for one in work.inputs
+    env = [one for one in variables(work) if one["name"] != CACHE]
+    given = {one.env: one.id for one in work.inputs} | {CACHE: _CACHE}
+    env += [
+        {"name": name, "value": f"{{{{workflow.parameters.{one}}}}}"} for name, one in given.items()
     ]
     template: dict[str, Any] = {"name": f"run-{job.id}"}
     if job.ancestors:
         template["inputs"] = {
             "artifacts": [
                 {"name": name, "path": f"{pods.WORK}/{ABOVE}/{name}.tar.gz"}
-                for name in job.ancestors
+                for name in (*job.given, *(f"above_{one}" for one in job.passed))
             ]
         }
     return template | {
@@ -205,22 +217,20 @@ def _template(work: Work, job: Job) -> dict[str, Any]:
             "image": pods.image(work),
             "command": ["sh", "-ec"],
             "args": [_script(script)],
-            "env": variables,
+            "env": env,
             "resources": pods.resources(job.cpu, job.memory_mb),
             "securityContext": pods.restricted(),
-            "volumeMounts": [
-                {"name": "work", "mountPath": pods.WORK},
-                {"name": "temporary", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
-            ],
+            "volumeMounts": pods.mounts(work),
         },
         "outputs": {
             "artifacts": [
-                {
-                    "name": "bundle",
-                    "path": f"{pods.WORK}/{job.bundle}",
-                    "archive": {"none": {}},
-                },
+                _packed("bundle", job.bundle),
+                *([_packed("passed", job.passed_bundle)] if job.passes else []),
                 {"name": "reports", "path": f"{pods.WORK}/.mlops/runs", "optional": True},
             ]
         },
     }
+
+
+def _packed(name: str, file: str) -> dict[str, Any]:
+    return {"name": name, "path": f"{pods.WORK}/{file}", "archive": {"none": {}}}

@@ -1,7 +1,8 @@
 """Carries what tasks have made from one job to the next, as one archive a job.
 
 ``python -m mlops_nb.export.carry pack --to FILE TASK...`` packs the products of tasks, Ploomber's
-hidden sidecars and the state that the plan reads; ``unpack FILE...`` puts them back. An archive
+hidden sidecars and the state that the plan reads, with ``--above`` those of all tasks above them;
+``unpack FILE...`` puts them back. An archive
 holds nothing that changes without its content changing (no clocks, no owners), so equal results
 give equal archives, and a digest of one is a cache key.
 """
@@ -170,7 +171,7 @@ def _put(base: Path, entry: tarfile.TarInfo, content: IO[bytes], archive: Path) 
         draft.unlink(missing_ok=True)
 
 
-def _pack_tasks(tasks: Sequence[str], to: Path) -> None:
+def _pack_tasks(tasks: Sequence[str], to: Path, *, above: bool) -> None:
     from mlops_nb.pipeline.load import load_pipeline
     from mlops_nb.pipeline.state import StateStore
 
@@ -183,6 +184,9 @@ def _pack_tasks(tasks: Sequence[str], to: Path) -> None:
                 where=pipeline.spec,
                 fix="export the pipeline again: it has changed",
             )
+    if above:
+        higher = pipeline.ancestors(tasks)
+        tasks = [name for name in pipeline.names() if name in higher and name not in tasks]
     store = StateStore(project)
     # Without a state a task's products are leftovers of a failure, or were never made.
     states = {name: state for name in tasks if (state := store.get(name)) is not None}
@@ -191,16 +195,22 @@ def _pack_tasks(tasks: Sequence[str], to: Path) -> None:
     print(f"{to}: {len(files)} files of {len(states)} tasks packed")  # noqa: T201
 
 
-def _unpack_files(archives: Iterable[Path]) -> None:
+def _unpack_files(archives: Iterable[Path], *, optional: bool) -> None:
     from mlops_nb.pipeline.state import StateStore, TaskState
 
     project = find_project()
     store = StateStore(project)
     for archive in archives:
-        files, state = unpack(project.root, archive)
         try:
+            files, state = unpack(project.root, archive)
             states = decode(state, dict[str, TaskState])
-        except msgspec.MsgspecError as error:
+        except (ProjectError, msgspec.MsgspecError) as error:
+            # What an earlier run left only saves time: without its state its files count for nothing.
+            if optional:
+                print(f"warning: left out: {error}", file=sys.stderr)  # noqa: T201
+                continue
+            if isinstance(error, ProjectError):
+                raise
             raise ProjectError(f"holds no readable state: {error}", where=str(archive)) from error
         for task, one in states.items():
             store.put(task, one.fingerprint, one.products, one.run_id)
@@ -213,23 +223,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack", help="pack what tasks have made")
     packing.add_argument("--to", required=True, type=Path, metavar="FILE")
+    packing.add_argument("--above", action="store_true", help="what stands above them instead")
     packing.add_argument("tasks", nargs="+", metavar="TASK")
     unpacking = commands.add_parser("unpack", help="put it back")
-    unpacking.add_argument("--if-there", action="store_true", help="a missing file is no error")
+    unpacking.add_argument(
+        "--if-there",
+        action="store_true",
+        help="a missing file is no error, and one that cannot be read only a warning",
+    )
     unpacking.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="an archive, or a folder of them"
     )
     given = parser.parse_args(argv)
     try:
         if given.command == "pack":
-            _pack_tasks(given.tasks, given.to)
+            _pack_tasks(given.tasks, given.to, above=given.above)
         else:
             there = [file for file in given.files if file.exists() or not given.if_there]
-            _unpack_files(
+            archives = (
                 archive
                 for file in there
                 for archive in (sorted(file.glob("*.tar.gz")) if file.is_dir() else [file])
             )
+            _unpack_files(archives, optional=given.if_there)
     except MlopsNbError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return int(error.exit_code)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from mlops_nb.export.drift import PAGE, plan_drift
+from mlops_nb.export.drift import plan_drift
+from mlops_nb.export.github_comment import comment_job
+from mlops_nb.export.github_drift import drift_workflow
 from mlops_nb.export.github_steps import (
+    SUMMARIES,
     Step,
-    cache_key,
     checkout_steps,
-    restored,
+    keep,
+    keep_latest,
+    restore,
     uses,
     with_versions,
 )
@@ -21,7 +24,6 @@ from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlops_nb.export.drift import Drift
     from mlops_nb.export.jobs import Job, Work
     from mlops_nb.model import Json, Pipeline
 
@@ -29,7 +31,6 @@ __all__ = ["GithubExporter"]
 
 _MOST_INPUTS = 25
 _DUE = "mlops-nb-due"
-_SUMMARIES = ".mlops/summary"
 
 
 class GithubExporter:
@@ -43,7 +44,7 @@ class GithubExporter:
         work = plan_work(pipeline, settings)
         files = {f".github/workflows/{work.slug}.yml": _workflow(work)}
         if drift := plan_drift(work):
-            files[f".github/workflows/{work.slug}-drift.yml"] = _drift(work, drift)
+            files[f".github/workflows/{work.slug}-drift.yml"] = drift_workflow(work, drift)
         return files
 
 
@@ -77,14 +78,16 @@ def _workflow(work: Work) -> str:
     }
     if env:
         body["env"] = env
-    jobs = {job.id: _job(work, job) for job in work.jobs}
+    drift = plan_drift(work)
+    reference = drift.job if drift else None
+    jobs = {job.id: _job(work, job, last=job == reference) for job in work.jobs}
     if set(work.settings.schedule_utc.values()) - {work.settings.schedule}:
         # What comes after a job that is left out is left out as well.
         first = {"needs": [_DUE], "if": f"needs.{_DUE}.outputs.due == 'true'"}
         jobs = {name: job if "needs" in job else first | job for name, job in jobs.items()}
         jobs = {_DUE: _due(work), **jobs}
     body["jobs"] = jobs
-    body["jobs"]["mlops-nb-comment"] = _comment(work)
+    body["jobs"]["mlops-nb-comment"] = comment_job(work)
     note = ""
     if len(work.inputs) > _MOST_INPUTS:
         left = ", ".join(title(one.name) for one in work.inputs[_MOST_INPUTS:])
@@ -128,21 +131,16 @@ def _due(work: Work) -> dict[str, Any]:
     }
 
 
-def _job(work: Work, job: Job) -> dict[str, Any]:
+def _job(work: Work, job: Job, *, last: bool) -> dict[str, Any]:
     settings = work.settings
     names = [f"carry-{name}" for name in job.ancestors]
-    run: Step = {
-        "name": "Run",
-        "run": github_text(
-            "\n".join([*([work.unpack(ABOVE)] if job.ancestors else []), work.run(job)])
-        ),
-    }
+    run: Step = {"name": "Run", "id": "run", "run": github_text(work.run(job))}
     if settings.secrets:
         run["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
-    steps: list[Step] = [*checkout_steps(work), *restored(work, job)]
+    steps: list[Step] = checkout_steps(work)
     if names:
         which = {"name": names[0]} if len(names) == 1 else {"pattern": "{" + ",".join(names) + "}"}
-        steps.append(
+        steps += [
             {
                 "name": "Fetch what the jobs above have made",
                 "uses": uses("actions/download-artifact"),
@@ -151,21 +149,15 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
                     "path": ABOVE,
                     **({"merge-multiple": True} if len(names) > 1 else {}),
                 },
-            }
-        )
+            },
+            {"name": "Unpack what they have made", "run": work.unpack(ABOVE)},
+        ]
     steps += [
+        *restore(work, job),
         run,
         {"name": "Pack what is done", "if": "always()", "run": github_text(work.pack(job))},
-        {
-            # Also after a failure, so that what succeeded is not run again.
-            "name": "Keep it for the next run",
-            "if": f"always() && hashFiles('{job.bundle}') != ''",
-            "uses": uses("actions/cache", "/save"),
-            "with": {
-                "path": job.bundle,
-                "key": f"{cache_key(work, job)}${{{{ hashFiles('{job.bundle}') }}}}",
-            },
-        },
+        keep(job),
+        *([keep_latest(work, job)] if last else []),
         {
             "name": "Hand it to the jobs below",
             "uses": uses("actions/upload-artifact"),
@@ -182,8 +174,8 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
         {
             "name": "Summarise",
             "if": "always()",
-            "run": f"{work.summary(job, f'{_SUMMARIES}/{job.id}.md')}\n"
-            f'cat {_SUMMARIES}/{job.id}.md >> "$GITHUB_STEP_SUMMARY"',
+            "run": f"{work.summary(job, f'{SUMMARIES}/{job.id}.md')}\n"
+            f'cat {SUMMARIES}/{job.id}.md >> "$GITHUB_STEP_SUMMARY"',
         },
         {
             "name": "Keep executed notebooks and reports",
@@ -204,7 +196,7 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
             "uses": uses("actions/upload-artifact"),
             "with": {
                 "name": f"summary-{job.id}",
-                "path": f"{_SUMMARIES}/{job.id}.md",
+                "path": f"{SUMMARIES}/{job.id}.md",
                 "include-hidden-files": True,
                 "if-no-files-found": "ignore",
                 "overwrite": True,
@@ -220,103 +212,3 @@ def _job(work: Work, job: Job) -> dict[str, Any]:
         "timeout-minutes": job.minutes,
         "steps": steps,
     }
-
-
-def _comment(work: Work) -> dict[str, Any]:
-    """Return the job that keeps one comment on a pull request up to date.
-
-    A pull request from a fork gets none: its token may not write, and nothing of it is run with
-    one that may. The comment's text travels as a file, never as part of a command.
-    """
-    marker = f"<!-- mlops-nb {work.slug} -->"
-    script = "\n".join(
-        [
-            f"marker={shell(marker)}",
-            # There is none where no job got so far.
-            f"mkdir -p {_SUMMARIES}",
-            "{",
-            '  echo "$marker"',
-            f"  echo {shell('## ' + work.title)}",
-            "  echo",
-            f"  find {_SUMMARIES} -name '*.md' -print0 | sort -z | xargs -0 -r cat",
-            '  echo "[Reports of this run]($GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID)"',
-            "} > comment.md",
-            "# GitHub refuses a comment of more than 65536 characters.",
-            "head -c 60000 comment.md > body.md",
-            'comments="repos/$GITHUB_REPOSITORY/issues"',
-            'id=$(gh api --paginate "$comments/$NUMBER/comments" --jq \\',
-            "  '.[] | select(.user.type == \"Bot\" and (.body | startswith(env.marker))) | .id' | head -n 1)",
-            'if [ -n "$id" ]; then',
-            '  gh api --silent --method PATCH "$comments/comments/$id" --field body=@body.md',
-            "else",
-            '  gh api --silent --method POST "$comments/$NUMBER/comments" --field body=@body.md',
-            "fi",
-        ]
-    ).replace(f"marker={shell(marker)}", f"export marker={shell(marker)}")
-    return {
-        "name": "Comment on the pull request",
-        "needs": [job.id for job in work.jobs],
-        "if": "always() && github.event_name == 'pull_request'"
-        " && github.event.pull_request.head.repo.full_name == github.repository",
-        "runs-on": work.settings.runner,
-        "timeout-minutes": 10,
-        "permissions": {"pull-requests": "write"},
-        "steps": [
-            {
-                "name": "Fetch the summaries",
-                "uses": uses("actions/download-artifact"),
-                "with": {"pattern": "summary-*", "path": _SUMMARIES, "merge-multiple": True},
-            },
-            {
-                "name": "Write the comment",
-                "env": {
-                    "GH_TOKEN": "${{ github.token }}",
-                    "NUMBER": "${{ github.event.pull_request.number }}",
-                },
-                "run": script,
-            },
-        ],
-    }
-
-
-def _drift(work: Work, drift: Drift) -> str:
-    settings = work.settings
-    check: Step = {"name": "Check for drift", "run": github_text(drift.command)}
-    if settings.secrets:
-        check["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in settings.secrets}
-    body: dict[str, Any] = {
-        "name": f"{work.title}: drift",
-        "on": {"schedule": [{"cron": settings.drift_schedule}], "workflow_dispatch": {}},
-        "permissions": {"contents": "read"},
-        "concurrency": {"group": "${{ github.workflow }}", "cancel-in-progress": False},
-        "defaults": {"run": {"shell": "bash"}},
-    }
-    if settings.env:
-        body["env"] = {key: github_text(value) for key, value in settings.env.items()}
-    body["jobs"] = {
-        "drift": {
-            "name": "Drift",
-            "runs-on": settings.runner,
-            "timeout-minutes": settings.timeout_minutes,
-            "steps": [
-                *checkout_steps(work),
-                *(restored(work, drift.job, needed=True) if drift.job else []),
-                check,
-                {
-                    "name": "Keep the reports",
-                    "if": "always()",
-                    "uses": uses("actions/upload-artifact"),
-                    "with": {
-                        "name": "drift-reports",
-                        "path": f"{PurePosixPath(PAGE).parent}\n.mlops/profiles\n.mlops/runs",
-                        "include-hidden-files": True,
-                        "if-no-files-found": "ignore",
-                        "overwrite": True,
-                        "retention-days": settings.keep_days,
-                    },
-                },
-            ],
-        }
-    }
-    note = comment("The job fails where drift is found: exit code 10.")
-    return work.header("github") + note + with_versions(dump_yaml(body))

@@ -11,7 +11,19 @@ from mlops_nb.export.quoting import github_text
 if TYPE_CHECKING:
     from mlops_nb.export.jobs import Job, Work
 
-__all__ = ["ACTIONS", "Step", "cache_key", "checkout_steps", "restored", "uses", "with_versions"]
+__all__ = [
+    "ACTIONS",
+    "SUMMARIES",
+    "Step",
+    "cache_keys",
+    "checkout_steps",
+    "keep",
+    "keep_latest",
+    "restore",
+    "restore_latest",
+    "uses",
+    "with_versions",
+]
 
 ACTIONS = {
     "actions/checkout": ("8e8c483db84b4bee98b60c0593521ed34d9990e8", "v6.0.1"),
@@ -23,6 +35,9 @@ ACTIONS = {
 """The actions used, by the commit of a release: a tag can be moved, a commit cannot."""
 
 Step = dict[str, Any]
+
+SUMMARIES = ".mlops/summary"
+_KEY = "${{ steps.key.outputs.key }}"
 
 
 def checkout_steps(work: Work) -> list[Step]:
@@ -38,21 +53,77 @@ def checkout_steps(work: Work) -> list[Step]:
     ]
 
 
-def cache_key(work: Work, job: Job) -> str:
-    """Return what the keys of a job's cache begin with."""
-    return f"mlops-nb-{work.slug}-{job.id}-"
+def cache_keys(work: Work, job: Job) -> str:
+    """Return what the keys of a job's cache begin with; a point is in no name."""
+    return f"mlops-nb.{work.slug}.{job.id}."
 
 
-def restored(work: Work, job: Job, *, needed: bool = False) -> list[Step]:
-    """Return the steps that put back what a job made last time."""
-    key = cache_key(work, job)
+def restore(work: Work, job: Job) -> list[Step]:
+    """Return the steps that put back what was made from the very same: by the tasks' fingerprint.
+
+    A group takes what it can get, since some of its tasks may be unchanged.
+    """
+    keys = cache_keys(work, job)
+    found: dict[str, Any] = {"path": job.bundle, "key": _KEY}
+    if len(job.tasks) > 1:
+        found["restore-keys"] = f"{_KEY}\n{keys}"
     return [
         {
-            "name": f"Restore what {title(job.title) if needed else 'this job'} made last time",
-            "uses": uses("actions/cache", "/restore"),
-            "with": {"path": job.bundle, "key": key, "restore-keys": key},
+            "name": "Work out the fingerprint",
+            "id": "key",
+            "run": github_text(
+                f'key=$({work.key(job)})\necho "key={keys}$key" >> "$GITHUB_OUTPUT"'
+            ),
         },
-        {"name": "Unpack it", "run": work.unpack(job.bundle, optional=not needed)},
+        {
+            "name": "Restore what was made from the same",
+            "id": "kept",
+            "uses": uses("actions/cache", "/restore"),
+            "with": found,
+        },
+        {"name": "Unpack it", "run": work.unpack(job.bundle, optional=True)},
+    ]
+
+
+def keep(job: Job) -> Step:
+    """Return the step that keeps what a job made, whatever becomes of the jobs after it.
+
+    Of a group that failed what succeeded is kept as well, under a key that a whole one never has.
+    """
+    condition, key = "steps.kept.outputs.cache-hit != 'true'", _KEY
+    if len(job.tasks) > 1:
+        digest = f"hashFiles('{job.bundle}')"
+        condition = f"always() && steps.key.outcome == 'success' && {condition} && {digest} != ''"
+        key += f"${{{{ steps.run.outcome != 'success' && format('-{{0}}', {digest}) || '' }}}}"
+    return {
+        "name": "Keep it for runs to come",
+        "if": condition,
+        "uses": uses("actions/cache", "/save"),
+        "with": {"path": job.bundle, "key": key},
+    }
+
+
+def keep_latest(work: Work, job: Job) -> Step:
+    """Return the step that keeps what a job made last, for the check for drift."""
+    run = "${{ github.run_id }}-${{ github.run_attempt }}"
+    return {
+        "name": "Keep it for the check for drift",
+        "if": "github.event_name != 'pull_request'",
+        "uses": uses("actions/cache", "/save"),
+        "with": {"path": job.bundle, "key": f"{cache_keys(work, job)}latest.{run}"},
+    }
+
+
+def restore_latest(work: Work, job: Job) -> list[Step]:
+    """Return the steps that put back what a job made last; there must be something."""
+    keys = f"{cache_keys(work, job)}latest."
+    return [
+        {
+            "name": f"Restore what {title(job.title)} made last",
+            "uses": uses("actions/cache", "/restore"),
+            "with": {"path": job.bundle, "key": keys, "restore-keys": keys},
+        },
+        {"name": "Unpack it", "run": work.unpack(job.bundle)},
     ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.quoting import comment, groovy, groovy_block
+from mlops_nb.export.settings import CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,11 @@ class JenkinsExporter:
 
 def _header(work: Work) -> str:
     lines = ["Needs the plugins Pipeline, JUnit and Timestamper."]
+    if not work.settings.cache:
+        lines.append(
+            "A build does only what changed where its agent keeps the workspace; for agents that do not"
+            '\nset cache = "s3://bucket/folder" or a folder that they share in the settings.'
+        )
     if work.settings.secrets:
         names = ", ".join(work.settings.secrets)
         lines.append(f"Needs credentials of the kind secret text called {names}.")
@@ -55,17 +61,21 @@ def _pipeline(work: Work) -> Iterable[str]:
         yield "    triggers {"
         yield f"        cron({groovy(spec)})"
         yield "    }"
-    if work.inputs:
-        yield "    parameters {"
-        for one in work.inputs:
-            yield (
-                f"        string(name: {groovy(one.env)}, defaultValue: '',"
-                f" description: {groovy(one.description)})"
-            )
-        yield "    }"
-    if settings.env or settings.secrets:
+    yield "    parameters {"
+    for one in work.inputs:
+        yield (
+            f"        string(name: {groovy(one.env)}, defaultValue: '',"
+            f" description: {groovy(one.description)})"
+        )
+    yield (
+        f"        string(name: '{CACHE}', defaultValue: {groovy(settings.cache)},"
+        " description: 'Product cache that builds share: a folder or URL; empty for the workspace')"
+    )
+    yield "    }"
+    env = {name: value for name, value in settings.env.items() if name != CACHE}
+    if env or settings.secrets:
         yield "    environment {"
-        for name, value in settings.env.items():
+        for name, value in env.items():
             yield f"        {name} = {groovy(value)}"
         for name in settings.secrets:
             yield f"        {name} = credentials({groovy(name)})"

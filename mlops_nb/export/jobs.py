@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlops_nb.errors import PipelineError
 from mlops_nb.export.grouping import ancestors, group_tasks, limit_ancestors
+from mlops_nb.export.handing import hand_on
 from mlops_nb.export.inputs import Input, read_inputs
 from mlops_nb.export.naming import label, safe_names, title
 from mlops_nb.export.quoting import header, shell_words
@@ -50,6 +51,12 @@ class Job(Record, frozen=True, kw_only=True):
     """Ids of the jobs that it comes directly after."""
     ancestors: tuple[str, ...] = ()
     """Ids of all the jobs above it, in an order in which they run."""
+    given: tuple[str, ...] = ()
+    """Ids of those whose bundles it is given: all of them, where the target sets no bound."""
+    passed: tuple[str, ...] = ()
+    """Ids of those that pass on to it what they were given themselves."""
+    passes: bool = False
+    """Whether it passes on what it is given, in a second bundle."""
     minutes: int = 60
     cpu: float = 1.0
     memory_mb: int = 0
@@ -58,6 +65,11 @@ class Job(Record, frozen=True, kw_only=True):
     def bundle(self) -> str:
         """The file that carries what the job makes."""
         return f"{BUNDLES}/{self.id}.tar.gz"
+
+    @property
+    def passed_bundle(self) -> str:
+        """The file that carries what all jobs above it have made."""
+        return f"{BUNDLES}/passed/{self.id}.tar.gz"
 
 
 class Work:
@@ -112,9 +124,12 @@ class Work:
         return [self.job(name).bundle for name in ids]
 
     def pack(self, job: Job) -> str:
-        """Return the command that packs what a job has made."""
-        words = ["python", "-P", "-m", "mlops_nb.export.carry", "pack", "--to", job.bundle]
-        return shell_words([*words, *_names(job.tasks)])
+        """Return the commands that pack what a job has made, and what it passes on."""
+        words = ["python", "-P", "-m", "mlops_nb.export.carry", "pack"]
+        bundles = [["--to", job.bundle]]
+        if job.passes:
+            bundles.append(["--above", "--to", job.passed_bundle])
+        return "\n".join(shell_words([*words, *to, *_names(job.tasks)]) for to in bundles)
 
     def run(self, job: Job | None = None) -> str:
         """Return the command that runs a job's tasks, or the whole pipeline.
@@ -124,6 +139,11 @@ class Work:
         """
         words = ["mlops-nb", "run", *(["--params-from-env"] if self.inputs else [])]
         return shell_words([*words, *(_names(job.tasks) if job else [])])
+
+    def key(self, job: Job) -> str:
+        """Return the command that prints a digest of all that a job's results depend on."""
+        words = ["mlops-nb", "plan", "--key", *(["--params-from-env"] if self.inputs else [])]
+        return shell_words([*words, *_names(job.tasks)])
 
     def summary(self, job: Job, to: str, metrics: str = "", junit: str = "") -> str:
         """Return the command that writes what happened: Markdown, OpenMetrics text, JUnit XML."""
@@ -147,6 +167,7 @@ def plan_work(
     table: Mapping[str, Json],
     *,
     most_ancestors: int | None = None,
+    pass_on: bool = False,
     group: str | None = None,
 ) -> Work:
     """Return a pipeline as jobs.
@@ -159,6 +180,8 @@ def plan_work(
         ``[tool.mlops-nb.export]``.
     most_ancestors
         How many jobs above it a job may name; coarser groups are made where there are more.
+    pass_on
+        Keep the number of bundles that a job is given within bounds: some jobs pass on theirs.
     group
         A grouping that the target asks for, instead of the settings'.
 
@@ -179,7 +202,7 @@ def plan_work(
     )
     if most_ancestors is not None:
         groups = limit_ancestors(pipeline, groups, most_ancestors)
-    return Work(pipeline, settings, _jobs(pipeline, settings, groups))
+    return Work(pipeline, settings, _jobs(pipeline, settings, groups, pass_on))
 
 
 def _check(task: Task, pipeline: Pipeline) -> None:
@@ -198,7 +221,10 @@ def _check(task: Task, pipeline: Pipeline) -> None:
 
 
 def _jobs(
-    pipeline: Pipeline, settings: ExportSettings, groups: tuple[tuple[str, ...], ...]
+    pipeline: Pipeline,
+    settings: ExportSettings,
+    groups: tuple[tuple[str, ...], ...],
+    pass_on: bool,
 ) -> tuple[Job, ...]:
     tasks = {task.name: task for task in pipeline.tasks}
     single = all(len(group) == 1 for group in groups)
@@ -215,6 +241,8 @@ def _jobs(
     ids = safe_names(keys)
     home = {name: number for number, group in enumerate(groups) for name in group}
     above = ancestors(pipeline, groups)
+    own, passed = hand_on(above) if pass_on else ([sorted(one) for one in above], [[]] * len(above))
+    passing = {number for numbers in passed for number in numbers}
     jobs = []
     for number, group in enumerate(groups):
         direct = sorted({home[up] for name in group for up in tasks[name].upstream} - {number})
@@ -226,6 +254,9 @@ def _jobs(
                 tasks=group,
                 needs=tuple(ids[keys[other]] for other in direct),
                 ancestors=tuple(ids[keys[other]] for other in sorted(above[number])),
+                given=tuple(ids[keys[other]] for other in own[number]),
+                passed=tuple(ids[keys[other]] for other in passed[number]),
+                passes=number in passing,
                 minutes=_minutes([task.policy for task in members], settings),
                 cpu=max(task.policy.cpu for task in members),
                 memory_mb=max(task.policy.memory_mb for task in members),

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.export import pods
-from mlops_nb.export.kfp_parts import KFP, argument, component, default, function, type_of
+from mlops_nb.export.kfp_parts import (
+    KFP,
+    argument,
+    bundles,
+    component,
+    default,
+    function,
+    type_of,
+)
 
 if TYPE_CHECKING:
     from mlops_nb.export.jobs import Job, Work
@@ -46,10 +54,8 @@ def compiled(work: Work) -> dict[str, Any]:
     for job in work.jobs:
         name = "run-" + job.id
         inputs: dict[str, Any] = {}
-        if job.ancestors:
-            inputs["artifacts"] = {
-                f"bundle_of_{up.replace('-', '_')}": _type("Artifact") for up in job.ancestors
-            }
+        if given := bundles(job):
+            inputs["artifacts"] = {name: _type("Artifact") for name in given}
         if work.inputs:
             inputs["parameters"] = {
                 f"param_{argument(one)}": {"parameterType": _TYPES[type_of(one)]}
@@ -61,6 +67,7 @@ def compiled(work: Work) -> dict[str, Any]:
         component["outputDefinitions"] = {
             "artifacts": {
                 "bundle": _type("Artifact"),
+                **({"passed": _type("Artifact")} if job.passes else {}),
                 "metrics": _type("Metrics"),
                 "summary": _type("Markdown"),
             }
@@ -124,12 +131,11 @@ def _container(work: Work, job: Job) -> dict[str, Any]:
 
 def _compiled_task(work: Work, job: Job) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
-    if job.ancestors:
+    given = bundles(job)
+    if given:
         inputs["artifacts"] = {
-            f"bundle_of_{up.replace('-', '_')}": {
-                "taskOutputArtifact": {"outputArtifactKey": "bundle", "producerTask": f"run-{up}"}
-            }
-            for up in job.ancestors
+            name: {"taskOutputArtifact": {"outputArtifactKey": output, "producerTask": f"run-{up}"}}
+            for name, (up, output) in given.items()
         }
     if work.inputs:
         inputs["parameters"] = {
@@ -147,22 +153,36 @@ def _compiled_task(work: Work, job: Job) -> dict[str, Any]:
         },
         "taskInfo": {"name": work.stage_title(job)},
     }
-    if job.ancestors:
-        task["dependentTasks"] = sorted(f"run-{up}" for up in job.ancestors)
+    if given:
+        task["dependentTasks"] = sorted({f"run-{up}" for up, _ in given.values()})
     if inputs:
         task["inputs"] = inputs
     return task
 
 
 def platform(work: Work) -> list[dict[str, Any]]:
-    """Return what only Kubernetes knows, as a second document: secrets by reference."""
-    if not work.settings.secrets:
-        return []
-    secret = {
-        "keyToEnv": [{"envVar": name, "secretKey": name} for name in work.settings.secrets],
-        "secretName": pods.names(work)["secret"],
-        "secretNameParameter": {"runtimeValue": {"constant": pods.names(work)["secret"]}},
-        "optional": False,
-    }
-    executors = {f"exec-run-{job.id}": {"secretAsEnv": [secret]} for job in work.jobs}
-    return [{"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}]
+    """Return what only Kubernetes knows, as a second document: a claim, and secrets by reference."""
+    settings = work.settings
+    each: dict[str, Any] = {}
+    if settings.cache_volume:
+        claim = {
+            "constant": settings.cache_volume,
+            "mountPath": settings.cache,
+            "pvcNameParameter": {"runtimeValue": {"constant": settings.cache_volume}},
+        }
+        each["pvcMount"] = [claim]
+    if settings.secrets:
+        name = pods.names(work)["secret"]
+        secret = {
+            "keyToEnv": [{"envVar": one, "secretKey": one} for one in settings.secrets],
+            "secretName": name,
+            "secretNameParameter": {"runtimeValue": {"constant": name}},
+            "optional": False,
+        }
+        each["secretAsEnv"] = [secret]
+    executors = {f"exec-run-{job.id}": each for job in work.jobs}
+    return (
+        [{"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}]
+        if each
+        else []
+    )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mlops_nb.export.inputs import Input
     from mlops_nb.export.jobs import Job, Work
 
-__all__ = ["KFP", "argument", "component", "default", "function", "type_of"]
+__all__ = ["KFP", "argument", "bundles", "component", "default", "function", "type_of"]
 
 KFP = "2.17.0"
 """Version of kfp that the compiled form is for."""
@@ -21,6 +21,13 @@ KFP = "2.17.0"
 def function(job: Job) -> str:
     """Return the name of a job's component in Python."""
     return "run_" + job.id.replace("-", "_")
+
+
+def bundles(job: Job) -> dict[str, tuple[str, str]]:
+    """Return the bundles that a job is given: the job and the output each comes from, by argument."""
+    own = {f"bundle_of_{name.replace('-', '_')}": (name, "bundle") for name in job.given}
+    passed = {f"above_{name.replace('-', '_')}": (name, "passed") for name in job.passed}
+    return own | passed
 
 
 def argument(one: Input) -> str:
@@ -58,18 +65,22 @@ def default(one: Input) -> str | float | bool:
 
 def component(work: Work, job: Job) -> str:
     """Return the source of one component; kfp puts it into the compiled form as it stands."""
-    above = [f"bundle_of_{name.replace('-', '_')}" for name in job.ancestors]
+    above = list(bundles(job))
     parameters = [f"param_{argument(one)}" for one in work.inputs]
     signature = [
         *(f"{name}: dsl.Input[dsl.Artifact]" for name in above),
         *(f"{name}: {type_of(one)}" for one, name in zip(work.inputs, parameters, strict=True)),
         "bundle: dsl.Output[dsl.Artifact]",
+        *(["passed: dsl.Output[dsl.Artifact]"] if job.passes else []),
         "metrics: dsl.Output[dsl.Metrics]",
         "summary: dsl.Output[dsl.Markdown]",
     ]
     variables = [
         f"{one.env!r}: str({name})" for one, name in zip(work.inputs, parameters, strict=True)
     ]
+    files = {"BUNDLE": "bundle", "METRICS": "metrics", "SUMMARY": "summary"}
+    if job.passes:
+        files["PASSED"] = "passed"
     script = "\n".join(
         [
             "work=$(mktemp -d)",
@@ -79,6 +90,7 @@ def component(work: Work, job: Job) -> str:
             f"{work.run(job)} || status=$?",
             work.pack(job),
             f'cp {job.bundle} "$BUNDLE"',
+            *([f'cp {job.passed_bundle} "$PASSED"'] if job.passes else []),
             work.summary(job, "summary.md", "metrics.txt"),
             'cp summary.md "$SUMMARY"',
             'cp metrics.txt "$METRICS"',
@@ -98,7 +110,7 @@ def component(work: Work, job: Job) -> str:
             "",
             f"    above = [{', '.join(f'{name}.path' for name in above)}]",
             f"    values = {{{', '.join(variables)}}}",
-            "    files = {'BUNDLE': bundle.path, 'METRICS': metrics.path, 'SUMMARY': summary.path}",
+            f"    files = {{{', '.join(f'{key!r}: {name}.path' for key, name in files.items())}}}",
             "    script = (",
             *(f"        {line}" for line in lines),
             "    )",

@@ -9,10 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlops_nb.export import pods
-from mlops_nb.export.argo import MOST_ABOVE
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.kfp_compiled import compiled, platform
-from mlops_nb.export.kfp_parts import KFP, argument, component, default, function, type_of
+from mlops_nb.export.kfp_parts import (
+    KFP,
+    argument,
+    bundles,
+    component,
+    default,
+    function,
+    type_of,
+)
 from mlops_nb.export.quoting import comment, dump_yaml
 
 if TYPE_CHECKING:
@@ -34,12 +41,17 @@ class KubeflowExporter:
 
     def render(self, pipeline: Pipeline, settings: Mapping[str, Json]) -> Mapping[str, str]:
         """Return source and compiled form."""
-        work = plan_work(pipeline, settings, most_ancestors=MOST_ABOVE)
+        work = plan_work(pipeline, settings, pass_on=True)
         head = work.header("kubeflow")
         lines = [f"For kfp {KFP}."]
         if "@sha256:" not in pods.image(work):
             lines.append(
                 'The image is not pinned, so Kubeflow\'s cache is off: set image = "name@sha256:...".'
+            )
+        if not work.settings.cache:
+            lines.append(
+                "A new image makes everything anew; where only what changed is to be made set\n"
+                'cache = "s3://bucket/folder" (credentials among the secrets) or cache-volume = "claim".'
             )
         if work.settings.schedule:
             cron = work.settings.schedule
@@ -57,7 +69,7 @@ def _source(work: Work) -> str:
         f"{argument(one)}: {type_of(one)} = {default(one)!r}" for one in work.inputs
     )
     out = ["from kfp import compiler, dsl"]
-    if work.settings.secrets:
+    if work.settings.secrets or work.settings.cache_volume:
         out.append("from kfp import kubernetes")
     out.append("")
     for job in work.jobs:
@@ -72,8 +84,8 @@ def _source(work: Work) -> str:
     for job in work.jobs:
         given = [
             *(
-                f"bundle_of_{name.replace('-', '_')}=_tasks[{name!r}].outputs['bundle']"
-                for name in job.ancestors
+                f"{name}=_tasks[{up!r}].outputs[{output!r}]"
+                for name, (up, output) in bundles(job).items()
             ),
             *(f"param_{argument(one)}={argument(one)}" for one in work.inputs),
         ]
@@ -92,6 +104,10 @@ def _source(work: Work) -> str:
             f"    {task}.set_env_variable({name!r}, {value!r})"
             for name, value in work.settings.env.items()
         ]
+        if claim := work.settings.cache_volume:
+            out.append(
+                f"    kubernetes.mount_pvc({task}, pvc_name={claim!r}, mount_path={work.settings.cache!r})"
+            )
         if work.settings.secrets:
             keys = {name: name for name in work.settings.secrets}
             secret = pods.names(work)["secret"]

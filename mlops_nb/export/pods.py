@@ -12,15 +12,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WORK",
+    "argo_text",
     "environment",
     "image",
     "largest",
     "literal",
+    "mounts",
     "names",
     "pod",
     "resources",
     "restricted",
     "temporary",
+    "volumes",
 ]
 
 WORK = "/work"
@@ -47,6 +50,11 @@ def names(work: Work) -> dict[str, str]:
 def literal(text: str) -> str:
     """Return a text in which Kubernetes finds no ``$(VARIABLE)`` to put a value in for."""
     return re.sub(r"\$(?=[$(])", "$$", text)
+
+
+def argo_text(text: str) -> str:
+    """Return a value in which Argo finds no template but one that gives a pair of braces."""
+    return text.replace("{{", "{{='{' + '{'}}")
 
 
 def environment(work: Work) -> list[dict[str, Any]]:
@@ -96,6 +104,21 @@ def pod() -> dict[str, Any]:
         "fsGroup": USER,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
+
+
+def volumes(work: Work) -> list[dict[str, Any]]:
+    """Return the volumes of a pod that works on a fresh copy of the project."""
+    shared = {"claimName": work.settings.cache_volume}
+    cache = [{"name": "cache", "persistentVolumeClaim": shared}] if shared["claimName"] else []
+    return [{"name": "work", "emptyDir": {}}, temporary(), *cache]
+
+
+def mounts(work: Work) -> list[dict[str, Any]]:
+    """Return where they are mounted."""
+    places = {"work": WORK, "temporary": "/tmp"}  # noqa: S108 - the pod's own
+    if work.settings.cache_volume:
+        places["cache"] = work.settings.cache
+    return [{"name": name, "mountPath": place} for name, place in places.items()]
 
 
 def temporary() -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Json
 
-__all__ = ["ExportSettings", "is_plain_cron", "read_settings"]
+__all__ = ["CACHE", "ExportSettings", "is_plain_cron", "read_settings"]
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORMS = {
@@ -31,7 +31,11 @@ _FORMS = {
     "secret_name": r"[a-z0-9.-]*",
     "executor_account": r"[a-z0-9.-]*",
     "volume_size": r"[0-9]+[KMGT]i?",
+    "cache": r"([a-z0-9+]+:/)?/[A-Za-z0-9._/@:=-]+|",
+    "cache_volume": r"[a-z0-9.-]*",
 }
+CACHE = "MLOPS_NB_CACHE"
+"""The variable from which ``mlops-nb`` takes its product cache."""
 _PIP = "python -m pip install --disable-pip-version-check"
 _CRON_FIELD = re.compile(r"[0-9*/,-]+")
 _NAME = re.compile(
@@ -82,6 +86,11 @@ class ExportSettings(
     """Container image that holds the project, by digest where it is known: ``name@sha256:...``."""
     base_image: str = ""
     """Image that the Dockerfile starts from; ``python:<python>-slim-bookworm`` by default."""
+    cache: str = ""
+    """Product cache that all jobs of all runs share: an fsspec URL such as ``s3://bucket/cache``,
+    whose credentials are among `secrets`, or an absolute folder. Empty: what the target has."""
+    cache_volume: str = ""
+    """Volume claim that Argo and Kubeflow mount into all pods for a folder `cache`."""
     timeout_minutes: int = 60
     """For a job whose tasks have no timeout of their own."""
     infrastructure_retries: int = 2
@@ -181,6 +190,7 @@ def read_settings(table: Mapping[str, Json]) -> ExportSettings:
         _check_cron(text, f"{where} schedule-utc")
         if not re.fullmatch(r"[+-]\d{4}", offset):
             raise ConfigError(f'"{offset}" is no offset', where=where, fix='write "+0100"')
+    settings = _with_cache(settings, where)
     for name in (*settings.env, *settings.secrets):
         if not _ENV_NAME.fullmatch(name):
             raise ConfigError(
@@ -211,6 +221,21 @@ def read_settings(table: Mapping[str, Json]) -> ExportSettings:
             f'"{settings.python}" is not a version of Python', where=where, fix='write "3.12"'
         )
     return settings
+
+
+def _with_cache(settings: ExportSettings, where: str) -> ExportSettings:
+    """Return settings whose `env` and `cache` name the same cache."""
+    url = settings.cache or settings.env.get(CACHE, "")
+    if settings.cache_volume:
+        url = url or "/cache"
+        if "://" in url:
+            raise ConfigError(
+                f"{url} is not a folder for the volume {settings.cache_volume}",
+                where=f"{where} cache",
+                fix='leave one of the two out, or write a folder: "/cache"',
+            )
+    env = {**settings.env, CACHE: url} if url else settings.env
+    return msgspec.structs.replace(settings, cache=url, env=env)
 
 
 def is_plain_cron(text: str) -> bool:

@@ -113,6 +113,10 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     assert carry("unpack", "--if-there", "x.tar.gz") == (0, "")
     code, text = carry("unpack", "x.tar.gz")
     assert code == 3 and "cannot be unpacked" in text
+    # What an earlier run left only saves time.
+    (tmp_path / "x.tar.gz").write_text("nonsense")
+    code, text = carry("unpack", "--if-there", "x.tar.gz")
+    assert code == 0 and "warning: left out:" in text
 
 
 def test_facts_of_a_project(tmp_path: Path) -> None:

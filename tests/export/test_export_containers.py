@@ -130,11 +130,40 @@ def test_argo_jobs_and_artifacts() -> None:
         "max_depth",
         "month",
         "source",
+        "cache",
     ]
     cron = load("argo", **SETTINGS)["argo/cron.yaml"]["spec"]
     assert cron["schedules"] == ["30 4 * * *"]
     assert (cron["timezone"], cron["concurrencyPolicy"]) == ("Europe/Berlin", "Forbid")
     assert cron["startingDeadlineSeconds"] == 600
+
+
+def test_argo_jobs_share_a_cache_by_url_or_by_volume() -> None:
+    def parts(**settings: object) -> tuple[dict, dict, dict]:
+        spec = load("argo", **settings)["argo/workflow.yaml"]["spec"]
+        parameters = {one["name"]: one["value"] for one in spec["arguments"]["parameters"]}
+        container = spec["templates"][1]["container"]
+        env = [one for one in container["env"] if one["name"] == "MLOPS_NB_CACHE"]
+        assert env == [{"name": "MLOPS_NB_CACHE", "value": "{{workflow.parameters.cache}}"}]
+        claims = {
+            one["name"]: one["persistentVolumeClaim"]["claimName"]
+            for one in spec["volumes"]
+            if "persistentVolumeClaim" in one
+        }
+        mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+        return parameters["cache"], claims, {name: mounts.get(name) for name in claims}
+
+    assert parts() == ("", {}, {})
+    assert parts(cache="s3://bucket/it") == ("s3://bucket/it", {}, {})
+    assert parts(env={"MLOPS_NB_CACHE": "s3://bucket/it"})[0] == "s3://bucket/it"
+    volume = {"cache-volume": "shared"}
+    assert parts(**volume) == ("/cache", {"cache": "shared"}, {"cache": "/cache"})
+    assert parts(cache="/x", **volume)[2] == {"cache": "/x"}
+    # A parameter of the pipeline that is called so keeps out of the way.
+    own = Pipeline(name="x", root="/p", spec="s", tasks=(task("a", params={"cache": 1}),))
+    named = load("argo", own)["argo/workflow.yaml"]["spec"]["arguments"]["parameters"]
+    assert [one["name"] for one in named][1:] == ["cache"]
+    assert named[0]["name"].startswith("cache_")
 
 
 def test_argo_gives_a_token_to_its_executor_only() -> None:
@@ -165,7 +194,7 @@ def test_argo_gives_a_token_to_its_executor_only() -> None:
 
 ARGO_TAG = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 OURS = re.compile(
-    r"\{\{(tasks\.[a-z0-9-]+\.outputs\.artifacts\.bundle|workflow\.parameters\.[a-z0-9_]+|='\{' \+ '\{')\}\}"
+    r"\{\{(tasks\.[a-z0-9-]+\.outputs\.artifacts\.(?:bundle|passed)|workflow\.parameters\.[a-z0-9_]+|='\{' \+ '\{')\}\}"
 )
 
 

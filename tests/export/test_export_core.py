@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mlops_nb import export
 from mlops_nb.errors import ConfigError, ParameterError, PipelineError, PluginError, ProjectError
 from mlops_nb.export.grouping import ancestors, group_tasks
+from mlops_nb.export.handing import MOST, hand_on
 from mlops_nb.export.inputs import given_parameters, read_inputs
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.naming import env_names, identifier, label, safe_names, title
@@ -191,6 +192,10 @@ def test_a_secret_never_reaches_a_file() -> None:
         ({"secrets": ["a b"]}, "cannot name an environment variable"),
         ({"python": "3.12; x"}, "not a version of Python"),
         ({"parameters": ["mounth"]}, 'did you mean "month"'),
+        ({"cache": "s3://bucket/a b"}, "cannot be used"),
+        ({"cache": "relative/folder"}, "cannot be used"),
+        ({"cache": "s3://key:pw@bucket/x"}, "looks like a secret"),
+        ({"cache": "s3://bucket/x", "cache-volume": "claim"}, "is not a folder for the volume"),
     ],
 )
 def test_wrong_settings_are_told(table: dict, message: str) -> None:
@@ -443,12 +448,48 @@ def test_two_hundred_tasks_are_rendered_at_once() -> None:
         assert time.process_time() - start < 3, target
 
 
-@pytest.mark.parametrize(("target", "limit"), [("argo", 1.2e6), ("kubeflow", 2.5e6)])
-def test_a_deep_pipeline_fits_into_a_clusters_store(target: str, limit: float) -> None:
+def deep(count: int, upwards: int = 3) -> Pipeline:
+    """A chain in which each task comes after the last few."""
     tasks = tuple(
-        task(f"t{number}", *(f"t{up}" for up in range(max(0, number - 3), number)))
-        for number in range(200)
+        task(f"t{number}", *(f"t{up}" for up in range(max(0, number - upwards), number)))
+        for number in range(count)
     )
-    deep = Pipeline(name="deep", root="/p", spec="pipeline.yaml", tasks=tasks)
-    files = export.render(target, deep, {})
-    assert all(len(text.encode()) < limit for text in files.values())
+    return Pipeline(name="deep", root="/p", spec="pipeline.yaml", tasks=tasks)
+
+
+@pytest.mark.parametrize(("target", "limit"), [("argo", 1.2e6), ("kubeflow", 2.5e6)])
+@pytest.mark.parametrize("pipeline", [lambda: deep(200), lambda: deep(200, 1), wide])
+def test_a_deep_pipeline_fits_into_a_clusters_store_with_a_job_for_each_task(
+    pipeline, target: str, limit: float
+) -> None:
+    for path, text in export.render(target, pipeline(), {}).items():
+        assert len(text.encode()) < limit
+        if path == "argo/workflow.yaml":
+            assert text.count("\n  - name: run-") == 200
+        elif path == "kubeflow/pipeline.py":
+            assert text.count("@dsl.component(") == 200
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 60), max_size=5), min_size=1, max_size=60), st.integers(0, 9)
+)
+@settings(max_examples=150, deadline=None)
+def test_what_stands_above_arrives_whatever_is_passed_on(edges: list, most: int) -> None:
+    above: list[set[int]] = []
+    for number, ups in enumerate(edges):
+        mine = {up % number for up in ups} if number else set()
+        above.append(mine.union(*(above[up] for up in mine)))
+    own, passed = hand_on(above, most)
+    for number, ancestors_ in enumerate(above):
+        arrives = set(own[number]).union(*(above[up] for up in passed[number]))
+        assert arrives == ancestors_
+        assert set(passed[number]) <= set(own[number])
+
+
+def test_few_bundles_are_named_and_little_is_stored_twice() -> None:
+    jobs = plan_work(deep(200, 1), {}, pass_on=True).jobs
+    assert max(len(job.given) + len(job.passed) for job in jobs) <= MOST + 1
+    stored = sum(1 + len(job.ancestors) * job.passes for job in jobs)
+    assert stored < 6 * len(jobs)  # 100 times as much if each job passed everything on
+    small_ones = plan_work(small(), {}, pass_on=True).jobs
+    assert all(job.given == job.ancestors and not job.passes for job in small_ones)

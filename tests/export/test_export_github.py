@@ -68,10 +68,39 @@ def test_a_failure_still_leaves_its_report_and_its_cache() -> None:
         found = steps(job)
         for step in ("Keep executed notebooks and reports", "Summarise", "Pack what is done"):
             assert found[step]["if"] == "always()"
-        assert found["Keep it for the next run"]["if"].startswith("always()")
-        assert found["Keep it for the next run"]["with"]["key"].endswith(
-            f"hashFiles('.mlops/carry/{name}.tar.gz') }}}}"
-        )
+        order = list(found)
+        assert order.index("Run") < order.index("Keep it for runs to come")
+        assert order.index("Keep it for runs to come") < order.index("Hand it to the jobs below")
+
+
+def test_the_cache_is_keyed_by_the_fingerprint() -> None:
+    found = steps(workflow()["jobs"]["train-b"])
+    assert found["Work out the fingerprint"]["run"] == (
+        "key=$(mlops-nb plan --key --params-from-env 'train b')\n"
+        'echo "key=mlops-nb.flights-demo.train-b.$key" >> "$GITHUB_OUTPUT"'
+    )
+    order = list(found)
+    assert order.index("Unpack what they have made") < order.index("Work out the fingerprint")
+    bundle = {"path": ".mlops/carry/train-b.tar.gz", "key": "${{ steps.key.outputs.key }}"}
+    # Nothing but the very same is of use, and a key is written once: only with a good result.
+    assert found["Restore what was made from the same"]["with"] == bundle
+    assert found["Keep it for runs to come"]["with"] == bundle
+    assert found["Keep it for runs to come"]["if"] == "steps.kept.outputs.cache-hit != 'true'"
+
+
+def test_a_group_takes_what_is_unchanged_and_keeps_what_succeeded() -> None:
+    found = steps(workflow(group="by-level")["jobs"]["level-3"])
+    assert "--key --params-from-env train_a 'train b'" in found["Work out the fingerprint"]["run"]
+    restore = found["Restore what was made from the same"]["with"]
+    assert restore["restore-keys"].splitlines() == [
+        *("${{ steps.key.outputs.key }}", "mlops-nb.flights-demo.level-3.")
+    ]
+    keep = found["Keep it for runs to come"]
+    assert keep["if"].startswith("always() && steps.key.outcome == 'success' && ")
+    assert keep["with"]["key"] == (
+        "${{ steps.key.outputs.key }}${{ steps.run.outcome != 'success' && "
+        "format('-{0}', hashFiles('.mlops/carry/level-3.tar.gz')) || '' }}"
+    )
 
 
 def test_least_permissions_and_pinned_actions() -> None:
@@ -120,10 +149,13 @@ def test_the_drift_check_is_a_workflow_of_its_own() -> None:
     drift = load_yaml(files[".github/workflows/flights-demo-drift.yml"])
     assert drift["on"]["schedule"] == [{"cron": "41 5 * * *"}]
     found = steps(drift["jobs"]["drift"])
-    # What the reference is made of lies in the cache of the job that makes it.
-    restore = found["Restore what register made last time"]["with"]
-    saved = steps(load_yaml(files[FLOW])["jobs"]["register"])["Keep it for the next run"]["with"]
-    assert saved["key"].startswith(restore["restore-keys"])
+    # What was made last, and not what was made first from some fingerprint.
+    restore = found["Restore what register made last"]["with"]
+    jobs = load_yaml(files[FLOW])["jobs"]
+    saved = steps(jobs["register"])["Keep it for the check for drift"]["with"]
+    assert saved["key"] == restore["key"] + "${{ github.run_id }}-${{ github.run_attempt }}"
+    assert restore["key"] == restore["restore-keys"] == "mlops-nb.flights-demo.register.latest."
+    assert "Keep it for the check for drift" not in steps(jobs["evaluate"])
     assert restore["path"] == saved["path"] == ".mlops/carry/register.tar.gz"
     assert found["Unpack it"]["run"].endswith("carry unpack .mlops/carry/register.tar.gz")
     assert found["Check for drift"]["run"] == (
@@ -177,9 +209,13 @@ def test_hostile_names(tmp_path: Path) -> None:
         assert re.fullmatch(r"[a-z][a-z0-9-]*", name)
         assert "${{" not in job["name"]
         found = steps(job)
-        scripts += [unescape(found[step]["run"]) for step in ("Run", "Pack what is done")]
+        wanted = ("Work out the fingerprint", "Run", "Pack what is done")
+        scripts += [unescape(found[step]["run"]) for step in wanted]
         unescape(found["Summarise"]["run"])
-    commands = record_commands(scripts, tmp_path, shell="bash")
+    env = {"GITHUB_OUTPUT": str(tmp_path / "output")}
+    commands = record_commands(scripts, tmp_path, shell="bash", env=env)
+    keys = [words[4:] for words in commands if words[:3] == ["mlops-nb", "plan", "--key"]]
+    assert [words[-1] for words in keys] == list(HOSTILE)
     assert tasks_run(commands) == list(HOSTILE)
     assert [words[-1] for words in commands if "pack" in words] == list(HOSTILE)
     for one in body["on"]["workflow_dispatch"]["inputs"].values():

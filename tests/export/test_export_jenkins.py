@@ -30,13 +30,22 @@ def test_parameters_schedule_and_credentials() -> None:
     assert "agent { label 'gpu' }" in text(agent="gpu")
 
 
+def test_builds_share_a_cache_that_the_form_can_name() -> None:
+    found = text(cache="s3://bucket/it", env={"A": "b"})
+    assert "string(name: 'MLOPS_NB_CACHE', defaultValue: 's3://bucket/it'" in found
+    # The block of variables would win over the form.
+    assert "MLOPS_NB_CACHE =" not in found and "A = 'b'" in found
+    assert "set cache =" not in found
+    assert "string(name: 'MLOPS_NB_CACHE', defaultValue: ''" in text()
+
+
 def test_hostile_names_stay_inside_their_literals() -> None:
     found = export.render("jenkins", hostile(), {})["Jenkinsfile"]
-    assert found.partition("\npipeline {")[2].isascii()
+    found = found.partition("\npipeline {")[2]
+    assert found.isascii()
     # Without its literals the file holds only what the exporter itself has written.
     rest = re.sub(r"'''.*?(?<!\\)'''", "S", found, flags=re.DOTALL)
     rest = re.sub(r"'(?:[^'\\\n]|\\.)*'", "S", rest)
-    rest = rest.split("\n", 4)[-1]
     known = re.sub(r'"\$\{env\.WORKSPACE\}/\.venv/bin:\$\{env\.PATH\}"', "P", rest)
     assert not re.search(r"[\"$`'\\]", known)
     assert "touch" not in known and "PWNED" not in known

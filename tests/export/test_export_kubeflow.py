@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 
 import pytest
+import yaml
 from export_samples import hostile, load_yaml, task, wide
 
 from mlops_nb import export
@@ -50,3 +51,15 @@ def test_the_source_is_python_that_does_nothing_by_itself() -> None:
         source = export.render("kubeflow", pipeline, {})["kubeflow/pipeline.py"]
         kinds = {type(one).__name__ for one in ast.parse(source).body}
         assert kinds == {"ImportFrom", "FunctionDef", "If"}
+
+
+def test_a_shared_cache_reaches_every_component() -> None:
+    files = export.render("kubeflow", typed(n=3), {"cache-volume": "shared"})
+    assert "set_env_variable('MLOPS_NB_CACHE', '/cache')" in files["kubeflow/pipeline.py"]
+    ours, platform = yaml.safe_load_all(files["kubeflow/pipeline.yaml"])
+    container = ours["deploymentSpec"]["executors"]["exec-run-a"]["container"]
+    assert container["env"] == [{"name": "MLOPS_NB_CACHE", "value": "/cache"}]
+    (mount,) = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-run-a"][
+        "pvcMount"
+    ]
+    assert (mount["constant"], mount["mountPath"]) == ("shared", "/cache")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
 import yaml
-from export_samples import task
+from export_samples import HOSTILE, load_yaml, record_commands, task
+from test_export_containers import kubernetes_value
 
 from mlops_nb.api import export as pipelines
 from mlops_nb.api import schedule_export as api
@@ -23,6 +25,7 @@ from mlops_nb.model import FileState, Pipeline, Schedule, ScheduleEntry, TaskPol
 from mlops_nb.scheduling.fields import cover
 from mlops_nb.scheduling.when import read_trigger
 
+TASK = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 PLACE = Place(python="/usr/bin/python", root="/p", spec="/p/pipeline.yaml", user="ada")
 PIPELINE = Pipeline(
     name="a-very-long-name-of-a-project-that-is-cut",
@@ -148,6 +151,99 @@ def test_entries_of_a_machine_know_the_store_but_no_password() -> None:
     for target in ("cron", "systemd"):
         with pytest.raises(ScheduleError, match="holds a password"):
             render_schedules(target, [entry("0 6 * * *")], place, PIPELINE, {})
+
+
+RUN = ["run", "--schedule", "nightly", "--occurrence"]
+WHO = {"env": {"A": ""}, "secrets": ["DB_PASSWORD"]}
+
+
+@pytest.mark.parametrize("target", ["github", "gitlab", "kubernetes", "argo"])
+def test_hostile_projects_and_values_do_no_harm(target: str, tmp_path: Path) -> None:
+    scripts = []
+    for name in HOSTILE:
+        pipeline = msgspec.structs.replace(PIPELINE, name=name)
+        settings = WHO | {"env": {"A": name}}
+        files = render_schedules(target, [entry("0 6 * * *")], PLACE, pipeline, settings)
+        (path, text), *_ = files.items()
+        assert re.fullmatch(r"[A-Za-z0-9./_-]+", path)
+        body = load_yaml(text)
+        if target == "github":
+            value = body["env"]["A"].replace("${{ '${{' }}", "${{")
+            scripts.append(body["jobs"]["run"]["steps"][-2]["run"])
+            assert "${{" not in body["name"]
+        elif target == "gitlab":
+            job = body["mlops-nb-schedule-nightly"]
+            value = job["variables"]["A"].replace("$$", "$")
+            scripts.append(job["script"][-1])
+        else:
+            spec = body["spec"].get("workflowSpec") or body["spec"]["jobTemplate"]["spec"]
+            pod = spec["templates"][0] if target == "argo" else spec["template"]["spec"]
+            container = pod["container"] if target == "argo" else pod["containers"][0]
+            value = next(one["value"] for one in container["env"] if one["name"] == "A")
+            if target == "argo":
+                value = value.replace("{{='{' + '{'}}", "{{")
+            value = kubernetes_value(value, {"HOME": "EXPANDED", "touch PWNED": "EXPANDED"})
+            script = kubernetes_value(container["args"][0], {})
+            scripts.append(script.split("\n")[-1])
+        assert value == name
+    commands = record_commands(scripts, tmp_path)
+    assert len(commands) == len(HOSTILE)
+    assert all(words[:4] == ["python", "-P", "-m", "mlops_nb"] for words in commands)
+    assert all(words[4:8] == RUN for words in commands)
+
+
+def unit_words(line: str) -> list[str]:
+    """Read a command line as systemd does, without its variables and specifiers."""
+    found = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', line)
+    words = [re.sub(r"\\(.)", r"\1", quoted) if quoted else plain for quoted, plain in found]
+    return [word.replace("$$", "$").replace("%%", "%") for word in words]
+
+
+@pytest.mark.parametrize("target", ["cron", "systemd", "windows-task"])
+def test_hostile_paths_reach_the_command_or_are_refused(target: str, tmp_path: Path) -> None:
+    wanted, scripts, refused = [], [], 0
+    for name in HOSTILE:
+        place = Place(python="python", root=f"/p/{name}", spec=f"/p/{name}/pipeline.yaml")
+        try:
+            files = render_schedules(target, [entry("0 6 * * *")], place, PIPELINE, {})
+        except ScheduleError as error:
+            assert not name.isprintable(), name
+            assert "cannot stand in" in str(error)
+            refused += 1
+            continue
+        words = ["python", "-P", "-m", "mlops_nb", "--project", place.spec, *RUN, "due"]
+        (text,) = (text for path, text in files.items() if not path.endswith(".timer"))
+        if target == "cron":
+            lines = [one for one in text.split("\n") if one and one[0] not in "#S"]
+            assert len(lines) == 1
+            scripts.append(lines[0].removeprefix("0 6 * * * ").replace("\\%", "%"))
+            wanted.append(words)
+        elif target == "systemd":
+            (line,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+            assert unit_words(line) == words
+            known = ("#", "[", "Description=", "Type=", "WorkingDirectory=", "ExecStart=")
+            assert all(one.startswith(known) for one in text.split("\n") if one)
+        else:
+            program = next(ElementTree.fromstring(text).iter(f"{{{TASK}}}Exec"))
+            given = {one.tag.rpartition("}")[2]: one.text for one in program}
+            assert given["Command"] == "python"
+            assert given["Arguments"] == subprocess.list2cmdline(words[1:])
+            assert given["WorkingDirectory"] == place.root
+    assert 0 < refused < len(HOSTILE) / 10
+    if scripts:
+        assert record_commands(scripts, tmp_path) == wanted
+
+
+def test_schedules_have_the_variables_of_the_settings_and_keep_reports() -> None:
+    settings = {"env": {"REGION": "eu"}, "cache": "s3://bucket/it"}
+    env = {"REGION": "eu", "MLOPS_NB_CACHE": "s3://bucket/it"}
+    (text,) = render_schedules("github", [entry("0 6 * * *")], PLACE, PIPELINE, settings).values()
+    body = yaml.safe_load(text)
+    assert body["env"] == env
+    last = body["jobs"]["run"]["steps"][-1]
+    assert (last["if"], last["with"]["path"]) == ("always()", ".mlops/runs")
+    (text,) = render_schedules("gitlab", [entry("0 6 * * *")], PLACE, PIPELINE, settings).values()
+    assert yaml.safe_load(text)["mlops-nb-schedule-nightly"]["variables"] == env
 
 
 def test_files_of_removed_schedules_are_left_over(project: Path) -> None:

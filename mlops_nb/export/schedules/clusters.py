@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mlops_nb.export import pods
-from mlops_nb.export.argo import executor, retries
+from mlops_nb.export.argo import executor, retries, variables
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.kubernetes import cron_job, pipeline_pod
 from mlops_nb.export.naming import title
@@ -112,7 +112,7 @@ def _workflow(work: Work, line: str, secrets: Sequence[str]) -> dict[str, Any]:
         "executor": {"serviceAccountName": executor(work)},
         "podGC": {"strategy": "OnPodSuccess"},
         "ttlStrategy": {"secondsAfterCompletion": work.settings.keep_days * 86_400},
-        "volumes": [{"name": "work", "emptyDir": {}}, pods.temporary()],
+        "volumes": pods.volumes(work),
         "templates": [
             {
                 "name": "run",
@@ -122,13 +122,10 @@ def _workflow(work: Work, line: str, secrets: Sequence[str]) -> dict[str, Any]:
                     "image": pods.image(work),
                     "command": ["sh", "-ec"],
                     "args": [script],
-                    "env": [*pods.environment(work), *references],
+                    "env": [*variables(work), *references],
                     "resources": pods.largest(work),
                     "securityContext": pods.restricted(),
-                    "volumeMounts": [
-                        {"name": "work", "mountPath": pods.WORK},
-                        {"name": "temporary", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
-                    ],
+                    "volumeMounts": pods.mounts(work),
                 },
             }
         ],

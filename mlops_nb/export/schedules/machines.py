@@ -149,6 +149,8 @@ def windows(
         actions = ElementTree.SubElement(root, "Actions")
         program = ElementTree.SubElement(actions, "Exec")
         command, *arguments = _command(entry, place)
+        if "\n" in place.spec:
+            raise ScheduleError("a path with a line break cannot stand in a task")
         from subprocess import list2cmdline
 
         _text(program, "Command", command)
@@ -176,4 +178,6 @@ def _starts(fields: CronFields) -> list[tuple[int, int]]:
 
 
 def _text(parent: ElementTree.Element, name: str, text: str) -> None:
+    if re.search(r"[^\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text):
+        raise ScheduleError(f"{text!r} holds a character that cannot stand in XML")
     ElementTree.SubElement(parent, name).text = text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlops_nb.export.github_steps import checkout_steps, with_versions
+from mlops_nb.export.github_steps import checkout_steps, uses, with_versions
 from mlops_nb.export.jobs import plan_work
 from mlops_nb.export.naming import title
 from mlops_nb.export.quoting import comment, dump_yaml, github_text, shell_words
@@ -29,6 +29,7 @@ def github(
 ) -> dict[str, str]:
     """Return a workflow for each schedule."""
     work = plan_work(pipeline, settings)
+    env = {key: github_text(value) for key, value in work.settings.env.items()}
     files = {}
     for entry in entries:
         name = entry.id
@@ -39,6 +40,7 @@ def github(
             "permissions": {"contents": "read"},
             "concurrency": {"group": f"mlops-nb-schedule-{name}", "cancel-in-progress": False},
             "defaults": {"run": {"shell": "bash"}},
+            **({"env": env} if env else {}),
             "jobs": {
                 "run": {
                     "runs-on": work.settings.runner,
@@ -49,6 +51,19 @@ def github(
                             "name": "Run what is due",
                             "env": {one: f"${{{{ secrets.{one} }}}}" for one in secrets},
                             "run": github_text(_line(entry, entry.utc, place)),
+                        },
+                        {
+                            "name": "Keep executed notebooks and reports",
+                            "if": "always()",
+                            "uses": uses("actions/upload-artifact"),
+                            "with": {
+                                "name": "reports",
+                                "path": ".mlops/runs",
+                                "include-hidden-files": True,
+                                "if-no-files-found": "ignore",
+                                "overwrite": True,
+                                "retention-days": work.settings.keep_days,
+                            },
                         },
                     ],
                 }
@@ -70,6 +85,8 @@ def gitlab(
 ) -> dict[str, str]:
     """Return jobs to include in ``.gitlab-ci.yml``; the times are set in GitLab itself."""
     work = plan_work(pipeline, settings)
+    # GitLab expands variables within variables; a doubled sign is a sign.
+    variables = {key: value.replace("$", "$$") for key, value in work.settings.env.items()}
     body: dict[str, Any] = {}
     text = head("gitlab", pipeline.name) + comment(
         "Include these jobs in .gitlab-ci.yml:\n"
@@ -85,6 +102,7 @@ def gitlab(
         )
         body[f"mlops-nb-schedule-{name}"] = {
             "image": work.settings.python_image,
+            **({"variables": variables} if variables else {}),
             "rules": [
                 {"if": f'$CI_PIPELINE_SOURCE == "schedule" && $MLOPS_NB_SCHEDULE == "{name}"'}
             ],

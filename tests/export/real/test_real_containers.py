@@ -123,6 +123,29 @@ def test_argo_runs_the_dag_with_its_artifacts(tmp_path: Path) -> None:
     assert any("broken on purpose" in path.read_text() for path in reports.rglob("*.ipynb"))
 
 
+def test_argo_runs_again_only_what_changed_where_runs_share_a_cache(
+    tmp_path: Path, pass_on_soon
+) -> None:
+    root = tmp_path / "project"
+    make_project(root, "argo")
+    spec = yaml.safe_load((root / "argo/workflow.yaml").read_text())["spec"]
+    last = spec["templates"][0]["dag"]["tasks"][-1]["arguments"]["artifacts"]
+    assert [one["name"] for one in last] == ["train-a", "train-b", "above_train-b"]
+    env = environment(tmp_path)
+    values = {"max_depth": "", "month": "", "cache": (tmp_path / "cache").as_uri()}
+    done = run_argo(root, tmp_path / "first", env, values)
+    assert [one.returncode for one in done.values()] == [0] * 5, done
+    assert data(tmp_path / "first/evaluate/products") == expected()
+
+    change_notebook(root, "train_b", "1 + 1")
+    done = run_argo(root, tmp_path / "second", env, values)
+    assert [one.returncode for one in done.values()] == [0] * 5, done
+    assert data(tmp_path / "second/evaluate/products") == expected()
+    ran = [name for name, one in done.items() if "succeeded  " in one.stdout]
+    # What it makes came out the same, so the task below it is the same as well.
+    assert ran == ["train-b"]
+
+
 def test_the_kubernetes_job_runs_and_runs_again_only_what_changed(tmp_path: Path) -> None:
     root = tmp_path / "project"
     make_project(root, "kubernetes")

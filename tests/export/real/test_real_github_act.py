@@ -8,6 +8,7 @@ artifact and cache services as folders (see ``actions/store.py``).
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -74,24 +75,67 @@ def test_act_runs_the_dag_and_a_second_run_only_what_changed(tmp_path: Path, fin
     assert "| evaluate | ✅ succeeded" in summary
     assert "| evaluate.a | 42 |" in summary
 
+    before = kept(store)
+    assert {job: len(keys) for job, keys in before.items()} == {
+        **{"ingest": 1, "clean": 1, "train-a": 1, "train-b": 1, "evaluate": 1}
+    }
+
     clear_artifacts(store)
-    change_notebook(root, "train_b", "raise RuntimeError('broken on purpose')")
+    change_notebook(root, "train_b", "1 + 1")
+    change_notebook(root, "evaluate", "raise RuntimeError('broken on purpose')")
     code, text = run()
     assert code != 0
-    for name in ("ingest", "clean", "train_a"):
-        assert f"succeeded  {name}" not in text, "it was in the cache"
+    assert re.findall(r"succeeded  ([\w ]+?)  ", text) == ["train b"], "the rest was in the cache"
     artifacts = {path.name for path in (store / "artifacts").iterdir()}
-    assert {"carry-ingest", "carry-clean", "carry-train-a", "report-train-b"} <= artifacts
+    assert {"carry-ingest", "carry-clean", "carry-train-a", "report-evaluate"} <= artifacts
     assert "carry-evaluate" not in artifacts
-    report = store / "artifacts/report-train-b"
+    report = store / "artifacts/report-evaluate"
     executed = [path for path in report.rglob("*.ipynb") if "broken on purpose" in path.read_text()]
     assert executed, sorted(report.rglob("*"))
-    failing = (store / "artifacts/summary-train-b/train-b.md").read_text()
-    assert "| train b | ❌ failed" in failing
+    failing = (store / "artifacts/summary-evaluate/evaluate.md").read_text()
+    assert "| evaluate | ❌ failed" in failing
     assert "    raise RuntimeError('broken on purpose')" in failing
+    changed = kept(store)
+    assert changed["train-b"] > before["train-b"], "kept though a later job has failed"
+    assert changed | {"train-b": set()} == before | {"train-b": set()}
 
     clear_artifacts(store)
     change_notebook(root, "train_b")
+    change_notebook(root, "evaluate")
     code, text = run()
     assert code == 0, text
-    assert "succeeded  " not in text, "every result was in a cache"
+    assert "succeeded  " not in text, "what was made before the change is there as well"
+    last = tmp_path / "last"
+    last.mkdir()
+    assert unpacked(store, last) == expected(month=5, max_depth=2)
+    assert kept(store) == changed
+
+
+def test_a_group_keeps_what_succeeded_and_takes_what_is_unchanged(
+    tmp_path: Path, find_tool
+) -> None:
+    root, store = tmp_path / "project", tmp_path / "store"
+    make_project(root, "github", group="by-level")
+    change_notebook(root, "train_b", "raise RuntimeError('broken on purpose')")
+    code, text = act(root, tmp_path, find_tool, "flights-demo.yml")
+    assert code != 0
+    assert "succeeded  train_a" in text
+    (partial,) = kept(store)["level-3"]
+    assert re.fullmatch(r"[0-9a-f]{64}-[0-9a-f]{64}", partial)
+
+    clear_artifacts(store)
+    change_notebook(root, "train_b")
+    code, text = act(root, tmp_path, find_tool, "flights-demo.yml")
+    assert code == 0, text
+    assert re.findall(r"succeeded  ([\w ]+?)  ", text) == ["train b", "evaluate"]
+    assert len(kept(store)["level-3"]) == 2
+
+
+def kept(store: Path) -> dict[str, set[str]]:
+    """Return the fingerprints that the cache holds for each job."""
+    found: dict[str, set[str]] = {}
+    for path in (store / "cache").iterdir():
+        project, job, key = path.name.partition("@")[0].removeprefix("mlops-nb.").split(".")
+        assert project == "flights-demo"
+        found.setdefault(job, set()).add(key)
+    return found

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from export_samples import HOSTILE, hostile, small
-from small_project import data, environment, expected, make_project
+from small_project import change_notebook, data, environment, expected, make_project
 
 from mlops_nb import export
 from mlops_nb.export.carry import unpack
@@ -34,6 +34,7 @@ def kfp(find_tool, folder: Path, *words: str, **extra: str) -> subprocess.Comple
     )
 
 
+SHARED = {"cache-volume": "claim", "secrets": ["DB_PASSWORD"]}
 PINNED = {"image": "demo@sha256:" + "0" * 64, "env": {"A": "b"}, "secrets": ["DB_PASSWORD"]}
 
 
@@ -49,6 +50,19 @@ PINNED = {"image": "demo@sha256:" + "0" * 64, "env": {"A": "b"}, "secrets": ["DB
 def test_kfp_compiles_the_same(pipeline, settings: dict, tmp_path: Path, find_tool) -> None:
     files = export.render("kubeflow", pipeline(), settings)
     export.write("kubeflow", files, tmp_path)
+    check_compiled(files, tmp_path, find_tool)
+
+
+def test_kfp_compiles_the_same_where_jobs_pass_on_bundles_and_share_a_cache(
+    tmp_path: Path, find_tool, pass_on_soon
+) -> None:
+    files = export.render("kubeflow", small(), SHARED)
+    assert "above_train_b=_tasks['train-b'].outputs['passed']" in files["kubeflow/pipeline.py"]
+    export.write("kubeflow", files, tmp_path)
+    check_compiled(files, tmp_path, find_tool)
+
+
+def check_compiled(files: dict[str, str], tmp_path: Path, find_tool) -> None:
     compiled = tmp_path / "compiled.yaml"
     done = kfp(find_tool, tmp_path, "-c", COMPILE, str(tmp_path / "kubeflow"), str(compiled))
     assert done.returncode == 0, done.stderr[-3000:]
@@ -57,20 +71,28 @@ def test_kfp_compiles_the_same(pipeline, settings: dict, tmp_path: Path, find_to
     assert ours == theirs
 
 
-def test_kfp_executes_it(tmp_path: Path, find_tool) -> None:
+def test_kfp_executes_it_and_again_only_what_changed(
+    tmp_path: Path, find_tool, pass_on_soon
+) -> None:
     root = tmp_path / "project"
     make_project(root, "kubeflow")
     env = environment(tmp_path)
-    # kfp starts the components with its own python3; what they start is the project's.
-    done = kfp(
-        find_tool,
-        tmp_path,
-        *("-c", RUN, str(root / "kubeflow"), str(tmp_path / "outputs")),
-        PATH=env["PATH"],
-        PYTHONPATH=env["PYTHONPATH"],
-        MLOPS_NB_APP=str(root),
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    def run(outputs: Path) -> None:
+        # kfp starts the components with its own python3; what they start is the project's. Its
+        # local runner sets no variables, so the cache's comes from outside.
+        done = kfp(
+            find_tool,
+            tmp_path,
+            *("-c", RUN, str(root / "kubeflow"), str(outputs)),
+            PATH=env["PATH"],
+            PYTHONPATH=env["PYTHONPATH"],
+            MLOPS_NB_APP=str(root),
+            MLOPS_NB_CACHE=(tmp_path / "cache").as_uri(),
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    run(tmp_path / "outputs")
     to = tmp_path / "to"
     to.mkdir()
     for archive in sorted((tmp_path / "outputs").rglob("bundle")):
@@ -82,3 +104,10 @@ def test_kfp_executes_it(tmp_path: Path, find_tool) -> None:
     metrics = [path.read_text() for path in (tmp_path / "outputs").rglob("metrics")]
     assert "evaluate_a 42.0" in "".join(metrics)
     assert json.loads((to / "products/metrics.json").read_text())["a"] == 42
+
+    change_notebook(root, "train_b", "1 + 1")
+    run(tmp_path / "again")
+    summaries = [path.read_text() for path in (tmp_path / "again").rglob("summary")]
+    assert [text for text in summaries if "✅ succeeded" in text] == [
+        text for text in summaries if text.startswith("### train b")
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +16,15 @@ from mlops_nb import export
 from mlops_nb.export.carry import unpack
 
 AIRFLOW = """
-import json, runpy, sys
+import json, runpy, shutil, sys
 from airflow.__main__ import main
 commands, hostile = json.loads(sys.argv[1]), sys.argv[2]
 # Its import takes seconds, so its commands share one.
 for words in commands:
+    if words[0] == "copy":
+        shutil.copy(*words[1:])
+        continue
+    print("STARTS", words)
     sys.argv = ["airflow", *words]
     main()
 runpy.run_path(hostile)
@@ -53,10 +59,18 @@ def test_airflow_runs_the_dag(tmp_path: Path, find_tool) -> None:
     )
     hostile_dags = tmp_path / "hostile"
     export.write("airflow", export.render("airflow", hostile(), {}), hostile_dags)
+    changed = tmp_path / "train_b.ipynb"
+    shutil.copy(root / "notebooks/train_b.ipynb", tmp_path / "as-it-was.ipynb")
+    change_notebook(root, "train_b", "1 + 1")
+    shutil.move(root / "notebooks/train_b.ipynb", changed)
+    shutil.move(tmp_path / "as-it-was.ipynb", root / "notebooks/train_b.ipynb")
+    test = ["dags", "test", "flights-demo", "-c", '{"max_depth": "2"}']
     commands = [
         ["db", "migrate"],
         ["dags", "reserialize"],
-        ["dags", "test", "flights-demo", "-c", '{"max_depth": "2"}'],
+        test,
+        ["copy", str(changed), str(root / "notebooks")],
+        test,
     ]
     words = [json.dumps(commands), str(hostile_dags / "airflow/touch_pwned.py")]
     done = subprocess.run(
@@ -72,12 +86,14 @@ def test_airflow_runs_the_dag(tmp_path: Path, find_tool) -> None:
     to = tmp_path / "to"
     to.mkdir()
     archives = sorted((tmp_path / "store").glob("flights-demo/runs/*/*.tar.gz"))
-    assert len(archives) == 5, text[-4000:]
+    assert len(archives) == 10, text[-4000:]
     for archive in archives:
         unpack(to, archive)
     assert data(to / "products") == expected(max_depth=2)
-    assert "4 skipped, 1 succeeded" in text
-    assert len(list((tmp_path / "store").glob("flights-demo/reports/*/*.tar.gz"))) == 5
+    _, _, _, first, second = text.split("STARTS")
+    assert "4 skipped, 1 succeeded" in first
+    assert re.findall(r"succeeded  ([\w ]+?)  ", second) == ["train b"]
+    assert len(list((tmp_path / "store").glob("flights-demo/reports/*/*.tar.gz"))) == 10
 
     assert not list(tmp_path.rglob("PWNED*"))
 

@@ -2,12 +2,13 @@
 
 It keeps to the rules of the real ones that matter here: an artifact of one file or folder holds
 what is below that folder; a hidden path needs include-hidden-files; a name is taken once; a cache
-key is written once; restore-keys find the newest key of a prefix.
+key is written once for a path; restore-keys find the newest key of a prefix, saved for that path.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import os
 import re
 import shutil
@@ -69,10 +70,16 @@ def download() -> None:
             shutil.copytree(one, place, dirs_exist_ok=True)
 
 
+def place_of(key: str, path: Path) -> Path:
+    version = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    return STORE / "cache" / f"{key}@{version}"
+
+
 def save() -> None:
     path, key = Path(given("PATH")), given("KEY")
-    assert "," not in key and len(key) <= 512
-    target = STORE / "cache" / key
+    assert key and "," not in key and len(key) <= 512
+    assert path.is_file(), path
+    target = place_of(key, path)
     if target.exists():
         return
     target.mkdir(parents=True)
@@ -80,15 +87,21 @@ def save() -> None:
 
 
 def restore() -> None:
-    path = Path(given("PATH"))
-    keys = [given("KEY"), *given("RESTORE").splitlines()]
-    saved = sorted((STORE / "cache").glob("*"), key=lambda p: p.stat().st_mtime_ns, reverse=True)
-    for prefix in keys:
-        for one in saved:
-            if prefix and one.name.startswith(prefix):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(one / "file", path)
-                return
+    path, key = Path(given("PATH")), given("KEY")
+    assert key
+    version = place_of("", path).name
+    saved = sorted(
+        (STORE / "cache").glob(f"*{version}"), key=lambda p: p.stat().st_mtime_ns, reverse=True
+    )
+    keys = [one.name.removesuffix(version) for one in saved]
+    found = [key] if key in keys else []
+    for prefix in (key, *given("RESTORE").splitlines()):
+        found += [one for one in keys if one.startswith(prefix)]
+    if found:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(place_of(found[0], path) / "file", path)
+    with Path(os.environ["GITHUB_OUTPUT"]).open("a") as out:
+        out.write(f"hit={'true' if found and found[0] == key else 'false'}\n")
 
 
 {"upload": upload, "download": download, "save": save, "restore": restore}[sys.argv[1]]()
