@@ -185,8 +185,8 @@ def _pack_tasks(tasks: Sequence[str], to: Path, *, above: bool) -> None:
                 fix="export the pipeline again: it has changed",
             )
     if above:
-        higher = pipeline.ancestors(tasks)
-        tasks = [name for name in pipeline.names() if name in higher and name not in tasks]
+        higher = pipeline.ancestors(set(tasks))
+        tasks = [name for name in pipeline.names() if name in higher]
     store = StateStore(project)
     # Without a state a task's products are leftovers of a failure, or were never made.
     states = {name: state for name in tasks if (state := store.get(name)) is not None}

@@ -104,10 +104,9 @@ def select(pipeline: Pipeline, names: Iterable[str]) -> set[str]:
     """
     found: set[str] = set()
     for name in names:
-        matches = {
-            task.name
-            for task in pipeline.tasks
-            if name in (task.name, task.group) or fnmatchcase(task.name, name)
+        # A task may be called like a pattern: then it is the one that is meant.
+        matches = {task.name for task in pipeline.tasks if name in (task.name, task.group)} or {
+            task.name for task in pipeline.tasks if fnmatchcase(task.name, name)
         }
         if not matches:
             known = {*pipeline.names(), *(task.group for task in pipeline.tasks if task.group)}

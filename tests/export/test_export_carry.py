@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -11,7 +12,7 @@ from export_samples import small
 
 from mlops_nb import export
 from mlops_nb.errors import ConfigError, ProjectError
-from mlops_nb.export.carry import carried_files, pack, unpack
+from mlops_nb.export.carry import carried_files, main, pack, unpack
 from mlops_nb.export.settings import read_settings
 
 
@@ -117,6 +118,37 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "x.tar.gz").write_text("nonsense")
     code, text = carry("unpack", "--if-there", "x.tar.gz")
     assert code == 0 and "warning: left out:" in text
+
+
+def test_what_stands_above_is_packed_as_well(tmp_path: Path, monkeypatch) -> None:
+    from mlops_nb.config import find_project
+    from mlops_nb.model import Fingerprint
+    from mlops_nb.pipeline.state import StateStore
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipeline.yaml").write_text(
+        "".join(
+            ["tasks:\n", *(f"  - {{source: made.{n}, product: out/{n}}}\n" for n in "abcd")],
+        )
+    )
+    (tmp_path / "made.py").write_text(
+        "def a(product):\n    pass\n\n\ndef b(product, upstream):\n    upstream['a']\n\n\n"
+        "def c(product, upstream):\n    upstream['b']\n\n\ndef d(product):\n    pass\n"
+    )
+    (tmp_path / "out").mkdir()
+    store = StateStore(find_project(tmp_path))
+    for name in "abcd":
+        for file in (name, f".{name}.metadata"):
+            (tmp_path / "out" / file).write_text(file)
+        store.put(name, Fingerprint(digest=name, parts={}), {f"out/{name}": name}, "run-1")
+    assert main(["pack", "--to", "own.tar.gz", "c"]) == 0
+    assert main(["pack", "--above", "--to", "above.tar.gz", "c"]) == 0
+    to = tmp_path / "to"
+    to.mkdir()
+    assert unpack(to, tmp_path / "own.tar.gz")[0] == ["out/.c.metadata", "out/c"]
+    files, state = unpack(to, tmp_path / "above.tar.gz")
+    assert files == ["out/.a.metadata", "out/.b.metadata", "out/a", "out/b"]
+    assert set(json.loads(state)) == {"a", "b"}
 
 
 def test_facts_of_a_project(tmp_path: Path) -> None:

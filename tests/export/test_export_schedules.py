@@ -159,11 +159,11 @@ WHO = {"env": {"A": ""}, "secrets": ["DB_PASSWORD"]}
 
 @pytest.mark.parametrize("target", ["github", "gitlab", "kubernetes", "argo"])
 def test_hostile_projects_and_values_do_no_harm(target: str, tmp_path: Path) -> None:
-    scripts = []
+    scripts, nightly = [], entry("0 6 * * *")
     for name in HOSTILE:
         pipeline = msgspec.structs.replace(PIPELINE, name=name)
         settings = WHO | {"env": {"A": name}}
-        files = render_schedules(target, [entry("0 6 * * *")], PLACE, pipeline, settings)
+        files = render_schedules(target, [nightly], PLACE, pipeline, settings)
         (path, text), *_ = files.items()
         assert re.fullmatch(r"[A-Za-z0-9./_-]+", path)
         body = load_yaml(text)
@@ -201,11 +201,11 @@ def unit_words(line: str) -> list[str]:
 
 @pytest.mark.parametrize("target", ["cron", "systemd", "windows-task"])
 def test_hostile_paths_reach_the_command_or_are_refused(target: str, tmp_path: Path) -> None:
-    wanted, scripts, refused = [], [], 0
+    wanted, scripts, refused, nightly = [], [], 0, entry("0 6 * * *")
     for name in HOSTILE:
         place = Place(python="python", root=f"/p/{name}", spec=f"/p/{name}/pipeline.yaml")
         try:
-            files = render_schedules(target, [entry("0 6 * * *")], place, PIPELINE, {})
+            files = render_schedules(target, [nightly], place, PIPELINE, {})
         except ScheduleError as error:
             assert not name.isprintable(), name
             assert "cannot stand in" in str(error)

@@ -8,8 +8,9 @@ import pytest
 
 from mlops_nb.config import TaskSettings
 from mlops_nb.errors import PipelineError
-from mlops_nb.model import Action
+from mlops_nb.model import Action, Pipeline, Task, TaskKind
 from mlops_nb.pipeline.overrides import with_parameters
+from mlops_nb.pipeline.plan import select
 from mlops_nb.pipeline.state import StateStore
 
 ALL = {"load", "train", "report", "other"}
@@ -337,3 +338,14 @@ def test_starting_somewhere_makes_only_what_is_missing_right_above(chain):
     assert chain.runs(start_from=["report"]) == {"report"}
     (chain.root / "out/model.txt").unlink()
     assert chain.runs(start_from=["report"]) == {"load", "train", "report"}
+
+
+def test_a_name_is_meant_before_a_pattern():
+    tasks = tuple(
+        Task(name=name, kind=TaskKind.NOTEBOOK, source="x.ipynb")
+        for name in ("*", "a", "b", "fit-[ab]")
+    )
+    pipeline = Pipeline(name="p", root="/p", spec="pipeline.yaml", tasks=tasks)
+    assert select(pipeline, ["*"]) == {"*"}
+    assert select(pipeline, ["fit-[ab]"]) == {"fit-[ab]"}
+    assert select(pipeline, ["?"]) == {"*", "a", "b"}

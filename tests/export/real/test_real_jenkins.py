@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -28,10 +29,14 @@ def groovy(root: Path, folder: Path, find_tool, **extra: str) -> tuple[int, str]
     return done.returncode, done.stdout + done.stderr
 
 
-def test_groovy_runs_the_stages(tmp_path: Path, find_tool) -> None:
+def test_groovy_runs_the_stages_and_again_only_what_changed(tmp_path: Path, find_tool) -> None:
     root, folder = tmp_path / "project", tmp_path / "jenkins"
     make_project(root, "jenkins", secrets=["DB_PASSWORD"], schedule="30 4 * * *")
-    code, text = groovy(root, folder, find_tool, GIVEN_PARAM_MAX_DEPTH="2")
+    given = {
+        "GIVEN_PARAM_MAX_DEPTH": "2",
+        "GIVEN_MLOPS_NB_CACHE": (tmp_path / "cache").as_uri(),
+    }
+    code, text = groovy(root, folder, find_tool, **given)
     assert code == 0, text
     assert json.loads((folder / "stages.json").read_text()) == [
         *("ingest", "clean", "train_a", "train b", "evaluate")
@@ -40,6 +45,12 @@ def test_groovy_runs_the_stages(tmp_path: Path, find_tool) -> None:
     assert data(last / "products") == expected(max_depth=2)
     assert (last / "products/.raw.json.metadata").is_file()
     assert "| evaluate | ✅" in (folder / "archive/.mlops/reports/evaluate/summary.md").read_text()
+
+    # The agents are fresh ones, and builds share a cache.
+    change_notebook(root, "train_b", "1 + 1")
+    code, text = groovy(root, tmp_path / "again", find_tool, **given)
+    assert code == 0, text
+    assert re.findall(r"succeeded  ([\w ]+?)  ", text) == ["train b"]
 
 
 def test_a_failure_keeps_its_reports(tmp_path: Path, find_tool) -> None:
