@@ -105,7 +105,7 @@ def _added(pairs: list[tuple[_Spent, _Spent]], what: str) -> float:
     """Return the mean of the middle half of the differences, in milliseconds."""
     found = sorted(getattr(added, what) - getattr(alone, what) for alone, added in pairs)
     cut = len(found) // 4
-    return statistics.mean(found[cut : len(found) - cut]) * 1e3
+    return float(statistics.mean(found[cut : len(found) - cut])) * 1e3
 
 
 def _start(home: Path, enabled: tuple[str, ...]) -> _Spent:
