@@ -27,18 +27,17 @@ SHAPES = {
 RANKS = np.concatenate((np.arange(16, N, 32), [N - 1]))
 
 
-def bins(ranker: Ranker) -> Ranker:
-    """Make it count from now on."""
-    ranker._spent = {"sort": 2, "bins": 1}
-    return ranker
+def way(ranker: Ranker, *, sorts: bool) -> None:
+    """Make it sort, or count, from now on."""
+    ranker._sorts = sorts
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_bins_give_what_sorting_gives(shape: str) -> None:
     values = SHAPES[shape]
-    ranker = Ranker()
-    assert ranker.sorts(N)
-    ordered = ranker.sort(values)
+    ranker = Ranker(samples=True)
+    ranker.sorts(values)
+    ordered = ranker.sort(values).copy()
     assert (ordered == np.sort(values)).all()
     if ranker._range is not None:
         assert (ranker.pick(values, RANKS) == ordered[RANKS]).all()
@@ -47,28 +46,51 @@ def test_bins_give_what_sorting_gives(shape: str) -> None:
         assert (ranker.pick(moved, RANKS) == np.sort(moved)[RANKS]).all()
 
 
-def test_each_column_goes_on_with_what_took_less_time() -> None:
-    ranker = Ranker()
-    assert ranker.sorts(10) and ranker.sorts(N)
-    ranker.sort(SHAPES["normal"])
-    assert not ranker.sorts(N) and ranker.sorts(1000)
-    ranker.pick(SHAPES["normal"], RANKS)
-    assert ranker._spent.keys() == {"sort", "bins"} and min(ranker._spent.values()) >= 0
-    ranker._spent = {"sort": 1, "bins": 2}
-    assert ranker.sorts(N)
-    assert not bins(ranker).sorts(N)
-    constant = Ranker()
-    constant.sort(np.zeros(N))
-    assert constant.sorts(N)
+@pytest.mark.parametrize("shape", ["two values", "cauchy", "huge and tiny"])
+def test_bins_hold_what_a_sample_did_not_show(shape: str) -> None:
+    ranker = Ranker(samples=True)
+    ranker.sorts(np.random.default_rng(1).random(N))
+    values = SHAPES[shape]
+    assert (ranker.pick(values, RANKS) == np.sort(values)[RANKS]).all()
+
+
+@pytest.mark.parametrize("samples", [True, False])
+def test_each_column_goes_on_with_what_took_less_time(samples: bool) -> None:
+    values = SHAPES["normal"]
+    ranker = Ranker(samples=samples)
+    assert ranker.sorts(values[:1000])
+    if not samples:
+        assert ranker.sorts(values)
+        ranker.sort(values)
+    assert not ranker.sorts(values), "one block tells how long counting takes"
+    assert ranker._sorting > 0 and ranker._sorts is None
+    ranker.pick(values, RANKS)
+    assert ranker._sorts is not None
+    way(ranker, sorts=True)
+    assert ranker.sorts(values)
+    way(ranker, sorts=False)
+    assert not ranker.sorts(values) and ranker.sorts(values[:1000])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros(N), np.tile([0.0, 1e-310], N // 2), np.tile([-(2**63), 2**63 - 1], N // 2)],
+    ids=["constant", "too close", "too far apart"],
+)
+def test_what_no_bins_can_part_is_sorted(values: np.ndarray) -> None:
+    ranker = Ranker(samples=True)
+    assert ranker.sorts(values) and ranker.sorts(values)
+    ranker.sort(values)
+    assert ranker.sorts(values)
 
 
 @pytest.mark.parametrize("shape", ["normal", "rounded", "infinite"])
 @pytest.mark.parametrize("missing", [0.0, 0.1])
 def test_a_columns_profile_does_not_depend_on_the_way(shape: str, missing: float) -> None:
     made = []
-    for spent in ({"sort": 1, "bins": 2}, {"sort": 2, "bins": 1}):
+    for sorts in (True, False):
         collector = Floats()
-        collector._ranker._spent = dict(spent)
+        way(collector._ranker, sorts=sorts)
         for seed in range(3):
             values = np.random.default_rng(seed).permutation(SHAPES[shape])
             values[np.random.default_rng(seed).random(N) < missing] = np.nan
@@ -79,10 +101,24 @@ def test_a_columns_profile_does_not_depend_on_the_way(shape: str, missing: float
 
 def test_datetimes_do_not_depend_on_the_way() -> None:
     made = []
-    for spent in ({"sort": 1, "bins": 2}, {"sort": 2, "bins": 1}):
+    for sorts in (True, False):
         collector = Datetimes()
-        collector._ranker._spent = dict(spent)
+        way(collector._ranker, sorts=sorts)
         for _ in range(2):
             collector.add(SHAPES["close integers"], 1e6)
         made.append(collector.finish("x").components())
     assert made[0] == made[1]
+
+
+def test_two_columns_in_turns_keep_their_values_apart() -> None:
+    alone = []
+    for shape in ("normal", "lognormal"):
+        collector = Floats()
+        for _ in range(3):
+            collector.add(SHAPES[shape])
+        alone.append(Profile(columns={"x": collector.finish("x")}).to_bytes())
+    both = Floats(), Floats()
+    for _ in range(3):
+        both[0].add(SHAPES["normal"])
+        both[1].add(SHAPES["lognormal"])
+    assert [Profile(columns={"x": c.finish("x")}).to_bytes() for c in both] == alone

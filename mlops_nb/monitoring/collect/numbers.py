@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlops_nb.monitoring.collect.base import BLOCK, Collector, Mapping, Moments, Pending, counters
 from mlops_nb.monitoring.collect.ranks import Ranker
+from mlops_nb.monitoring.collect.scratch import scratch
 from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.sketch.distinct import Distinct
 from mlops_nb.monitoring.sketch.frequent import Frequent
@@ -20,6 +21,9 @@ from mlops_nb.monitoring.sketch.quantiles import Quantiles
 __all__ = ["Booleans", "Datetimes", "Floats", "Integers"]
 
 _INT64 = 2**63 - 1
+_PIECE = 1 << 13
+"""Values handled at a time where that makes an array: one so small is not given back and faulted
+in again."""
 
 
 class Floats(Collector):
@@ -31,6 +35,7 @@ class Floats(Collector):
         self._moments = Moments()
         self._quantiles = Quantiles(block // 8)
         self._distinct = Distinct()
+        # Whether values repeat shows in a block that is sorted.
         self._ranker = Ranker()
         self._repeats = False
 
@@ -42,10 +47,11 @@ class Floats(Collector):
             self._add(block)
 
     def _add(self, block: NDArray[np.floating]) -> None:
-        values = np.add(block, 0.0, dtype=np.float64)  # -0.0 and 0.0 are one value
+        values = scratch("values", np.float64, len(block))
+        np.add(block, 0.0, out=values)  # -0.0 and 0.0 are one value
         low = float(values.min())
         if np.isnan(low):
-            values = values[~np.isnan(values)]
+            values = _known(values)
             self._nans += len(block) - len(values)
             if not len(values):
                 return
@@ -54,7 +60,7 @@ class Floats(Collector):
         if np.isinf(low) or np.isinf(high):
             self._infs += int(np.isinf(values).sum())
         self._moments.add(values)
-        if self._repeats or self._ranker.sorts(len(values)):
+        if self._repeats or self._ranker.sorts(values):
             values = self._ranker.sort(values)
             self._quantiles.add_sorted(values)
             once = _runs(values)
@@ -228,7 +234,7 @@ class Datetimes(Collector):
         self._unit = 1.0
         self._moments = Moments()
         self._quantiles = Quantiles(block // 8)
-        self._ranker = Ranker()
+        self._ranker = Ranker(samples=True)
 
     def add(self, values: NDArray[np.int64], per_second: float, absent: int = 0) -> None:
         """Add times without nulls in units of which ``per_second`` make a second."""
@@ -246,15 +252,16 @@ class Datetimes(Collector):
 
     def _add(self, block: NDArray[np.int64]) -> None:
         low, high = int(block.min()), int(block.max())
-        # Times often come in order, and looking costs a tenth of sorting.
-        if bool((block[1:] >= block[:-1]).all()):
+        # Times often come in order.
+        if _ascends(block):
             self._quantiles.add_sorted(block, self._unit)
-        elif self._ranker.sorts(len(block)):
+        elif self._ranker.sorts(block):
             self._quantiles.add_sorted(self._ranker.sort(block), self._unit)
         else:
             pick = partial(self._ranker.pick, block)
             self._quantiles.add_picked(len(block), low, high, pick, self._unit)
-        apart = block.astype(np.float64)
+        apart = scratch("apart", np.float64, len(block))
+        np.copyto(apart, block)
         mean = float(apart.mean())
         apart -= mean
         m2 = float(np.einsum("i,i->", apart, apart))
@@ -315,6 +322,24 @@ class Booleans(Collector):
             hll=distinct.finish(),
             top=Frequent.of(top, total=known),
         )
+
+
+def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move the values that are not NaN to the front; return those."""
+    n = 0
+    for start in range(0, len(values), _PIECE):
+        part = values[start : start + _PIECE]
+        part = part[~np.isnan(part)]
+        values[n : n + len(part)] = part
+        n += len(part)
+    return values[:n]
+
+
+def _ascends(values: NDArray[np.int64]) -> bool:
+    """Whether each value is at least as great as the one before it."""
+    later, earlier = values[1:], values[:-1]
+    pieces = (slice(0, 64), *(slice(i, i + _PIECE) for i in range(0, len(later), _PIECE)))
+    return all((later[piece] >= earlier[piece]).all() for piece in pieces)
 
 
 def _runs(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,35 @@
+"""Arrays for what is computed on the way, kept from block to block.
+
+An array of a block's size is given back to the system when it is freed and faulted in again, page
+by page, when the next one is made: on a virtual machine that took four fifths of the time of
+profiling a column of times.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops_nb.monitoring.collect.base import BLOCK
+
+__all__ = ["scratch"]
+
+T = TypeVar("T", bound=np.generic)
+_local = threading.local()
+
+
+def scratch(use: str, kind: type[T], n: int) -> NDArray[T]:
+    """Return an array of `n` undefined values, this thread's own for one use.
+
+    It holds until the same use asks again: what outlives a block has to be copied.
+    """
+    known: dict[tuple[str, type], NDArray[Any]] = _local.__dict__
+    key = (use, kind)
+    whole = known.get(key)
+    if whole is None or len(whole) < n:
+        # Written once here, lest the first use pays for the pages.
+        whole = known[key] = np.ones(max(n, BLOCK), kind)
+    return whole[:n]
