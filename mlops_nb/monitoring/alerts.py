@@ -11,59 +11,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mlops_nb.model import (
-    Alert,
-    AlertState,
-    DriftState,
-    Record,
-    Severity,
-    Transition,
-    WindowResult,
-)
+from mlops_nb.model import Alert, AlertState, Record, Transition
+from mlops_nb.monitoring.sightings import COLUMN_ASPECTS, bad_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from mlops_nb.model import ColumnDrift, DriftReport, Gap
     from mlops_nb.monitoring.settings import MonitoringSettings
+    from mlops_nb.monitoring.sightings import Observation, Sighting
 
-__all__ = [
-    "Action",
-    "Observation",
-    "Sighting",
-    "bad_windows",
-    "called",
-    "observe",
-    "replay",
-    "with_since",
-]
-
-_COLUMN_ASPECTS = ("drift", "schema")
-
-
-class Observation(Record, frozen=True, kw_only=True):
-    """What one window says of one subject."""
-
-    subject: str
-    aspect: str
-    bad: bool | None
-    """``None`` where the window could not tell: it neither opens nor closes anything."""
-    at_once: bool = False
-    """Whether one bad window is enough: schema faults."""
-    severity: Severity = Severity.NONE
-    text: str = ""
-    importance: float = 1.0
-
-
-class Sighting(Record, frozen=True, kw_only=True):
-    """What one window showed. Columns that are not listed were compared and found clean."""
-
-    window: str
-    version: str = ""
-    """The model version; what its predecessor's windows showed counts no more."""
-    compared: bool = True
-    """False where there was no reference to compare columns with."""
-    seen: tuple[Observation, ...] = ()
+__all__ = ["Action", "called", "replay"]
 
 
 class Action(Record, frozen=True, kw_only=True):
@@ -81,69 +38,6 @@ class Action(Record, frozen=True, kw_only=True):
     """Every id that the alert could have had then, see `called`."""
 
 
-def observe(
-    window: str, report: DriftReport | None, gaps: Iterable[Gap] = (), *, version: str = ""
-) -> Sighting:
-    """Return what a window's report and performance show.
-
-    Parameters
-    ----------
-    window
-        Its label.
-    report
-        The comparison that alerts follow; ``None`` where there is none.
-    gaps
-        Realised against estimated, or against reference, performance of the window.
-    version
-        The model version that was monitored.
-    """
-    found: list[Observation] = []
-    for column in report.columns if report is not None else ():
-        found += _observe_column(column)
-    if report is not None and report.volume is not None:
-        found.append(
-            Observation(
-                subject="rows",
-                aspect="volume",
-                bad=report.volume.drifted,
-                severity=Severity.WARNING if report.volume.drifted else Severity.NONE,
-                text=report.volume.text,
-            )
-        )
-    found += [
-        Observation(
-            subject=gap.metric,
-            aspect=gap.aspect,
-            bad=gap.drifted,
-            severity=Severity.CRITICAL if gap.drifted else Severity.NONE,
-            text=gap.text,
-        )
-        for gap in gaps
-    ]
-    return Sighting(window=window, version=version, compared=report is not None, seen=tuple(found))
-
-
-def _observe_column(column: ColumnDrift) -> Iterator[Observation]:
-    if column.state is DriftState.OK:
-        return
-    if column.state is DriftState.INSUFFICIENT:
-        yield Observation(subject=column.column, aspect="drift", bad=None)
-        return
-    schema = column.state is DriftState.SCHEMA
-    yield Observation(
-        subject=column.column,
-        aspect="schema" if schema else "drift",
-        bad=True,
-        at_once=schema,
-        severity=column.severity,
-        text=column.text,
-        importance=column.importance,
-    )
-    if schema:
-        # Missing, or of another type, it says nothing about its distribution.
-        yield Observation(subject=column.column, aspect="drift", bad=None)
-
-
 def replay(
     model: str,
     sightings: Iterable[Sighting],
@@ -154,7 +48,8 @@ def replay(
     """Return every alert there ever was, and what each window changed.
 
     An alert opens when `open_after` of the last `open_of` windows that could tell were bad (at
-    once for schema faults), and closes after `close_after` clean ones in a row.
+    once for schema faults), and closes after `close_after` clean ones in a row. That of a new column
+    closes once it has told of it for `known_after` windows; it opens again if the column had gone.
 
     Parameters
     ----------
@@ -201,6 +96,8 @@ class _Row:
         self.alert: Alert | None = None
         self.recent: list[tuple[str, bool]] = []
         self.clean = 0
+        self.told = 0
+        """Windows in a row that showed what settles."""
         self.version: str | None = None
 
     @property
@@ -214,7 +111,7 @@ class _Row:
         """
         replaced = None
         if self.version not in (None, sighting.version):
-            self.recent = []
+            self.recent, self.told = [], 0
             if self.alert is not None:
                 text = f"version {sighting.version} replaced the one it was of"
                 replaced = self._close(sighting.window, text)
@@ -222,7 +119,7 @@ class _Row:
         if seen is not None:
             bad = seen.bad
         else:
-            clean = self.aspect in _COLUMN_ASPECTS and sighting.compared
+            clean = self.aspect in COLUMN_ASPECTS and sighting.compared
             bad = False if clean else None
         move = None
         if bad is not None:
@@ -235,6 +132,7 @@ class _Row:
 
     def _good(self, window: str) -> Transition | None:
         self.clean += 1
+        self.told = 0
         if self.alert is not None and self.clean >= self.settings.close_after:
             self.recent = []
             return self._close(window)
@@ -242,6 +140,10 @@ class _Row:
 
     def _bad(self, window: str, seen: Observation) -> Transition | None:
         self.clean = 0
+        self.told = self.told + 1 if seen.settles else 0
+        if 0 < self.settings.known_after < self.told:
+            self.recent = []
+            return self._close(window, f"{seen.text}: known for {self.told - 1} windows")
         alert = self.alert
         if alert is None:
             bad = [place for place, was_bad in self.recent if was_bad]
@@ -287,16 +189,6 @@ class _Row:
         return Transition(alert=alert, change="closed")
 
 
-def bad_windows(sightings: Iterable[Sighting]) -> dict[tuple[str, str], list[str]]:
-    """Return the windows in which each subject was bad, by subject and aspect."""
-    bad: dict[tuple[str, str], list[str]] = {}
-    for sighting in sightings:
-        for seen in sighting.seen:
-            if seen.bad:
-                bad.setdefault((seen.subject, seen.aspect), []).append(sighting.window)
-    return bad
-
-
 def called(alert: Alert, bad: Mapping[tuple[str, str], Sequence[str]]) -> frozenset[str]:
     """Return every id an alert may be known by: one for each of its bad windows.
 
@@ -325,52 +217,3 @@ def _apply(alert: Alert, actions: Sequence[Action], latest: str, ids: frozenset[
     return msgspec.structs.replace(
         alert, state=state, actor=last.actor, reason=last.reason, snoozed_until=last.until
     )
-
-
-def with_since(
-    results: Sequence[WindowResult], sightings: Sequence[Sighting]
-) -> tuple[WindowResult, ...]:
-    """Say of each drifted column since which window it has been so without a break."""
-    ordered = sorted(sightings, key=lambda sighting: sighting.window)
-    bad: dict[str, dict[str, bool | None]] = {}
-    for sighting in ordered:
-        row = bad.setdefault(sighting.window, {})
-        for seen in sighting.seen:
-            if seen.aspect in _COLUMN_ASPECTS:
-                row[seen.subject] = row.get(seen.subject) or seen.bad
-    told = []
-    for result in results:
-        if result.pinned is None:
-            told.append(result)
-            continue
-        before = [
-            sighting.window
-            for sighting in ordered
-            if sighting.window < result.window
-            and sighting.version == result.version
-            and sighting.compared
-        ]
-        columns = tuple(
-            msgspec.structs.replace(column, since=_since(column, result.window, before, bad))
-            if column.drifted
-            else column
-            for column in result.pinned.columns
-        )
-        report = msgspec.structs.replace(result.pinned, columns=columns)
-        told.append(msgspec.structs.replace(result, reports=(report, *result.reports[1:])))
-    return tuple(told)
-
-
-def _since(
-    column: ColumnDrift,
-    window: str,
-    before: Sequence[str],
-    bad: Mapping[str, Mapping[str, bool | None]],
-) -> str:
-    since = window
-    for earlier in reversed(before):
-        was = bad[earlier].get(column.column, False)
-        if was is False:
-            break
-        since = earlier if was else since
-    return since

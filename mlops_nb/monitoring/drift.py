@@ -30,6 +30,7 @@ from mlops_nb.monitoring.reference import Reference, natural_threshold
 from mlops_nb.monitoring.statistics import benjamini_hochberg
 from mlops_nb.monitoring.summary import ColumnSummary
 from mlops_nb.monitoring.verdict import (
+    NEW_COLUMN,
     notes_on,
     overall,
     severity_of,
@@ -259,7 +260,7 @@ def _schema_fault(
     state = DriftState.SCHEMA
     finding = Finding(
         aspect="schema",
-        measure="missing column" if missing else "new column",
+        measure="missing column" if missing else NEW_COLUMN,
         value=1.0,
         threshold=0.0,
         floor=0.0,

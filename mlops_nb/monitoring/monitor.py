@@ -1,4 +1,4 @@
-"""The monitor of a project: records windows, keeps alerts, tells how a model stands."""
+"""The monitor of a project: records windows, keeps alerts, retrains and sends messages."""
 
 from __future__ import annotations
 
@@ -11,30 +11,19 @@ import msgspec
 from mlops_nb.errors import MonitoringError, nearest
 from mlops_nb.model import (
     Alert,
-    AlertState,
-    DriftState,
-    MonitorStatus,
     PerformancePoint,
-    Severity,
     Transition,
     WindowResult,
 )
 from mlops_nb.monitoring import journal
-from mlops_nb.monitoring.advice import advise
-from mlops_nb.monitoring.alerts import (
-    Action,
-    Sighting,
-    bad_windows,
-    called,
-    observe,
-    replay,
-    with_since,
-)
-from mlops_nb.monitoring.folder import check_names, profile_path, trailing_reference
-from mlops_nb.monitoring.gap import gaps, skills
+from mlops_nb.monitoring.alerts import Action, called, replay
+from mlops_nb.monitoring.folder import check_names, profile_path
+from mlops_nb.monitoring.gap import gaps
 from mlops_nb.monitoring.outbox import claim_retraining, queue_changes
+from mlops_nb.monitoring.records import Records
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
-from mlops_nb.monitoring.store import Store, StoredWindow
+from mlops_nb.monitoring.sightings import Sighting, bad_windows, observe, with_since
+from mlops_nb.monitoring.store import StoredWindow
 
 if TYPE_CHECKING:
     import sqlite3
@@ -48,8 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Monitor"]
 
 
-class Monitor:
-    """Everything that is known of the monitored models of one project.
+class Monitor(Records):
+    """Everything that is known of the monitored models of one project, and what is done about it.
 
     Parameters
     ----------
@@ -70,10 +59,8 @@ class Monitor:
         alerts: AlertSettings | None = None,
         retrain: Callable[[str, str], None] | None = None,
     ) -> None:
-        self.state = Path(state)
-        self.settings = settings or MonitoringSettings()
+        super().__init__(state, settings=settings)
         self.alert_settings = alerts or AlertSettings()
-        self.store = Store(self.state / "monitor.db")
         # Without anyone to call, nothing is claimed: a later process with a callback gets its turn.
         if retrain is None:
             self.alert_settings = msgspec.structs.replace(self.alert_settings, retrain=False)
@@ -254,16 +241,6 @@ class Monitor:
             self._note(journal.of_delivery(done))
         return done
 
-    def trailing(self, model: str, before: str) -> Reference | None:
-        """Return the reference of the windows just before one; ``None`` for fewer than two."""
-        if self.settings.trailing < 2:
-            return None
-        with self.store.reading() as db:
-            if db is None:
-                return None
-            rows = self.store.windows(db, model, before=before, last=2 * self.settings.trailing)
-        return trailing_reference(self.state, rows, self.settings)
-
     def forget(self, model: str) -> None:
         """Drop all windows, points and actions of a model; profiles are overwritten when it returns.
 
@@ -274,92 +251,6 @@ class Monitor:
         """
         with self.store.transaction() as db:
             self.store.forget(db, model)
-
-    def models(self) -> tuple[str, ...]:
-        """Return the names of the models that were ever monitored."""
-        with self.store.reading() as db:
-            return () if db is None else self.store.models(db)
-
-    def history(self, model: str, *, last: int = 0) -> tuple[WindowResult, ...]:
-        """Return a model's windows in their order; the latest `last` ones if asked."""
-        with self.store.reading() as db:
-            if db is None:
-                return ()
-            rows = self.store.windows(db, model, last=last)
-            seen = self.store.sightings(db, model)
-        return with_since([row.result for row in rows], seen)
-
-    def recorded(self, model: str, window: str) -> WindowResult | None:
-        """Return one window as it was recorded; ``None`` where it was not."""
-        return next((r for r in self.history(model) if r.window == window), None)
-
-    def expected(self, model: str, window: str) -> dict[str, float]:
-        """Return the metrics that a window's realised ones are held against."""
-        with self.store.reading() as db:
-            row = None if db is None else self.store.window(db, model, window)
-        return {} if row is None else dict(row.expected)
-
-    def performance(self, model: str, *, version: str = "") -> tuple[PerformancePoint, ...]:
-        """Return a model's performance over all windows."""
-        with self.store.reading() as db:
-            return () if db is None else self.store.points(db, model, version=version)
-
-    def alerts(self, model: str, *, active: bool = True) -> tuple[Alert, ...]:
-        """Return a model's alerts, the active ones or all there ever were."""
-        with self.store.reading() as db:
-            if db is None:
-                return ()
-            found, _ = replay(
-                model,
-                self.store.sightings(db, model),
-                self.store.actions(db, model),
-                settings=self.settings,
-            )
-        return tuple(alert for alert in found if alert.state.is_active or not active)
-
-    def status(self, model: str) -> MonitorStatus:
-        """Tell how a model stands after its latest window.
-
-        Raises
-        ------
-        MonitoringError
-            No window of it was ever recorded.
-        """
-        with self.store.reading() as db:
-            rows = () if db is None else self.store.windows(db, model, last=1)
-            if db is None or not rows:
-                known = () if db is None else self.store.models(db)
-                raise MonitoringError(
-                    f'no window of "{model}" was recorded yet',
-                    where="monitoring",
-                    fix=nearest(model, known) or 'record one with "mlops-nb monitor run"',
-                )
-            latest = rows[-1]
-            version = latest.result.version
-            points = self.store.points(db, model, version=version)
-            windows = self.store.count(db, model)
-        alerts = self.alerts(model)
-        known_windows = [p.window for p in points if p.kind == "realised"]
-        shown = max(known_windows) if known_windows else latest.result.window
-        judged = skills(points, latest.expected)
-        pinned = latest.result.pinned
-        return MonitorStatus(
-            model=model,
-            version=version,
-            window=latest.result.window,
-            windows=windows,
-            state=pinned.state if pinned else DriftState.INSUFFICIENT,
-            severity=max(
-                (a.severity for a in alerts if a.state is AlertState.OPEN),
-                key=lambda s: s.rank,
-                default=Severity.NONE,
-            ),
-            alerts=alerts,
-            performance=tuple(p for p in points if p.window == shown),
-            skills=judged,
-            advice=advise(latest.result, alerts, judged),
-            recorded=latest.result.recorded,
-        )
 
     def acknowledge(self, alert: str, *, actor: str, reason: str = "") -> Alert:
         """Note that someone looks after an alert.

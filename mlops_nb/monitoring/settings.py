@@ -71,6 +71,8 @@ class MonitoringSettings(_Settings, frozen=True, kw_only=True):
     open_of: int = 3
     close_after: int = 2
     """Clean windows after which it closes."""
+    known_after: int = 3
+    """Windows that a new column is told of before its alert closes; 0 to wait for a new version."""
     segments: tuple[str, ...] = ()
     """Columns by whose values windows are compared as well."""
     metric_drop: float = 0.02

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import PerformancePoint, Record, WindowResult, encode
-from mlops_nb.monitoring.alerts import Action, Sighting
+from mlops_nb.monitoring.alerts import Action
 from mlops_nb.monitoring.messages import Messages
+from mlops_nb.monitoring.sightings import Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from mlops_nb.monitoring.settings import DriftSettings
     from mlops_nb.monitoring.summary import ColumnSummary
 
-__all__ = ["breaks_schema", "notes_on", "overall", "severity_of", "text_of", "volume_of"]
+__all__ = [
+    "NEW_COLUMN",
+    "breaks_schema",
+    "notes_on",
+    "overall",
+    "severity_of",
+    "text_of",
+    "volume_of",
+]
+
+NEW_COLUMN = "new column"
+"""The measure of a finding that settles: whoever was told of the column knows it."""
 
 _MATTERS = 0.05
 """Importance, as a share of the largest, below which a column's drift is told but not urgent."""

@@ -13,12 +13,15 @@ from mlops_nb.model import (
     ColumnDrift,
     DriftReport,
     DriftState,
+    Finding,
     Gap,
     Severity,
     WindowResult,
 )
-from mlops_nb.monitoring.alerts import Action, Sighting, observe, replay, with_since
+from mlops_nb.monitoring.alerts import Action, replay
 from mlops_nb.monitoring.settings import MonitoringSettings
+from mlops_nb.monitoring.sightings import Sighting, observe, with_since
+from mlops_nb.monitoring.verdict import NEW_COLUMN
 
 SETTINGS = MonitoringSettings()
 STATES = {
@@ -183,6 +186,68 @@ def test_performance_is_unknown_until_labels_arrive() -> None:
     rows[3] = observe(label(3), report(3, "."), [gap(3, False)])
     (alert,), _ = replay("m", rows, settings=SETTINGS)
     assert alert.closed == label(3)
+
+
+def with_new_column(signs: str, version: str = "1") -> list[Sighting]:
+    """Windows with a column that the reference lacks (``n``), or without it."""
+    column = ColumnDrift(
+        column="gate",
+        kind="categorical",
+        state=DriftState.SCHEMA,
+        severity=Severity.INFO,
+        findings=(
+            Finding(
+                aspect="schema",
+                measure=NEW_COLUMN,
+                value=1.0,
+                threshold=0.0,
+                floor=0.0,
+                drifted=True,
+            ),
+        ),
+        text="the column is new",
+    )
+    return [
+        observe(
+            label(number),
+            DriftReport(window=label(number), columns=(column,) if sign == "n" else ()),
+            version=version,
+        )
+        for number, sign in enumerate(signs)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("signs", "expected"),
+    [
+        ("nnn", [(0, None)]),
+        ("nnnn", [(0, 3)]),
+        ("nnnnnnnn", [(0, 3)]),
+        ("nn..n", [(0, 3), (4, None)]),
+        ("nnnnn.n", [(0, 3), (6, None)]),
+    ],
+)
+def test_a_new_column_is_told_of_for_some_windows(
+    signs: str, expected: list[tuple[int, int | None]]
+) -> None:
+    alerts, changes = replay("m", with_new_column(signs), settings=SETTINGS)
+    found = sorted((a.opened, a.closed) for a in alerts)
+    assert found == [(label(o), "" if c is None else label(c)) for o, c in expected]
+    told = [(window, move.change) for window, moves in changes.items() for move in moves]
+    assert len(told) == sum(1 if c is None else 2 for _, c in expected)
+
+
+def test_a_new_column_waits_for_a_new_version_where_that_is_wanted() -> None:
+    patient = MonitoringSettings(known_after=0)
+    (alert,), _ = replay("m", with_new_column("n" * 12), settings=patient)
+    assert alert.state is AlertState.OPEN
+    (done,) = [a for a in replay("m", with_new_column("n" * 12), settings=SETTINGS)[0] if a.closed]
+    assert done.text == "the column is new: known for 3 windows"
+
+
+def test_a_column_of_another_type_stays_open() -> None:
+    (alert,), _ = replay("m", sightings("ssssssss"), settings=SETTINGS)
+    assert alert.state is AlertState.OPEN
 
 
 def test_settings_rule() -> None:

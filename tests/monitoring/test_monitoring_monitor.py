@@ -14,11 +14,11 @@ import pytest
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.model import AlertState, DriftState, Gap, PerformancePoint, Severity
-from mlops_nb.monitoring.alerts import Sighting
 from mlops_nb.monitoring.monitor import Monitor
 from mlops_nb.monitoring.profile import Profile, profile
 from mlops_nb.monitoring.reference import Reference
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings, NotifierSettings
+from mlops_nb.monitoring.sightings import Sighting
 from mlops_nb.monitoring.store import StoredWindow
 
 ALERTS = AlertSettings(notify=(NotifierSettings(kind="command", command=("true",)),))
