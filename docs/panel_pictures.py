@@ -78,7 +78,8 @@ def scenes(lab: Lab) -> Iterator[Scene]:
     yield Scene("launcher", "launcher:create", act=_scroll)
     yield Scene("pipeline", _OPEN.format("pipeline"))
     yield Scene("pipeline-list", _OPEN.format("pipeline"), {"list": True, "path": True})
-    if "source:" in (lab.root / "pipeline.yaml").read_text():
+    has_tasks = "source:" in (lab.root / "pipeline.yaml").read_text()
+    if has_tasks:
         yield Scene("pipeline-parameters", _OPEN.format("pipeline"), {"side": "parameters"})
         yield Scene("pipeline-task", _OPEN.format("pipeline"), act=click(f"{VIEW} .mn-Node"))
     yield Scene("runs", _OPEN.format("runs"))
@@ -104,7 +105,8 @@ def scenes(lab: Lab) -> Iterator[Scene]:
     yield Scene("schedules-policies", _OPEN.format("schedules"), {"form": True}, policies)
     if lab.get("mlops-nb/v1/schedules?project=")["schedules"]:
         yield Scene("schedule", _OPEN.format("schedules"), act=click(f"{VIEW} tbody tr"))
-    yield Scene("export", _OPEN.format("export"), {"target": "github"})
+    if has_tasks:
+        yield Scene("export", _OPEN.format("export"), {"target": "github"})
     yield Scene("sidebar", act=_sidebar)
     for notebook in sorted(lab.root.glob("notebooks/4*.ipynb")):
         path = {"path": f"notebooks/{notebook.name}"}

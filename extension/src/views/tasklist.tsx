@@ -35,7 +35,11 @@ export function TaskList(props: {
           </button>
         </li>
       ))}
-      {!nodes.length && <li className="mn-quiet mn-pad">{trans.__('No task matches.')}</li>}
+      {!nodes.length && (
+        <li className="mn-quiet mn-pad">
+          {wanted ? trans.__('No task matches.') : trans.__('There are no tasks yet.')}
+        </li>
+      )}
     </ol>
   );
 }
