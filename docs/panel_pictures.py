@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tests.browser.lab_kit import Lab, LabPage
 
 THEMES = ("Light", "Dark")
-HEIGHT = 900
 VIEW = ".lm-Widget.jp-MainAreaWidget:not(.lm-mod-hidden) .mn-View"
 _OPEN = "mlops-nb:open-{}"
 
@@ -133,9 +132,10 @@ def take(page: LabPage, scene: Scene, target: Path) -> None:
     page.page.screenshot(path=target)
 
 
-def shoot(browser: Browser, root: Path, folder: Path, only: str, width: int) -> None:
+def shoot(browser: Browser, root: Path, folder: Path, only: str, size: tuple[int, int]) -> None:
     """Take the pictures of one project in each theme."""
-    with start_lab(root) as lab, open_page(browser, lab, width=width, height=HEIGHT) as page:
+    width, height = size
+    with start_lab(root) as lab, open_page(browser, lab, width=width, height=height) as page:
         page.open()
         page.command("filebrowser:toggle-main")
         for theme in THEMES:
@@ -153,8 +153,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--project", type=Path, default=ROOT, help="this one by default")
     parser.add_argument("--tasks", type=int, nargs="*", help="of generated projects instead")
     parser.add_argument("--only", default="", help="a regular expression of names")
-    parser.add_argument("--width", type=int, default=1440, help="of the window, pixels")
+    parser.add_argument("--size", default="1440x900", help="of the window, pixels")
     asked = parser.parse_args(argv)
+    width, height = asked.size.split("x")
+    size = (int(width), int(height))
     need_panel()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own, start_browser() as browser:
         places = {asked.project.resolve().name: asked.project.resolve()}
@@ -165,7 +167,7 @@ def main(argv: list[str] | None = None) -> int:
         for name, root in places.items():
             folder = asked.folder / name
             folder.mkdir(parents=True, exist_ok=True)
-            shoot(browser, root, folder, asked.only, asked.width)
+            shoot(browser, root, folder, asked.only, size)
     return 0
 
 
