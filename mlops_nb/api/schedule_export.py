@@ -16,7 +16,7 @@ from mlops_nb.config import Project, find_project, telemetry_off
 from mlops_nb.errors import ScheduleError
 from mlops_nb.export.naming import safe_names
 from mlops_nb.export.schedules import TARGETS, render_schedules
-from mlops_nb.export.schedules.head import command
+from mlops_nb.export.schedules.head import mark
 from mlops_nb.export.schedules.place import STORE, Place
 from mlops_nb.model import ExportPreview, ScheduleEntry
 from mlops_nb.scheduling.fields import cover
@@ -120,7 +120,7 @@ def write(
 ) -> ExportPreview:
     """Write a target's files where they differ, and remove those of schedules that are gone.
 
-    Where `names` are given nothing is removed, and of Windows' tasks nothing is removed at all.
+    Where `names` are given nothing is removed.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def write(
 
 
 def _made_by(target: str, names: Sequence[str]) -> str:
-    return _SOME if names else command(target)
+    return _SOME if names else mark(target)
 
 
 def _chosen(project: Project, names: Sequence[str]) -> tuple[list[Schedule], set[str], list[str]]:

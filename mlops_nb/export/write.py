@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ __all__ = ["compare", "write"]
 _HEAD = 2
 """Lines that every file of a target begins with: what it was made from, and how."""
 _LONGEST_HEAD = 2048
+_COMMENT = re.compile(r"^(<!--|[#/])*\s*|\s*-->$")
 
 
 def compare(
@@ -130,7 +132,10 @@ def _left_over(made_by: str, files: Mapping[str, str], root: Path) -> Iterator[t
 
 def _head(text: str) -> tuple[str, ...]:
     """Return the lines that say how a file was made, without the marks of a comment."""
-    return tuple(line.lstrip("#/ ") for line in text.split("\n", _HEAD)[:_HEAD])
+    if text.startswith("<?xml"):
+        text = text.partition("\n")[2]
+    lines = text.split("\n", _HEAD)[:_HEAD]
+    return tuple(_COMMENT.sub("", line).rstrip() for line in lines)
 
 
 def _read(place: Path, size: int = -1) -> str | None:

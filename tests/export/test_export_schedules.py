@@ -247,19 +247,23 @@ def test_schedules_have_the_variables_of_the_settings_and_keep_reports() -> None
 
 
 def test_files_of_removed_schedules_are_left_over(project: Path) -> None:
-    for target in ("github", "systemd", "kubernetes"):
+    for target in ("github", "systemd", "kubernetes", "windows-task"):
         api.write(project, target)
         assert not api.preview(project, target).stale
     settings = project / "pyproject.toml"
     table = '[tool.mlops-nb.schedules."drift"]\nwhen = "0 6 * * 7"\ntimezone = "Europe/Berlin"\n'
     settings.write_text(settings.read_text().replace(table, ""))
-    for target in ("github", "systemd", "kubernetes"):
+    for target in ("github", "systemd", "kubernetes", "windows-task"):
         assert not api.preview(project, target, ["a.b"]).stale
         found = api.preview(project, target)
         gone = {file.path for file in found.files if file.state is FileState.LEFT_OVER}
         assert gone and all("drift" in path for path in gone)
+        # What somebody else wrote beside them is not ours.
+        for other in {(project / path).parent for path in gone}:
+            (other / "drift-of-mine.xml").write_text('<?xml version="1.0"?>\n<Task>drift</Task>\n')
         api.write(project, target)
         assert not any((project / path).exists() for path in gone)
+        assert all((project / path).with_name("drift-of-mine.xml").exists() for path in gone)
 
 
 def test_sources_that_are_gone_leave_the_volume(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from mlops_nb.errors import ScheduleError
 from mlops_nb.export.quoting import comment, shell_words
-from mlops_nb.export.schedules.head import head
+from mlops_nb.export.schedules.head import head, head_xml
 from mlops_nb.export.schedules.place import STORE, due_words
 from mlops_nb.export.secrecy import holds_password
 
@@ -158,7 +158,10 @@ def windows(
         _text(program, "WorkingDirectory", place.root)
         ElementTree.indent(root)
         files[f"{_FOLDER}/{entry.id}.xml"] = (
-            '<?xml version="1.0"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+            '<?xml version="1.0"?>\n'
+            + head_xml("windows-task", place.root)
+            + ElementTree.tostring(root, encoding="unicode")
+            + "\n"
         )
     return files
 
