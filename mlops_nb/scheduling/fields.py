@@ -77,10 +77,13 @@ def cover(trigger: Trigger, timezone: str, *, now: float | None = None) -> CronF
         walls = [dt.datetime.fromtimestamp(at, tz) for at in found]
         return _judged(_fields(walls, timezone), found, start, until)
     # A dense one: its times of the day, seen from each offset that either zone has.
-    of_day = {int(at + offset_at(own, at)) % 86_400 // 60 for at in found}
+    changes = changes_between(own, start, until)
+    # What clock changes skip is due when the gap ends, at a time that no other day may have.
+    moved = [at for change in changes for at in trigger.times(change - 1, change + 1)]
+    of_day = {int(at + offset_at(own, at)) % 86_400 // 60 for at in (*found, *moved)}
     shifts = {
         (offset_at(tz, at) - offset_at(own, at)) // 60
-        for at in (start, *changes_between(own, start, until), *changes_between(tz, start, until))
+        for at in (start, *changes, *changes_between(tz, start, until))
     }
     minutes = {(minute + shift) % 1440 for minute in of_day for shift in shifts}
     return _dense(

@@ -10,6 +10,8 @@ import pytest
 from mlops_nb.model import Schedule
 from mlops_nb.scheduling.fields import cover
 from mlops_nb.scheduling.when import Trigger, read_trigger
+from mlops_nb.scheduling.zones import changes_between
+from mlops_nb.scheduling.zones import zone as own_zone
 
 NOW = 1_800_000_000.0
 
@@ -65,3 +67,32 @@ def test_what_is_found_does_not_depend_on_the_day_it_is_looked(
     one, other = (cover(trigger, "UTC", now=now) for now in march)
     assert one == other
     assert set(one.days) == days
+
+
+@pytest.mark.parametrize(
+    ("when", "zone"),
+    [
+        ("0 6 * * mon-fri", "Europe/Berlin"),
+        ("*/15 6-18 * * *", "Europe/Berlin"),
+        ("*/10 * * * *", "America/New_York"),
+        ("5,10,15,20,25,30,35 2 * * *", "Europe/Berlin"),
+        ("0,5,10,15,20,25,30,35,40,45,50,55 1-3 * * *", "America/New_York"),
+        ("0 * * * *", "Australia/Lord_Howe"),
+    ],
+)
+def test_a_fresh_checkout_runs_each_occurrence_once_around_clock_changes(
+    when: str, zone: str
+) -> None:
+    trigger = read_trigger(Schedule(name="x", when=when, timezone=zone))
+    fields = cover(trigger, "UTC", now=NOW)
+    changes = changes_between(own_zone(zone), NOW, NOW + 400 * 86_400)
+    assert len(changes) >= 2
+    for change in changes:
+        start, end = change - 2 * 86_400, change + 2 * 86_400
+        ran = []
+        for fired in Trigger(cron=fields.text, timezone="UTC").times(start, end + 7200):
+            latest = trigger.latest(fired + 20)  # a runner takes its time
+            assert latest is not None
+            if fields.within is None or fired + 20 - latest <= fields.within:
+                ran.append(latest)
+        assert [at for at in ran if start < at <= end] == list(trigger.times(start, end))
