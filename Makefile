@@ -20,7 +20,7 @@ help:
 	@echo "make lab     open JupyterLab on the project; SAMPLE=0.05 for notebooks on a small sample"
 	@echo "make panel   build the JupyterLab panel and show it to the environment; make lab does it too"
 	@echo "make bench   measure every goal; QUICK=1 for a short run"
-	@echo "make stress  kill runners, kernels and workers 100 times"
+	@echo "make stress  kill runners, kernels, zygotes and workers 100 times each"
 	@echo "make lock    renew constraints.txt, and the tables of the MLflow in it"
 	@echo "make clean   remove the environment and everything that runs have made"
 
@@ -90,7 +90,7 @@ screens: $(VENV)/.dev panel
 	$(BIN)/python -m pytest -m browser -n $(WAITING) --dist loadfile --timeout=600 tests/browser
 
 stress: $(VENV)/.dev
-	MLOPS_NB_STRESS_ROUNDS=100 $(BIN)/python -m pytest -m stress --timeout=1800
+	MLOPS_NB_STRESS_ROUNDS=100 $(BIN)/python -m pytest -m stress
 
 # Built and linked into the environment where its sources changed; Node comes from PyPI where it is missing.
 panel: $(VENV)/.demo

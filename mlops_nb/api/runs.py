@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mlops_nb.api.execute import Prepared, with_cache
 from mlops_nb.config import find_project, telemetry_off
-from mlops_nb.model import TaskKind
+from mlops_nb.errors import RunError
+from mlops_nb.model import RunStatus, TaskKind
 
 if TYPE_CHECKING:
     import threading
@@ -51,6 +53,7 @@ def prepare_resume(
         There is no such run, it goes on still, or it has succeeded.
     """
     from mlops_nb.execution.cache import ProductCache
+    from mlops_nb.execution.lock import project_lock
     from mlops_nb.execution.recovery import recover
     from mlops_nb.execution.resume import earlier_states, resume_plan, with_plan
     from mlops_nb.pipeline.load import load_pipeline
@@ -61,6 +64,11 @@ def prepare_resume(
     recover(found)
     store = RunStore(found.state)
     run = store.get(run_id)
+    if run.status is RunStatus.RUNNING:
+        # Its process may be out of sight, in a container that is gone: then nobody holds the project.
+        with suppress(RunError), project_lock(found, "look"):
+            pass
+        run = store.get(run.id)
     pipeline, plan = resume_plan(
         found,
         load_pipeline(found),

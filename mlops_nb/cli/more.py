@@ -158,7 +158,7 @@ def cache_ls(project: str | None, url: str, as_json: bool) -> None:
         rows.add_row(
             entry.task,
             entry.fingerprint[:12],
-            f"{entry.size / 2**20:,.1f} MiB",
+            output.size(entry.size),
             output.since(entry.used),
             entry.run,
         )
@@ -184,8 +184,8 @@ def cache_gc(project: str | None, url: str, limit_mb: float | None, as_json: boo
         output.print_json(done)
         return
     output.console().print(
-        f"dropped {done.entries} entries, freed {done.freed / 2**20:,.1f} MiB, "
-        f"kept {done.kept / 2**20:,.1f} MiB"
+        f"dropped {done.entries} entries, freed {output.size(done.freed)}, "
+        f"kept {output.size(done.kept)}"
     )
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "print_json",
     "seconds",
     "since",
+    "size",
     "status_text",
     "table",
 ]
@@ -108,6 +109,13 @@ def seconds(value: float | None) -> str:
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people: ``800 B``, ``1.5 KiB``, ``2,048.0 MiB``."""
+    if count < 2**10:
+        return f"{count} B"
+    return f"{count / 2**10:.1f} KiB" if count < 2**20 else f"{count / 2**20:,.1f} MiB"
 
 
 def since(moment: float | None) -> str:

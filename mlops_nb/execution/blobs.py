@@ -55,7 +55,12 @@ def open_blobs(url: str) -> FolderBlobs | RemoteBlobs:
     if "://" not in url:
         return FolderBlobs(Path(url))
     if url.startswith("file://"):
-        return FolderBlobs(Path(url.removeprefix("file://")))
+        path = Path(url.removeprefix("file://"))
+        if not path.is_absolute():
+            raise ExecutionError(
+                "is no absolute path", where=f"cache {url}", fix=f"write file://{path.absolute()}"
+            )
+        return FolderBlobs(path)
     from fsspec.core import url_to_fs
 
     try:

@@ -23,15 +23,21 @@ class Held:
     def _hold(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             before = signal.getsignal(number)
-            if callable(before):  # else it is ignored, or ends the process at once
+            # Else it is ignored, ends the process at once, or is held still.
+            if callable(before) and number not in self._before:
                 self._before[number] = before
                 signal.signal(number, lambda came, _: self._came.append(came))
 
+    def _restore(self) -> None:
+        for number, handler in tuple(self._before.items()):
+            signal.signal(number, handler)
+            del self._before[number]
+
     def _let_go(self) -> None:
-        while self._before:
-            signal.signal(*self._before.popitem())
-        while self._came:
-            signal.raise_signal(self._came.pop())
+        self._restore()
+        came, self._came = self._came, []
+        if came:  # pressed twice, it still asks for one thing
+            signal.raise_signal(came[-1])
 
     @contextmanager
     def answered(self) -> Iterator[None]:
@@ -61,7 +67,10 @@ def held() -> Iterator[Held]:
     try:
         yield signals
     finally:
-        signals._let_go()
+        try:
+            signals._let_go()
+        finally:  # another one may have come meanwhile
+            signals._restore()
 
 
 @contextmanager

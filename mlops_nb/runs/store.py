@@ -22,6 +22,7 @@ from mlops_nb.files import sync_folder, write_whole
 from mlops_nb.model import (
     Event,
     EventKind,
+    Record,
     Run,
     RunFacts,
     RunStatus,
@@ -29,7 +30,7 @@ from mlops_nb.model import (
     encode,
     to_builtins,
 )
-from mlops_nb.processes import is_alive, me, owner_of
+from mlops_nb.processes import boot_id, is_alive, me, owner_of, pid_space
 from mlops_nb.runs.fold import Folding, fold
 from mlops_nb.runs.log import EventLog, EventReader
 from mlops_nb.runs.writer import RunWriter, Summary
@@ -44,6 +45,12 @@ _POLL = 0.04
 """Seconds between two looks at a log that somebody follows."""
 _id_lock = threading.Lock()
 _last_id_time = 0
+
+
+class _Lock(Record, frozen=True, kw_only=True):
+    """Who holds the project: what is looked at of `mlops_nb.execution.lock.Holder`."""
+
+    run: str
 
 
 def new_run_id() -> str:
@@ -293,7 +300,7 @@ class RunStore:
             looks += 1
             if looks % 25 == 0:
                 # The owner is looked at once a second, and the log once more after it was gone.
-                gone = _is_gone(facts)
+                gone = self._is_gone(facts)
                 yield ()
             if not gone:
                 stop.wait(_POLL)
@@ -333,9 +340,18 @@ class RunStore:
             pass
         facts = self.facts(name)
         # Asked before the log is read: an owner that ends in between has written its last event.
-        lost = _is_gone(facts)
+        lost = self._is_gone(facts)
         return fold(EventReader(log).read(), facts=facts, lost=lost)
 
-
-def _is_gone(facts: RunFacts) -> bool:
-    return is_alive(owner_of(facts)) is False
+    def _is_gone(self, facts: RunFacts) -> bool:
+        alive = is_alive(owner_of(facts))
+        if alive is None and facts.boot_id == boot_id() and facts.pids != pid_space():
+            # In another container of this machine. Whoever runs here holds the project, and says so
+            # from before the run's first event until after its last one.
+            try:
+                return (
+                    decode((self.folder.parent / "lock.json").read_bytes(), _Lock).run != facts.id
+                )
+            except (OSError, msgspec.MsgspecError):
+                return True
+        return alive is False

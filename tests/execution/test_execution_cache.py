@@ -231,6 +231,11 @@ def test_a_store_that_cannot_be_used_is_one_clear_error_and_fails_no_run(tmp_pat
     assert "could not be cached" in notes[0].data["text"]
 
 
+def test_a_file_url_names_an_absolute_path():
+    with pytest.raises(ExecutionError, match=r"file://cache: .*write file:///"):
+        ProductCache("file://cache")
+
+
 def test_a_relation_is_not_kept(tmp_path):
     cache = ProductCache(str(tmp_path))
     relation = Product(path="schema.table", is_file=False)

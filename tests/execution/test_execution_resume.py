@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+from msgspec.structs import replace
 from scripted_kit import bad, functions, good, run
 
+from mlops_nb.api.runs import prepare_resume
+from mlops_nb.errors import RunError
+from mlops_nb.execution.lock import project_lock
 from mlops_nb.execution.resume import resume_plan, with_plan
-from mlops_nb.model import Action, RunStatus
+from mlops_nb.model import Action, RunStatus, encode
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.pipeline.plan import make_plan
+from mlops_nb.processes import me
 from mlops_nb.runs.facts import gather_facts
 from mlops_nb.runs.store import RunStore
 
@@ -68,3 +74,19 @@ def test_a_resumed_run_that_ended_before_its_plan_leaves_that_to_the_one_before(
     plan = planned(where, ended)
     assert actions(plan) == [Action.SKIP, Action.RUN, Action.RUN]
     assert plan["b"].why == "forced"
+
+
+def test_a_run_of_a_container_that_is_gone_can_be_gone_on_with(tmp_path):
+    where = functions(tmp_path / "p", "a")
+    facts = gather_facts(root=where.root, pipeline="p")
+    writer = RunStore(where.state).create(facts)
+    writer.amend(pids="pid:[1]")  # as its own were
+    lock = where.state / "lock.json"
+    left = encode({"run": writer.id, "owner": replace(me(), pids="pid:[1]"), "since": 1.0})
+    lock.write_bytes(left)
+    with project_lock(where, "another"), pytest.raises(RunError, match="still running"):
+        lock.write_bytes(left)
+        prepare_resume(str(where.spec), writer.id)
+    lock.write_bytes(left)
+    assert prepare_resume(str(where.spec), writer.id).plan["a"].action is Action.RUN
+    assert RunStore(where.state).get(writer.id).status is RunStatus.LOST

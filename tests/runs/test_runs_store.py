@@ -237,10 +237,29 @@ def test_a_run_of_an_earlier_boot_or_a_reused_pid_is_lost_and_one_out_of_sight_i
         ({"boot_id": "another"}, RunStatus.LOST),
         ({"pid_started": real.pid_started - 10}, RunStatus.LOST),
         ({"host": "elsewhere", "pid": 1}, RunStatus.RUNNING),
-        ({"pids": "pid:[1]", "pid": 2**22 - 3}, RunStatus.RUNNING),  # in another container
     ):
         path.write_bytes(msgspec.json.encode(msgspec.structs.replace(real, **changes)))
         assert store.get(run).status is status
+
+
+def test_a_run_in_another_container_goes_on_as_long_as_it_holds_the_project(tmp_path):
+    store = RunStore(tmp_path)
+    run = store.create(facts()).id
+    path = store.path(run) / "run.json"
+    # Its number means nothing here, where it may be another process's.
+    there = msgspec.structs.replace(store.facts(run), pids="pid:[1]")
+    path.write_bytes(msgspec.json.encode(there))
+    lock = tmp_path / "lock.json"
+    lock.write_text(f'{{"run": "{run}"}}')
+    assert store.get(run).status is RunStatus.RUNNING
+    with pytest.raises(RunError, match="still running"):
+        store.remove(run)
+    for left in ('{"run": "another"}', "{half"):
+        lock.write_text(left)
+        assert store.get(run).status is RunStatus.LOST
+    lock.unlink()
+    assert [event.seq for event in store.follow(run)] == [1]
+    store.remove(run)
 
 
 def test_follow_sees_another_process_at_once_and_ends_with_it(tmp_path):

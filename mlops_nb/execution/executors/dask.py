@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["DaskExecutor"]
 
 _CONNECT = "15s"
+_REVIVE = 5.0
+"""Seconds between two looks for workers that a cluster of this machine has lost for good."""
 _LATE = 5.0
 """Seconds to wait for events that a finished task has sent."""
 _END = 60.0
@@ -77,6 +79,7 @@ class DaskExecutor:
         from distributed import Client, LocalCluster
 
         self._cluster: Any = None
+        self._count = jobs or cores()
         self._store = str(Path(store).resolve()) if store and "://" not in store else store
         self._project = project
         self._pipeline = pipeline
@@ -88,7 +91,7 @@ class DaskExecutor:
         try:
             if not address:
                 self._cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=jobs or cores(),
+                    n_workers=self._count,
                     threads_per_worker=1,
                     processes=True,
                     # Without an address it takes port 8787, which another run may hold.
@@ -148,7 +151,7 @@ class DaskExecutor:
             )
             unwatch = self._cancel_with(cancel, name, future)
             try:
-                answer = _answer(future, attempt, cancel)
+                answer = _answer(future, attempt, cancel, self._revive)
             finally:
                 unwatch()
             if isinstance(answer, TaskRun):
@@ -171,6 +174,14 @@ class DaskExecutor:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+    def _revive(self) -> None:
+        """Replace workers that died and were given up.
+
+        Dask starts a dead worker anew, and gives it up where that takes longer than 15 s.
+        """
+        if self._cluster is not None:
+            self._cluster.scale(self._count)
 
     def _cancel_with(self, cancel: threading.Event, name: str, future: Any) -> Callable[[], None]:
         over = threading.Event()
@@ -261,11 +272,17 @@ class _Order:
             self._news.wait_for(lambda: self._heard >= told, timeout=_LATE)
 
 
-def _answer(future: Any, attempt: Attempt, cancel: threading.Event) -> Result | TaskRun:
+def _answer(
+    future: Any, attempt: Attempt, cancel: threading.Event, revive: Callable[[], None]
+) -> Result | TaskRun:
     """Wait for a worker's answer; where there is none, say why."""
     from distributed import CancelledError, KilledWorker
 
     name = attempt.task.name
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    while not done.wait(_REVIVE):
+        revive()
     try:
         error = future.exception()
         if error is None:  # for a cancelled one too
