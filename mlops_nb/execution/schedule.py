@@ -83,10 +83,11 @@ class Schedule:
 
     def resize(self, slots: float, memory_mb: float) -> None:
         """Go on with other cores and MiB in all, such as those of a cluster that has grown."""
-        slots = max(slots, 1.0)
-        self._free_slots += slots - self._slots
-        self._free_memory += memory_mb - self._memory
-        self._slots, self._memory = slots, memory_mb
+        self._slots, self._memory = max(slots, 1.0), memory_mb
+        # Counted anew: there may be no bound of memory, and what is added to that is lost.
+        held = self._running.values()
+        self._free_slots = self._slots - sum(cpu for cpu, _ in held)
+        self._free_memory = self._memory - sum(memory for _, memory in held)
 
     def start(self) -> list[str]:
         """Return the tasks that start now, and count their cores and memory as taken."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 import time
 
@@ -133,3 +134,12 @@ def test_a_cluster_that_grows_gets_more_and_what_ran_gives_back_what_it_took() -
     schedule.resize(1, 100)
     schedule.finish(first)
     assert schedule.start() == []
+
+
+def test_a_cluster_without_a_bound_of_memory_starts_tasks_and_gets_one_later() -> None:
+    schedule = Schedule([task(f"n{i}", memory=60) for i in range(3)], slots=1, memory_mb=math.inf)
+    schedule.resize(3, math.inf)
+    assert len(schedule.start()) == 3
+    schedule = Schedule([task(f"n{i}", memory=60) for i in range(3)], slots=3, memory_mb=math.inf)
+    schedule.resize(3, 130)
+    assert len(schedule.start()) == 2
