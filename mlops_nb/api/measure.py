@@ -104,6 +104,17 @@ def read_baseline(
     )
 
 
+def _given(path: Path, settings: DriftSettings) -> Reference:
+    """Return the reference of a profile, a folder of them or a data file."""
+    from mlops_nb.api.gates import read_reference
+    from mlops_nb.api.profiles import is_profile, profile_files
+    from mlops_nb.monitoring.reference import Reference
+
+    if path.is_dir() or is_profile(path):
+        return read_reference(path, settings)
+    return Reference([profile_files([path])], [path.stem], settings=settings)
+
+
 def find_baseline(
     project: Project,
     settings: DriftSettings,
@@ -121,9 +132,9 @@ def find_baseline(
             raise MonitoringError(
                 "a reference of its own does not say which model it belongs to",
                 where=str(reference),
-                fix="name the model",
+                fix='name the model: "monitor run MODEL", "monitor backfill --model MODEL"',
             )
-        given = read_reference(Path(reference), settings)
+        given = _given(Path(reference), settings)
         return Baseline(
             model=model,
             version=version,

@@ -46,6 +46,7 @@ def write_pages(
     place = Path(folder) if folder else found.state / "reports" / "monitoring" / file_name(name)
     files = {label: f"{file_name(label)}.html" for label in labels}
     standing = monitor.status(name)
+    past = (f"See the page of {labels[-1]}, the latest window: it says what to do now.",)
     for number, result in enumerate(history):
         is_latest = number == len(history) - 1
         points = monitor.performance(name, version=result.version)
@@ -56,7 +57,7 @@ def write_pages(
             performance=[point for point in points if point.window <= result.window],
             expected=monitor.expected(name, result.window),
             skills=standing.skills if is_latest else (),
-            advice=standing.advice if is_latest else (),
+            advice=standing.advice if is_latest else past,
             links={label: quote(files[label]) for label in labels[: number + 1]},
         )
         write_page(render_window(view), place / files[result.window])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.api.monitor import Recorded
     from mlops_nb.api.retrain import Retrained
-    from mlops_nb.model import MonitorStatus, PerformancePoint
+    from mlops_nb.model import MonitorStatus, PerformancePoint, WindowResult
 
 __all__ = ["monitor"]
 
@@ -69,7 +69,7 @@ def _window_options(command: Callable[..., object]) -> Callable[..., object]:
                 "--reference",
                 type=click.Path(exists=True),
                 default=None,
-                help="Compare with this reference or profile, without the registry.",
+                help="Compare with this reference, profile or data file, without the registry.",
             ),
             click.option(
                 "--ignore",
@@ -229,6 +229,15 @@ def backfill(
     from mlops_nb.api import monitor as api
 
     console = output.console(stderr=as_json)
+
+    def tell(result: WindowResult) -> None:
+        changed = len(result.pinned.drifted) if result.pinned else 0
+        console.print(
+            f"{result.window}  ",
+            output.status_text(result.pinned.state.value if result.pinned else "none"),
+            Text(f"{changed} column{'s' if changed != 1 else ''} changed, {result.rows:,} rows"),
+        )
+
     found = api.backfill(
         project,
         model,
@@ -238,14 +247,7 @@ def backfill(
         reference=reference,
         ignore=ignore,
         processes=jobs,
-        progress=lambda result: console.print(
-            f"{result.window}  ",
-            output.status_text(result.pinned.state.value if result.pinned else "none"),
-            Text(
-                f"{len(result.pinned.drifted) if result.pinned else 0} columns changed, "
-                f"{result.rows:,} rows"
-            ),
-        ),
+        progress=tell,
     )
     if as_json:
         output.print_json(found)

@@ -99,7 +99,9 @@ def test_drift_alerts_once_and_is_delivered(tmp_path: Path) -> None:
     page = write_pages(str(root))
     assert page.name == "2013-06.html"
     assert 'href="2013-05.html"' in page.read_text()
-    assert page.with_name("2013-05.html").is_file()
+    earlier = page.with_name("2013-05.html").read_text()
+    assert "See the page of 2013-06, the latest window" in earlier
+    assert "Nothing to do." not in earlier and "the latest window" not in page.read_text()
     with pytest.raises(MonitoringError, match="never recorded"):
         write_pages(str(root), window="2013-07")
 
@@ -166,6 +168,18 @@ def test_a_reference_without_a_registry(tmp_path: Path) -> None:
     assert (found.result.model, found.result.version) == ("mine", "")
     assert {p.kind for p in found.result.performance} == {"estimated", "realised"}
     assert not (root / ".mlops" / "ledger.db").exists()
+
+
+def test_a_data_file_is_a_reference_too(tmp_path: Path) -> None:
+    root = kit.make_project(tmp_path / "p")
+    may, june = kit.window(tmp_path, "may"), kit.window(tmp_path, "june", shift=1.5)
+    for data, drifted in ((may, False), (june, True)):
+        found = monitor.record(
+            str(root), "mine", window=data.stem, data=data, columns=SAID, reference=may
+        )
+        assert found.drifted is drifted
+        assert found.result.pinned is not None
+        assert found.result.pinned.reference_windows == ("may",)
 
 
 def test_a_regressor_is_measured_on_its_rows(tmp_path: Path) -> None:

@@ -18,7 +18,14 @@ from mlops_nb.monitoring.collect.base import BLOCK
 __all__ = ["scratch"]
 
 T = TypeVar("T", bound=np.generic)
-_local = threading.local()
+
+
+class _Kept(threading.local):
+    def __init__(self) -> None:
+        self.arrays: dict[tuple[str, type], NDArray[Any]] = {}
+
+
+_kept = _Kept()
 
 
 def scratch(use: str, kind: type[T], n: int) -> NDArray[T]:
@@ -26,10 +33,9 @@ def scratch(use: str, kind: type[T], n: int) -> NDArray[T]:
 
     It holds until the same use asks again: what outlives a block has to be copied.
     """
-    known: dict[tuple[str, type], NDArray[Any]] = _local.__dict__
     key = (use, kind)
-    whole = known.get(key)
+    whole = _kept.arrays.get(key)
     if whole is None or len(whole) < n:
         # Written once here, lest the first use pays for the pages.
-        whole = known[key] = np.ones(max(n, BLOCK), kind)
+        whole = _kept.arrays[key] = np.ones(max(n, BLOCK), kind)
     return whole[:n]
