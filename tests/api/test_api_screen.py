@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops_nb.api import past
+from mlops_nb.api import launch, past, screen
 from mlops_nb.api.screen import parameter_form
 from mlops_nb.api.tail import RunTail, run_ids
-from mlops_nb.errors import RunError
+from mlops_nb.errors import PipelineError, RunError
 from mlops_nb.model import (
     EventKind,
     Parameter,
@@ -160,3 +160,11 @@ def test_tail_reads_what_comes_and_knows_the_end(store: RunStore) -> None:
     assert tail.finished
     assert tail.is_settled()
     assert tail.last_words() == ""
+
+
+def test_a_pipeline_that_is_only_begun_is_shown_and_not_run(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text("tasks:\n")
+    assert not screen.view_pipeline(tmp_path).tasks
+    with pytest.raises(PipelineError, match="has no tasks yet"):
+        launch.launch(str(tmp_path))
+    assert not (tmp_path / ".mlops" / "runs").exists()

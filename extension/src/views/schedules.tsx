@@ -239,7 +239,7 @@ function columnsOf(trans: Trans, now: number): IColumn<ScheduleView>[] {
         one.last ? (
           <OccurrenceMark occurrence={one.last} dated />
         ) : (
-          <span className="mn-quiet">{trans.__('not yet')}</span>
+          <span className="mn-quiet mn-Ago">{trans.__('not yet')}</span>
         ),
       sort: one => one.last?.at ?? null
     },
