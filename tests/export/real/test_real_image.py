@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 import zipfile
 from collections.abc import Callable, Iterator
@@ -89,7 +90,11 @@ def test_buildah_builds_the_image_and_it_runs_the_pipeline(
     buildah("build", "--quiet", "--pull-never", "--tag", "demo", str(root))
 
     made = buildah("from", "--pull-never", "demo")
-    folders = {"/repository": REPOSITORY, "/packages": Path(sysconfig.get_path("purelib"))}
+    folders = {
+        "/repository": REPOSITORY,
+        "/packages": Path(sysconfig.get_path("purelib")),
+        "/usr/local/share/jupyter": Path(sys.prefix, "share/jupyter"),
+    }
     mounts = [word for to, place in folders.items() for word in ("-v", f"{place}:{to}:ro")]
 
     def inside(script: str) -> str:
