@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlops_nb.config import telemetry_off
+from tests.ports_kit import free_port
 from tests.skips_kit import (  # noqa: F401 - hooks
     pytest_make_collect_report,
     pytest_runtest_makereport,
@@ -64,15 +65,12 @@ def _mlflow_server(mlflow_template: Path, tmp_path_factory: pytest.TempPathFacto
     """Start a real MLflow server on loopback; it gets ready while other tests run."""
     import shutil
     import signal
-    import socket
     import subprocess
     import sys
 
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(mlflow_template, folder / "mlflow.db")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
     command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
@@ -115,7 +113,6 @@ def postgresql():
     import contextlib
     import shutil
     import signal
-    import socket
     import subprocess
     import tempfile
     import time
@@ -136,9 +133,7 @@ def postgresql():
     data = str(folder / "data")
     options = ["--auth=trust", "--username=test", "--no-sync", "--encoding=UTF8", "--locale=C"]
     subprocess.run([str(programs / "initdb"), "-D", data, *options], check=True, **run)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(programs / "postgres"), "-D", data, "-p", str(port)]
     settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off")
     server = subprocess.Popen(

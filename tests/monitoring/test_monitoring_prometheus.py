@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from mlops_nb.monitoring.profile import Profile, profile
 from mlops_nb.monitoring.prometheus import Exporter, exposition, push, serve, write_textfile
 from mlops_nb.monitoring.reference import Reference
 from mlops_nb.monitoring.rules import RuleSettings, alert_rules, rule_tests
+from tests.ports_kit import free_port
 from tests.schemas_kit import official_schema
 
 pytestmark = pytest.mark.slow
@@ -255,12 +255,6 @@ def test_every_query_names_a_metric_that_is_exposed(monitor: Monitor) -> None:
         names = re.findall(r"mlops_nb_\w+", expr)
         assert names
         assert set(names) <= exposed_names, expr
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager

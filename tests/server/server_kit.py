@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import yaml
 
 from mlops_nb.server import openapi
 from mlops_nb.server.routes import PREFIX
+from tests.ports_kit import free_port
 
 TOKEN = "secret"
 PIPELINE = """\
@@ -86,9 +86,7 @@ class Server:
         self.root = root
         self.home = home
         self.settings = settings
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes]
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
