@@ -147,6 +147,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
     tables: dict[str, Any] = {}
     """The tables of ``[tool.mlops-nb]`` that belong to stages."""
+    shares: Path | None = None
+    """The state folder of the project that a run with a root of its own belongs to."""
 
     @property
     def name(self) -> str:
@@ -156,7 +158,12 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def state(self) -> Path:
         """Where everything that is not source lives; not made before something is written."""
-        return self.root / ".mlops"
+        return self.shares or self.root / ".mlops"
+
+    @property
+    def products_state(self) -> Path:
+        """Where the lock and what is known of the products in `root` lie."""
+        return self.state if self.shares is None else self.root.parent
 
     @property
     def tracking_uri(self) -> str:

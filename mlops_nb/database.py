@@ -71,7 +71,7 @@ def open_database(
         engine = _sqlite(parsed, busy) if backend == "sqlite" else _postgresql(parsed)
         try:
             prepare(engine)
-        except BaseException:
+        except BaseException:  # also where it is interrupted: its connections are nobody's then
             engine.dispose()
             raise
     except ModuleNotFoundError as missing:

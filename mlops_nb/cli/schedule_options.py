@@ -60,9 +60,11 @@ def options(command: Callable[..., object]) -> Callable[..., object]:
             click.option(
                 "--overlap",
                 type=click.Choice([one.value for one in Overlap]),
-                help="While an earlier one runs: skip, queue, cancel it, or allow both.",
+                help="While an earlier one runs: skip, queue, cancel it, or allow both (not of latest sources).",
             ),
-            click.option("--max-running", type=int, help="With --overlap allow: at a time."),
+            click.option(
+                "--max-running", type=int, help="With --overlap allow: at a time; any number."
+            ),
             click.option("--retries", type=int, help="Further attempts after a failure; 0."),
             click.option("--backoff", type=float, metavar=_SECONDS, help="Before the first; 60."),
             click.option("--timeout", type=float, metavar=_SECONDS, help="Of one attempt."),

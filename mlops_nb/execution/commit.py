@@ -27,7 +27,7 @@ from mlops_nb.files import write_whole
 from mlops_nb.model import Fingerprint, Record, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mlops_nb.execution.staging import Stage
 
@@ -35,7 +35,12 @@ __all__ = [
     "COMMIT",
     "Commit",
     "Move",
+    "clear",
     "commit",
+    "copy_far",
+    "drop_far",
+    "land",
+    "plan_moves",
     "prepare",
     "recover_run",
     "tidy",
@@ -76,40 +81,17 @@ def prepare(stage: Stage, *, run: str, fingerprint: Fingerprint | None) -> Commi
     ExecutionError
         A product's folder cannot be made or written, or its disk is full.
     """
-    moves = []
     try:
-        for number, (staged, final) in enumerate(stage.landings()):
-            # Through a link, as a task that writes in place would.
-            target = Path(os.path.realpath(final))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not os.access(target.parent, os.W_OK | os.X_OK):
-                raise PermissionError(13, "the folder cannot be written to", str(target.parent))
-            near = staged.stat().st_dev == target.parent.stat().st_dev
-            beside = f".{target.name[:80]}.mlops-{run}-{number}"
-            moves.append(
-                Move(
-                    staged=str(staged),
-                    target=str(target),
-                    draft="" if near else str(target.with_name(beside)),
-                    trash=str(
-                        stage.folder / f"trash-{number}"
-                        if near
-                        else target.with_name(beside + "-old")
-                    ),
-                )
-            )
         record = Commit(
             task=stage.task.name,
             run=run,
-            moves=tuple(moves),
+            moves=plan_moves(stage.landings(), stage.folder, run),
             fingerprint=fingerprint,
             products=tuple(stage.products),
         )
-        far = [move for move in moves if move.draft]
-        if far:
+        if any(move.draft for move in record.moves):
             write_whole(stage.folder / PREPARE, encode(record))
-        for move in far:
-            _copy(Path(move.staged), Path(move.draft))
+        copy_far(record.moves)
     except OSError as error:
         undo(stage.folder)
         raise ExecutionError(
@@ -118,6 +100,83 @@ def prepare(stage: Stage, *, run: str, fingerprint: Fingerprint | None) -> Commi
             fix="the earlier products are untouched; free the disk or the folder and run again",
         ) from error
     return record
+
+
+def plan_moves(pairs: Iterable[tuple[Path, Path]], folder: Path, run: str) -> tuple[Move, ...]:
+    """Return how files come to their places, after making the folders there.
+
+    Parameters
+    ----------
+    pairs
+        Where each stands, and where it belongs.
+    folder
+        Takes what has to go aside.
+    run
+        Names copies.
+
+    Raises
+    ------
+    OSError
+        A folder cannot be made or written.
+    """
+    moves = []
+    for number, (staged, final) in enumerate(pairs):
+        # Through a link, as a task that writes in place would.
+        target = Path(os.path.realpath(final))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise PermissionError(13, "the folder cannot be written to", str(target.parent))
+        near = staged.stat().st_dev == target.parent.stat().st_dev
+        beside = f".{target.name[:80]}.mlops-{run}-{number}"
+        moves.append(
+            Move(
+                staged=str(staged),
+                target=str(target),
+                draft="" if near else str(target.with_name(beside)),
+                trash=str(
+                    folder / f"trash-{number}" if near else target.with_name(beside + "-old")
+                ),
+            )
+        )
+    return tuple(moves)
+
+
+def copy_far(moves: Iterable[Move]) -> None:
+    """Copy what must cross file systems beside its target.
+
+    Raises
+    ------
+    OSError
+        The disk refuses.
+    """
+    for move in moves:
+        if move.draft:
+            _copy(Path(move.staged), Path(move.draft))
+
+
+def drop_far(moves: Iterable[Move]) -> None:
+    """Remove such copies where they will not be used."""
+    for move in moves:
+        if move.draft:
+            _delete(Path(move.draft))
+
+
+def land(moves: Iterable[Move]) -> None:
+    """Put everything in its place; may be repeated until it has succeeded.
+
+    Raises
+    ------
+    OSError
+        One of them could not be moved.
+    """
+    for move in moves:
+        _land(move)
+
+
+def clear(moves: Iterable[Move]) -> None:
+    """Remove what had to go aside."""
+    for move in moves:
+        _delete(Path(move.trash))
 
 
 def commit(stage: Stage, record: Commit, finish: Callable[[Commit], None]) -> None:
@@ -154,9 +213,8 @@ def undo(folder: Path) -> None:
         record = decode((folder / PREPARE).read_bytes(), Commit)
     except (OSError, msgspec.MsgspecError):
         record = None
-    for move in record.moves if record else ():
-        if move.draft:
-            _delete(Path(move.draft))
+    if record is not None:
+        drop_far(record.moves)
     _delete(folder)
 
 
@@ -214,11 +272,9 @@ def recover_run(run_dir: Path, finish: Callable[[Commit], None]) -> list[str]:
 
 def _redo(folder: Path, record: Commit, finish: Callable[[Commit], None]) -> None:
     try:
-        for move in record.moves:
-            _land(move)
+        land(record.moves)
         finish(record)
-        for move in record.moves:
-            _delete(Path(move.trash))
+        clear(record.moves)
         # Nothing outside the folder is left to do: now the log may go, before what it speaks of.
         (folder / COMMIT).unlink()
         _delete(folder)

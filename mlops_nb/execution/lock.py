@@ -38,7 +38,7 @@ class Holder(Record, frozen=True, kw_only=True):
 
 def lock_holder(project: Project) -> Holder | None:
     """Return who changes the project's products just now; ``None`` where nobody does."""
-    return holder_in(project.state)
+    return holder_in(project.products_state)
 
 
 def holder_in(state: Path) -> Holder | None:
@@ -70,7 +70,7 @@ def project_lock(project: Project, run: str, *, wait: float | None = 0.0) -> Ite
     """
     from filelock import FileLock, Timeout
 
-    path = project.state / "lock"
+    path = project.products_state / "lock"
     key = str(path.resolve())
     with _guard:
         again = _held.get(key) == run
@@ -102,12 +102,12 @@ def project_lock(project: Project, run: str, *, wait: float | None = 0.0) -> Ite
             _held[key] = run
         holder = Holder(run=run, owner=me(), since=time.time())
         try:
-            write_whole(project.state / "lock.json", encode(holder))
+            write_whole(path.with_name("lock.json"), encode(holder))
         except OSError as error:
             raise _cannot_write(path.parent, error) from error
         yield
     finally:
-        (project.state / "lock.json").unlink(missing_ok=True)
+        (path.with_name("lock.json")).unlink(missing_ok=True)
         with _guard:
             _held.pop(key, None)
         lock.release()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mlops_nb.errors import MlopsNbError, RunError
+from mlops_nb.execution.apart import dead, finish_dead, is_apart
 from mlops_nb.execution.commit import Commit, recover_run, unfinished
 from mlops_nb.execution.lock import project_lock
 from mlops_nb.pipeline.digests import Digests
@@ -15,7 +16,7 @@ from mlops_nb.pipeline.reasons import changes
 from mlops_nb.pipeline.state import StateStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mlops_nb.config import Project
@@ -163,16 +164,25 @@ def recover(project: Project, *, wait: float | None = 0.0) -> list[str]:
     ExecutionError
         A product could not be moved.
     """
-    runs = project.state / "runs"
-    if next(unfinished(runs), None) is None:
+    if project.shares is not None or (
+        next(_left(project), None) is None and next(dead(project), None) is None
+    ):
         return []
     done: list[str] = []
     with suppress(RunError), project_lock(project, "recovery", wait=wait):
+        done += finish_dead(project)
         finisher = _Recovery(project)
-        for folder in unfinished(runs):
+        for folder in _left(project):
             done += recover_run(folder, finisher.finish)
         finisher.close()
     return done
+
+
+def _left(project: Project) -> Iterator[Path]:
+    """Yield the folders of runs that have left something, and have worked in the project itself."""
+    for folder in unfinished(project.state / "runs"):
+        if not is_apart(project.state, folder.name):
+            yield folder
 
 
 class _Recovery(Finisher):

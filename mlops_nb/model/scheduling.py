@@ -36,7 +36,7 @@ class Overlap(Enum):
     CANCEL = "cancel"
     """The earlier one is cancelled, then it starts."""
     ALLOW = "allow"
-    """It starts beside the earlier one, up to `Schedule.max_running`."""
+    """It starts beside the earlier one, up to `Schedule.max_running`; asks for frozen sources."""
 
 
 class Source(Enum):
@@ -101,7 +101,7 @@ class Schedule(Record, frozen=True, kw_only=True):
     grace: float = 60.0
     """Seconds that an occurrence may start late before it counts as missed."""
     overlap: Overlap = Overlap.SKIP
-    max_running: int = 1
+    max_running: int = 0
     """Occurrences of this schedule at a time, with ``allow``; 0 for any number."""
     retries: int = 0
     """Further attempts after one that failed, timed out or got lost."""

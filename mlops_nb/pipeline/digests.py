@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlops_nb.config import Project
     from mlops_nb.notebooks.cells import Cells
 
-__all__ = ["Digests", "Facts", "digest_of"]
+__all__ = ["Digests", "Facts", "carry_digests", "digest_of"]
 
 FORMAT = "1"
 _GRAIN_NS = 50_000_000
@@ -110,7 +110,7 @@ class Digests:
     """
 
     def __init__(self, project: Project) -> None:
-        self._begin(_Memory(project.state / "cache" / "files.json"))
+        self._begin(_Memory(project.products_state / "cache" / "files.json"))
 
     def _begin(self, memory: _Memory) -> None:
         self._memory = memory
@@ -254,6 +254,21 @@ def _format() -> str:
     import sys
 
     return f"{FORMAT}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def carry_digests(old: Project, new: Project) -> None:
+    """Let a root that links to another's files know the digests that are known there."""
+    table = _read_table(old.products_state / "cache" / "files.json")
+    inside = f"{old.root}{os.sep}"
+    files = {
+        f"{new.root}{os.sep}{name.removeprefix(inside)}": entry
+        for name, entry in table.files.items()
+        if name.startswith(inside)
+    }
+    write_if_possible(
+        new.products_state / "cache" / "files.json",
+        encode(msgspec.structs.replace(table, files=files)),
+    )
 
 
 def _read_table(path: Path) -> _Table:

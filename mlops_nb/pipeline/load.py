@@ -77,7 +77,7 @@ def load_pipeline(project: Project, *, isolated: bool | None = None) -> Pipeline
         The specification sets a parameter that looks like a misspelt one of the notebook.
     """
     digests = Digests(project)
-    path = project.state / "cache" / "pipeline.json"
+    path = project.products_state / "cache" / "pipeline.json"
     key = _key(project)
     cached = _read(path, key, digests, project)
     if cached is not None:
@@ -98,7 +98,7 @@ def stored_source(project: Project, task: str) -> Stored:
     ProjectError
         It is not in the cache, and the specification cannot be loaded any more.
     """
-    path = project.state / "cache" / "sources.json"
+    path = project.products_state / "cache" / "sources.json"
     try:
         status = path.stat()
         found = _read_stored(path, status.st_mtime_ns, status.st_ino)

@@ -49,7 +49,7 @@ class StateStore:
     """
 
     def __init__(self, project: Project, *, keep: bool = False) -> None:
-        self._path = project.state / "state.db"
+        self._path = project.products_state / "state.db"
         self._keep = keep
         self._lock = threading.Lock()
         self._kept: sqlite3.Connection | None = None

@@ -1,8 +1,7 @@
 """Freezes what an occurrence runs: a Git commit, or a snapshot of the sources.
 
-The frozen sources lie in ``.mlops/frozen/<digest>``, one folder for all occurrences that run the same.
-Everything else of the project (data, products, ``.mlops`` itself) is linked into that folder, so a
-run in it works on the project's own state and leaves its products where they belong.
+The frozen sources lie in ``.mlops/frozen/<digest>``, one folder for all occurrences that run the same;
+`mlops_nb.scheduling.linking` brings the rest of the project beside them.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import hashlib
 import io
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import time
@@ -20,18 +18,14 @@ from typing import TYPE_CHECKING
 
 from mlops_nb.errors import ScheduleError
 from mlops_nb.model import Source
+from mlops_nb.scheduling.sources import git, source_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
-__all__ = ["FOLDER", "bring_home", "freeze", "frozen_folder", "link_rest", "remove_unused"]
+__all__ = ["FOLDER", "freeze", "frozen_folder", "remove_unused"]
 
 FOLDER = "frozen"
-_SOURCES = (".py", ".ipynb", ".r", ".rmd", ".sql", ".sh", ".yaml", ".yml", ".toml", ".md", ".jl")
-_NEVER = (".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints", ".mlops")
-_BIG = 20 * 1024 * 1024
-"""Bytes above which a file is data: a snapshot links it."""
-_GIT_SECONDS = 120.0
 _DRAFT = ".new-"
 """Begins the name of a folder that is being made, or removed."""
 
@@ -94,7 +88,12 @@ def freeze(
                 frozen = _snapshot(root, draft, products)
             final = frozen_folder(state, frozen)
             if not final.is_dir():
-                draft.rename(final)
+                try:
+                    draft.rename(final)
+                except OSError:
+                    # Another occurrence may have frozen the same in this moment.
+                    if not final.is_dir():
+                        raise
             os.utime(final)
             return frozen
         finally:
@@ -137,7 +136,7 @@ def remove_unused(state: Path, needed: Collection[str], *, days: float) -> int:
 
 
 def _commit(root: Path, ref: str, draft: Path) -> str:
-    sha = _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+    sha = git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
     if sha is None:
         raise ScheduleError(
             f'there is no commit "{ref}"',
@@ -146,7 +145,7 @@ def _commit(root: Path, ref: str, draft: Path) -> str:
         )
     commit = sha.decode().strip()
     # Asked for in the project's folder, an archive holds that folder alone.
-    packed = _git(root, "archive", "--format=tar", commit)
+    packed = git(root, "archive", "--format=tar", commit)
     if packed is None:
         raise ScheduleError(f"git cannot pack commit {commit[:12]}", where=str(root))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
@@ -157,7 +156,7 @@ def _commit(root: Path, ref: str, draft: Path) -> str:
 def _snapshot(root: Path, draft: Path, products: Sequence[str]) -> str:
     digest = hashlib.sha256()
     made = {os.path.normpath(product) for product in products}
-    for path in sorted(_source_files(root)):
+    for path in sorted(source_files(root)):
         if os.path.normpath(path) in made:
             continue
         data = (root / path).read_bytes()
@@ -167,142 +166,3 @@ def _snapshot(root: Path, draft: Path, products: Sequence[str]) -> str:
         target.write_bytes(data)
         shutil.copymode(root / path, target)
     return f"snapshot:{digest.hexdigest()}"
-
-
-def _source_files(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name not in _NEVER]
-        for name in files:
-            path = Path(folder, name)
-            if path.suffix.lower() not in _SOURCES or name.startswith(".") or path.is_symlink():
-                continue
-            if path.stat().st_size <= _BIG:
-                yield path.relative_to(root).as_posix()
-
-
-def link_rest(root: Path, state: Path, frozen: Path, products: Sequence[str]) -> None:
-    """Link what is not frozen into a frozen folder; links that are there stay.
-
-    Without products only what lies beside the specification is linked: enough to read it.
-
-    Parameters
-    ----------
-    root, state
-        The project's folder and its state folder.
-    frozen
-        The frozen folder.
-    products
-        The pipeline's product files, relative to the project: never the frozen ones.
-
-    Raises
-    ------
-    ScheduleError
-        The disk refuses.
-    """
-    untracked = _untracked(root)
-    try:
-        _link(frozen / ".mlops", state)
-        for product in products:
-            _give_way(root, frozen, product)
-        _merge(root, frozen, untracked, root, deep=bool(products))
-    except OSError as error:
-        raise ScheduleError(f"cannot be made ready: {error}", where=str(frozen)) from error
-
-
-def _give_way(root: Path, frozen: Path, product: str) -> None:
-    """Let a product's place in the frozen folder be the project's own."""
-    parts = Path(product).parts
-    if Path(product).is_absolute() or ".." in parts:
-        return
-    for depth in range(1, len(parts)):
-        inside = frozen.joinpath(*parts[:depth])
-        if inside.is_symlink():
-            return
-        if not inside.exists():
-            outside = root.joinpath(*parts[:depth])
-            outside.mkdir(parents=True, exist_ok=True)
-            _link(inside, outside)
-            return
-    for name in (parts[-1], f".{parts[-1]}.metadata"):
-        inside, outside = frozen.joinpath(*parts).with_name(name), (root / product).with_name(name)
-        if inside.is_file() and not inside.is_symlink():
-            inside.unlink()
-        if outside.exists():
-            _link(inside, outside)
-
-
-def bring_home(root: Path, frozen: Path, products: Iterable[str]) -> None:
-    """Move products that were made beside frozen sources to the project."""
-    for product in products:
-        for name in (Path(product).name, f".{Path(product).name}.metadata"):
-            inside = (frozen / product).with_name(name)
-            outside = (root / product).with_name(name)
-            if inside.parent.resolve() == outside.parent.resolve() or inside.is_symlink():
-                continue
-            if inside.exists():
-                outside.parent.mkdir(parents=True, exist_ok=True)
-                if inside.is_dir() and outside.is_dir():
-                    shutil.rmtree(outside)
-                os.replace(inside, outside)  # noqa: PTH105 - says what it does
-                _link(inside, outside)
-
-
-def _merge(
-    real: Path, frozen: Path, untracked: frozenset[str], root: Path, *, deep: bool = True
-) -> None:
-    for path in real.iterdir():
-        if path.name in _NEVER or (path.is_dir() and not deep):
-            continue
-        inside = frozen / path.name
-        if inside.is_symlink():
-            continue
-        if inside.is_dir() and path.is_dir():
-            _merge(path, inside, untracked, root)
-        elif not inside.exists():
-            if path.is_dir() and _holds_sources(path):
-                # Its sources were not there when it was frozen; its data may be asked for.
-                inside.mkdir()
-                _merge(path, inside, untracked, root)
-            elif not _is_new_source(path, untracked, root):
-                _link(inside, path)
-
-
-def _holds_sources(folder: Path) -> bool:
-    return next(_source_files(folder), None) is not None
-
-
-def _is_new_source(path: Path, untracked: frozenset[str], root: Path) -> bool:
-    """Whether a file is a source that was not frozen: added since, or never committed."""
-    if path.suffix.lower() not in _SOURCES or not path.is_file():
-        return False
-    ignored = untracked and path.relative_to(root).as_posix() not in untracked
-    return not ignored and path.stat().st_size <= _BIG
-
-
-def _untracked(root: Path) -> frozenset[str]:
-    """Return what lies in the project and git does not ignore."""
-    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return frozenset() if listed is None else frozenset(os.fsdecode(listed).split("\0")) - {""}
-
-
-def _link(place: Path, target: Path) -> None:
-    if place.is_symlink():
-        if os.readlink(place) == str(target):  # noqa: PTH115 - as text
-            return
-        place.unlink()
-    place.symlink_to(target)
-
-
-def _git(root: Path, *arguments: str) -> bytes | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_GIT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None

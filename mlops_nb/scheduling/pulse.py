@@ -70,6 +70,10 @@ class Pulse:
         self._deadline = time.monotonic() + seconds
         self._timeout = seconds
 
+    def unlimit(self) -> None:
+        """Let it take what time it needs from now on."""
+        self._deadline = None
+
     def _beat(self) -> None:
         # A run is asked to stop by whoever cancels its occurrence: it should hear so within seconds.
         pause = min(self._lease / 4, 2.0)

@@ -55,7 +55,7 @@ class _ScheduleTable(_Settings, frozen=True, kw_only=True):
     missed: Literal["skip", "once", "all"] | int = "once"
     grace: float = 60.0
     overlap: Overlap = Overlap.SKIP
-    max_running: int = 1
+    max_running: int = 0
     retries: int = 0
     backoff: float = 60.0
     timeout: float | None = None
@@ -135,5 +135,12 @@ def check_schedule(schedule: Schedule) -> None:
         )
     if schedule.ref.startswith("-") or not schedule.ref:
         raise ScheduleError(f'ref = "{schedule.ref}" names no commit', where=where)
+    if schedule.overlap is Overlap.ALLOW and schedule.source is Source.LATEST:
+        raise ScheduleError(
+            'overlap = "allow" needs frozen sources: runs of the latest ones share their products, '
+            "and can only take turns",
+            where=where,
+            fix="use --source snapshot or --source commit, or --overlap queue to take turns",
+        )
     read_trigger(schedule)
     check_parameters(schedule)

@@ -331,6 +331,16 @@ class Reader:
         )
         return tuple((row.schedule, OccurrenceState(row.state)) for row in rows)
 
+    def time_of(self, run: str) -> float | None:
+        """Return the time of the occurrence that a run is an attempt at; ``None`` where it is none."""
+        tries, past = schema.attempts, schema.occurrences
+        found = self._connection.execute(
+            sa.select(past.c.at)
+            .join(tries, tries.c.occurrence == past.c.id)
+            .where(tries.c.run == run)
+        ).scalar()
+        return None if found is None else seconds(found)
+
     def frozen(self) -> frozenset[str]:
         """Return what occurrences that are not over have frozen."""
         past = schema.occurrences

@@ -21,7 +21,8 @@ from mlops_nb.model import NoticeKind, OccurrenceState, Schedule, Source
 from mlops_nb.processes import me
 from mlops_nb.scheduling.claims import claim
 from mlops_nb.scheduling.course import begin, finish
-from mlops_nb.scheduling.freeze import freeze, frozen_folder, link_rest, remove_unused
+from mlops_nb.scheduling.freeze import freeze, frozen_folder, remove_unused
+from mlops_nb.scheduling.linking import link_rest
 from mlops_nb.scheduling.settings import check_schedule
 from mlops_nb.scheduling.template import render_parameters
 from mlops_nb.scheduling.wanted import require
