@@ -34,7 +34,7 @@ def opened(project: Where = None) -> Iterator[tuple[Project, ScheduleStore]]:
     store = ScheduleStore(found.schedules_url)
     try:
         if found.settings.schedule_store:
-            belong_to(store, found.settings.name)
+            belong_to(store, found.settings.name, found.root.name)
         yield found, store
     finally:
         store.close()

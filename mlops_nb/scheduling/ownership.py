@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["belong_to"]
 
 
-def belong_to(store: ScheduleStore, project: str) -> None:
-    """Make sure that a store is a project's; the first one with a name is the one.
+def belong_to(store: ScheduleStore, project: str, folder: str = "") -> None:
+    """Make sure that a store is a project's; the first one is the one.
 
-    Schedules bear no project, so two that shared a store would run each other's.
+    Schedules bear no project, so two that shared a store would run each other's. Only a name tells
+    that checkouts on several machines are the same project, and two others in folders of the same
+    name are not.
 
     Parameters
     ----------
@@ -26,26 +28,35 @@ def belong_to(store: ScheduleStore, project: str) -> None:
         The schedules.
     project
         The project's name; empty where its settings give it none.
+    folder
+        Its folder's name, which it goes by without one.
 
     Raises
     ------
     ScheduleError
-        The store is another project's.
+        The store is another project's, or the project has no name.
     """
+    shown = sa.make_url(store.url).render_as_string(hide_password=True)
+    if not project:
+        raise ScheduleError(
+            "a store that is set by schedule-store belongs to one project, and this one has no name",
+            where=shown,
+            fix=f'set name = "{folder or "flights"}" in [tool.mlops-nb] of pyproject.toml, or '
+            "MLOPS_NB_NAME; no other project that uses the store may have it",
+        )
     name = sa.select(schema.project.c.name)
     with store.read() as reader:
         owner = reader.connection.execute(name).scalar()
-    if owner is None and project:
+    if owner is None:
         with store.write() as writer:
             owner = writer.connection.execute(name).scalar()
             if owner is None:
                 writer.connection.execute(schema.project.insert().values(id=1, name=project))
                 owner = project
-    if owner is not None and owner != project:
-        who = f'not "{project}"' if project else "and this one has no name"
+    if owner != project:
         raise ScheduleError(
-            f'the store of schedules is the project "{owner}"\'s, {who}',
-            where=sa.make_url(store.url).render_as_string(hide_password=True),
+            f'the store of schedules is the project "{owner}"\'s, not "{project}"',
+            where=shown,
             fix="give each project a database of its own in schedule-store; "
             f'if it is the same project, set name = "{owner}" in [tool.mlops-nb]',
         )
