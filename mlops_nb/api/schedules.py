@@ -185,8 +185,15 @@ def resume(project: Where, name: str) -> ScheduleState:
         return writer.states([name])[0]
 
 
-def remove(project: Where, name: str) -> None:
+def remove(project: Where, name: str, *, keep_runs: bool = False) -> None:
     """Remove a schedule; what runs is left to end, what waits is cancelled, its history stays.
+
+    Parameters
+    ----------
+    project, name
+        The project and the schedule's name.
+    keep_runs
+        Keep the runs for ever. By default they go with the history, after ``history-days``.
 
     Raises
     ------
@@ -201,7 +208,7 @@ def remove(project: Where, name: str) -> None:
             state = None  # It cannot be read: wherever it comes from, this is how to be rid of it.
         if state is not None:
             _in_store(state)
-        writer.remove(name, now=store.clock())
+        writer.remove(name, now=store.clock(), keep_runs=keep_runs)
 
 
 def run_now(project: Where, name: str) -> Occurrence:

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Occurrence, ScheduleState, When
 
-__all__ = ["history_table", "moment", "occurrence_line", "schedules_table", "show_schedule"]
+__all__ = [
+    "history_table",
+    "mention_daemon",
+    "moment",
+    "occurrence_line",
+    "schedules_table",
+    "show_schedule",
+]
 
 
 def schedules_table(found: Sequence[ScheduleState]) -> Table:
@@ -121,3 +128,13 @@ def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={one}" for name, one in value.items())
     return str(getattr(value, "value", value))
+
+
+def mention_daemon(project: str | None, fix: str = "mlops-nb scheduler") -> None:
+    """Say so where nobody would run what is due."""
+    from mlops_nb.api import schedules as api
+    from mlops_nb.model import SchedulerState
+
+    alive = [one for one in api.daemons(project) if one.state is not SchedulerState.GONE]
+    if not alive:
+        output.console().print(Text(f"  no daemon is running: {fix}", style="yellow"))

@@ -50,7 +50,7 @@ def translated(url: str) -> Iterator[None]:
 def _create(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         # The youngest table: stores of earlier versions are given it.
-        ready = sa.inspect(connection).has_table(schema.project.name)
+        ready = sa.inspect(connection).has_table(schema.kept.name)
     if not ready:
         if engine.dialect.name == "sqlite":
             from filelock import FileLock, Timeout

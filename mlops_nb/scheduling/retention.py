@@ -40,13 +40,19 @@ def expired(reader: Reader, *, now: float, history_days: float) -> Expired:
         Seconds since the epoch.
     history_days
         Days that occurrences which are over are kept; 0 for ever. One whose runs have a bound by
-        `Schedule.keep` or `Schedule.keep_days` is kept until they are gone; those of a schedule that
-        was removed go after these days at the latest.
+        `Schedule.keep` or `Schedule.keep_days` is kept until they are gone. The runs of a schedule
+        that was removed go after these days at the latest, unless they were to stay.
     """
     db, past, tries = reader.connection, schema.occurrences, schema.attempts
     ended = ms(now - history_days * _DAY) if history_days else None
     there = reader.schedules()
-    bound = {name: one for name, one in _all(reader, there).items() if one.keep or one.keep_days}
+    stay = set(db.execute(sa.select(schema.kept.c.schedule)).scalars())
+    bound = {
+        name: one
+        for name, one in _all(reader, there).items()
+        if name not in stay
+        and (one.keep or one.keep_days or (name not in there and ended is not None))
+    }
     runs: list[str] = []
     for name, schedule in bound.items():
         rows = db.execute(

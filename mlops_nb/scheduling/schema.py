@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["META", "attempts", "daemons", "head", "notices", "occurrences", "project", "schedules"]
+__all__ = [
+    "META",
+    "attempts",
+    "daemons",
+    "head",
+    "kept",
+    "notices",
+    "occurrences",
+    "project",
+    "schedules",
+]
 
 META = sa.MetaData()
 
@@ -25,7 +35,14 @@ project = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, nullable=False),
 )
-"""At most one row: the project whose schedules these are, where it has a name and shares its store."""
+"""At most one row: the name of the project whose schedules these are, where its store is set."""
+
+kept = sa.Table(
+    "mlops_schedule_kept",
+    META,
+    sa.Column("schedule", sa.String(200), primary_key=True),
+)
+"""Schedules that were removed and whose runs stay for ever."""
 
 schedules = sa.Table(
     "mlops_schedules",

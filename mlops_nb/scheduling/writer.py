@@ -85,6 +85,9 @@ class Writer(Reader):
         if old is None:
             values |= {"name": schedule.name, "paused": False, "paused_by": "", "failing": False}
             self._connection.execute(table.insert().values(values))
+            # From now on its own bounds hold for the runs of one of that name before it as well.
+            kept = schema.kept
+            self._connection.execute(kept.delete().where(kept.c.schedule == schedule.name))
         else:
             self._connection.execute(table.update().where(here).values(values))
         self.touch()
@@ -117,11 +120,16 @@ class Writer(Reader):
         )
         self.touch()
 
-    def remove(self, name: str, *, now: float) -> None:
-        """Remove a schedule; what runs is left to end, what waits is cancelled, its history stays."""
+    def remove(self, name: str, *, now: float, keep_runs: bool = False) -> None:
+        """Remove a schedule; what runs is left to end, what waits is cancelled, its history stays.
+
+        Its runs go with that after the days that history is kept, unless they are to stay.
+        """
         self.origin(name)
         table, past = schema.schedules, schema.occurrences
         self._connection.execute(table.delete().where(table.c.name == name))
+        if keep_runs:
+            self._connection.execute(schema.kept.insert().values(schedule=name))
         self._connection.execute(
             past.update()
             .where(past.c.schedule == name, past.c.state == "waiting")

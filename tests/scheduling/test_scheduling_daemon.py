@@ -30,7 +30,7 @@ from mlops_nb.processes import Owner, me
 from mlops_nb.runs.store import new_run_id
 from mlops_nb.scheduling.chores import clean_up
 from mlops_nb.scheduling.claims import claim
-from mlops_nb.scheduling.course import begin
+from mlops_nb.scheduling.course import begin, finish
 from mlops_nb.scheduling.health import HealthServer
 from mlops_nb.scheduling.launcher import ProcessLauncher
 from mlops_nb.scheduling.log import Log
@@ -440,3 +440,26 @@ def _started(pid: int) -> float:
     from mlops_nb.processes import process_started
 
     return process_started(pid) or 0.0
+
+
+@pytest.mark.parametrize("keep_runs", [False, True])
+def test_runs_of_a_removed_schedule_go_with_its_history_unless_they_are_to_stay(
+    store, keep_runs: bool
+) -> None:
+    add(store)
+    now = time.time()
+    with store.write() as writer:
+        at = writer.run_now("s", now=now)
+        (one,) = claim(writer, me(), now=now + 1, lease=60, new_run=lambda: "r", only=("s", at))
+        finish(writer, one.id, one.run, OccurrenceState.SUCCEEDED, now=now + 2)
+        # It keeps all its runs while it is there.
+        assert expired(writer, now=now + 91 * 86_400, history_days=90).runs == ()
+        writer.remove("s", now=now + 3, keep_runs=keep_runs)
+        assert expired(writer, now=now + 89 * 86_400, history_days=90).runs == ()
+        old = expired(writer, now=now + 91 * 86_400, history_days=90)
+        assert old.runs == (() if keep_runs else ("r",))
+        assert expired(writer, now=now + 91 * 86_400, history_days=0).runs == ()
+        forget(writer, old)
+        later = expired(writer, now=now + 92 * 86_400, history_days=90)
+        assert later.runs == ()
+        assert keep_runs or len(later.occurrences) == 1
