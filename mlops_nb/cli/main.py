@@ -32,6 +32,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "schedule": ("mlops_nb.cli.schedule", "schedule", "Run the pipeline at its times."),
     "scheduler": ("mlops_nb.cli.scheduler", "scheduler", "The daemon that runs the schedules."),
     "export": ("mlops_nb.cli.export", "export", "Write the pipeline for CI or an orchestrator."),
+    "environment": (
+        "mlops_nb.cli.environment",
+        "environment",
+        "Make an environment from a conda one.",
+    ),
     "init": ("mlops_nb.cli.init", "init", "Start a project that passes its own tests."),
     "demo": ("mlops_nb.cli.demo", "demo", "Watch the closed loop on real flights."),
 }
