@@ -180,6 +180,17 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
         """The SQLAlchemy URL of the schedules."""
         return self.settings.schedule_store or f"sqlite:///{self.state / 'schedules.db'}"
 
+    def with_stores_of(self, other: Project) -> Project:
+        """Return this project, other sources of another, under that one's name and with its stores."""
+        settings = msgspec.structs.replace(
+            self.settings,
+            name=other.name,
+            tracking_uri=other.tracking_uri,
+            ledger=other.ledger_url,
+            cache=other.cache_url,
+        )
+        return msgspec.structs.replace(self, settings=settings)
+
     @property
     def cache_url(self) -> str:
         """The product cache's folder or URL."""

@@ -3018,7 +3018,7 @@ export interface components {
             overlap: components["schemas"]["Overlap"];
             /**
              * @description Occurrences of this schedule at a time, with `allow`; 0 for any number.
-             * @default 1
+             * @default 0
              */
             max_running: number;
             /**

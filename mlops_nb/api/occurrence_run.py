@@ -234,6 +234,7 @@ def _frozen(project: Project, store: ScheduleStore, held: Claim) -> tuple[Projec
     folder = frozen_folder(project.state, frozen)
     link_rest(project.root, project.state, folder, ())
     place = find_project(folder / project.spec.relative_to(project.root))
+    place = place.with_stores_of(project)
     products = _products(load_pipeline(place))
     link_rest(project.root, project.state, folder, products)
     return place, frozen

@@ -94,15 +94,8 @@ class Apart:
 
     def place(self, found: Project) -> Project:
         """Return the root as a project: its own settings, the project's name, state and stores."""
-        mine = self._project
-        settings = msgspec.structs.replace(
-            found.settings,
-            name=mine.name,
-            tracking_uri=mine.tracking_uri,
-            ledger=mine.ledger_url,
-            cache=mine.cache_url,
-        )
-        return msgspec.structs.replace(found, settings=settings, shares=mine.state)
+        found = found.with_stores_of(self._project)
+        return msgspec.structs.replace(found, shares=self._project.state)
 
     def take_base(self, place: Project, tasks: Iterable[Task]) -> None:
         """Note what the products are made from and how they stand, once they are in the root.

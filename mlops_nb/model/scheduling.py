@@ -36,7 +36,7 @@ class Overlap(Enum):
     CANCEL = "cancel"
     """The earlier one is cancelled, then it starts."""
     ALLOW = "allow"
-    """It starts beside the earlier one, up to `Schedule.max_running`; asks for frozen sources."""
+    """It starts beside the earlier one, up to `Schedule.max_running`."""
 
 
 class Source(Enum):

@@ -146,8 +146,9 @@ def test_an_edit_does_not_change_a_frozen_run_and_products_come_home(
     assert place.read_text() == f"whole {word} fresh"
     assert not place.is_symlink()
     assert not place.parent.is_symlink()
+    run = get_run(str(project), second.occurrence.run)
+    assert run.facts.pipeline == "project"
     if source is Source.COMMIT:
-        run = get_run(str(project), second.occurrence.run)
         assert run.facts.git_commit == second.occurrence.frozen.removeprefix("commit:")
 
 
