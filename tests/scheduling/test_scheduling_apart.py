@@ -16,7 +16,7 @@ import pytest
 from mlops_nb.api import schedules as api
 from mlops_nb.api.execute import prepare, run
 from mlops_nb.api.history import get_run, list_runs
-from mlops_nb.api.monitor import status
+from mlops_nb.api.standing import status
 from mlops_nb.config import find_project
 from mlops_nb.errors import ExecutionError, ScheduleError
 from mlops_nb.execution import apart as module
