@@ -59,7 +59,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         with store.read() as reader:
             return scheduled.Turn(occurrence=reader.occurrence(held.schedule, held.at))
 
-    monkeypatch.setattr(scheduled, "_run", run)
+    monkeypatch.setattr(scheduled, "run_held", run)
     return found
 
 
