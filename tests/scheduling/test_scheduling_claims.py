@@ -439,6 +439,7 @@ def test_a_store_is_one_projects(any_store) -> None:
     add(any_store)
     with any_store.write() as writer:  # as an earlier version left it
         schema.project.drop(writer.connection)
+        schema.kept.drop(writer.connection)
     other = ScheduleStore(any_store.url)
     try:
         belong_to(other, "flights")
