@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlops_nb.monitoring.column import TYPES, ColumnProfile
+from mlops_nb.monitoring.sketch.scratch import scratch
 
 __all__ = ["BLOCK", "SMALL_BLOCK", "Mapping", "Moments", "Pending", "counters"]
 
@@ -39,7 +40,8 @@ class Moments:
         if n:
             with np.errstate(invalid="ignore", over="ignore"):
                 mean = float(values.mean())
-                apart = values - mean
+                apart = scratch("apart", np.float64, n)
+                np.subtract(values, mean, out=apart)
                 self.add_summary(n, mean, float(np.einsum("i,i->", apart, apart)))
 
     def add_weighted(self, values: NDArray[np.float64], weights: NDArray[np.int64]) -> None:

@@ -2,8 +2,8 @@
 
 Both give the same values. Which is faster depends on the processor (NumPy's AVX-512 sort runs five
 times slower than its AVX2 sort on AMD's Zen 4, where counting beats it four times over) and on the
-column (where few values are repeated often, bins cannot part them): so each column tries both on
-its first blocks, and goes on with the one that took less time.
+column (where few values are repeated often, bins cannot part them): so each column tries both, on a
+sample and on its first block, and goes on with the one that took less time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_nb.monitoring.collect.scratch import scratch
+from mlops_nb.monitoring.sketch.scratch import scratch
 
 __all__ = ["Ranker"]
 
@@ -34,16 +34,9 @@ _MAGIC = 2.0**52
 
 
 class Ranker:
-    """The values of one column's blocks by rank.
+    """The values of one column's blocks by rank."""
 
-    Parameters
-    ----------
-    samples
-        Learn from a sample of the first block; else that block is sorted as a whole.
-    """
-
-    def __init__(self, *, samples: bool = False) -> None:
-        self._samples = samples
+    def __init__(self) -> None:
         self._range: tuple[Any, Any] | None = None
         self._sorting = 0.0
         """Nanoseconds of processor time that sorting takes, by value and bit of their number."""
@@ -53,38 +46,37 @@ class Ranker:
         """Whether a block had better be sorted."""
         if len(values) < _LEAST:
             return True
-        if self._range is None and self._samples:
-            began = thread_time_ns()
-            sample = np.sort(values[::_SAMPLE])
-            self._learn(sample, thread_time_ns() - began)
-        return self._range is None or bool(self._sorts)
+        if self._range is None and not self._sorts:
+            self._learn(values)
+        return bool(self._sorts)
 
-    def sort(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return a block sorted, in an array that the next one overwrites."""
+    def _learn(self, values: NDArray[Any]) -> None:
+        """Learn from a sample where values lie and what sorting costs, or that bins are no use."""
         began = thread_time_ns()
-        ordered = scratch("sorted", values.dtype.type, len(values))
-        np.copyto(ordered, values)
-        ordered.sort()
-        if self._range is None and len(ordered) >= _LEAST:
-            self._learn(ordered, thread_time_ns() - began)
-        return ordered
-
-    def _learn(self, ordered: NDArray[Any], spent: int) -> None:
-        """Learn from sorted values where they lie, and from the time it took what sorting costs."""
-        n = len(ordered)
+        sample = np.sort(values[::_SAMPLE])
+        n = len(sample)
+        self._sorting = (thread_time_ns() - began) / (n * n.bit_length())
         end = int(n * _ENDS)
-        low, high = ordered[end].item(), ordered[n - 1 - end].item()
-        first, last = ordered[0].item(), ordered[-1].item()
+        low, high = sample[end].item(), sample[n - 1 - end].item()
+        first, last = sample[0].item(), sample[-1].item()
         if last - first <= _TAILS * (high - low):
             low, high = first, last
         span = high - low
-        if ordered.dtype.kind == "i":
+        if values.dtype.kind == "i":
             fits = 0 < span < 1 << 63
         else:
-            fits = span > 0 and bool(np.isfinite(span)) and span > _BINS / _HUGE
-        if fits:
+            fits = bool(np.isfinite(span)) and span > _BINS / _HUGE
+        if fits and np.count_nonzero(sample[1:] != sample[:-1]) > n // 2:
             self._range = low, high
-            self._sorting = spent / (n * n.bit_length())
+        else:
+            self._sorts = True
+
+    def sort(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return a block sorted, in an array that the next one overwrites."""
+        ordered = scratch("sorted", values.dtype.type, len(values))
+        np.copyto(ordered, values)
+        ordered.sort()
+        return ordered
 
     def pick(self, values: NDArray[Any], ranks: NDArray[np.int64]) -> NDArray[Any]:
         """Return the values that would stand at these ascending ranks, were the block sorted.

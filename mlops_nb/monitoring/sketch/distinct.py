@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mlops_nb.monitoring.sketch.hll import LG_K, Hll, most_coupons
 from mlops_nb.monitoring.sketch.murmur import hash_words
+from mlops_nb.monitoring.sketch.scratch import scratch
 
 __all__ = ["Distinct", "leading_zeros"]
 
@@ -33,7 +34,7 @@ class Distinct:
 
     def add_hashes(self, a: Words, b: Words) -> None:
         """Add values by the halves of their hashes, as `murmur` gives them."""
-        second = a + b
+        second = np.add(a, b, out=scratch("second", np.uint64, len(a)))
         second += b
         if self._floor:
             some = np.flatnonzero(second < np.uint64(1 << (64 - self._floor)))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mlops_nb.monitoring.sketch.scratch import scratch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,10 +37,11 @@ def hash_words(values: Words) -> Iterator[tuple[int, Words, Words]]:
     tuple
         For each block the index it starts at, and the finished halves of the hash *before* the
         last two additions: the hash is ``(a + b, a + 2 b)``. Most callers need the second word of
-        all values and the first of few. The arrays are reused for the next block.
+        all values and the first of few. The arrays are reused for the next block, and by the
+        thread's next call.
     """
     size = min(BLOCK, len(values))
-    a, b, spare = (np.empty(size, np.uint64) for _ in range(3))
+    a, b, spare = (scratch(use, np.uint64, size) for use in ("hash a", "hash b", "hash"))
     for start in range(0, len(values), BLOCK):
         part = values[start : start + BLOCK]
         n = len(part)

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from mlops_nb.monitoring.collect.base import BLOCK
-from mlops_nb.monitoring.collect.scratch import scratch
+from mlops_nb.monitoring.sketch.scratch import scratch
 
 
 def test_an_array_is_kept_for_its_use() -> None:
     first = scratch("a test", np.float64, 10)
     assert first.shape == (10,) and first.dtype == np.float64
-    assert np.shares_memory(first, scratch("a test", np.float64, BLOCK))
+    assert np.shares_memory(first, scratch("a test", np.float64, 5))
     assert not np.shares_memory(first, scratch("another", np.float64, 10))
     assert not np.shares_memory(first, scratch("a test", np.int64, 10))
 

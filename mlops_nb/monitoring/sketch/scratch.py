@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_nb.monitoring.collect.base import BLOCK
-
 __all__ = ["scratch"]
 
+_STEP = 1 << 14
 T = TypeVar("T", bound=np.generic)
 
 
@@ -37,5 +36,5 @@ def scratch(use: str, kind: type[T], n: int) -> NDArray[T]:
     whole = _kept.arrays.get(key)
     if whole is None or len(whole) < n:
         # Written once here, lest the first use pays for the pages.
-        whole = _kept.arrays[key] = np.ones(max(n, BLOCK), kind)
+        whole = _kept.arrays[key] = np.ones(-(-n // _STEP) * _STEP, kind)
     return whole[:n]
