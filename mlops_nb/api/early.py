@@ -10,7 +10,7 @@ from mlops_nb.files import file_name, write_whole
 from mlops_nb.light import import_papermill
 from mlops_nb.model import EventKind, TaskStatus, encode
 from mlops_nb.pages import notebook_page, prepare_pages
-from mlops_nb.runs.report import early_page
+from mlops_nb.runs.report import early_page, prepare_reports
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ class EarlyPages:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlops-nb pages")
 
     def __enter__(self) -> EarlyPages:
-        if self._wanted and self._server is None:
+        if self._wanted:
             self._pool.submit(self._prepare)
         return self
 
@@ -69,9 +69,11 @@ class EarlyPages:
         self._pool.shutdown()
 
     def _prepare(self) -> None:
-        # One import waits for another, and notebooks need this one first.
-        import_papermill()
-        prepare_pages()
+        if self._server is None:
+            # One import waits for another, and notebooks need this one first.
+            import_papermill()
+            prepare_pages()
+        prepare_reports()
 
     def _make(self, task: str) -> None:
         notebook = self._folder / "notebooks" / f"{file_name(task)}.ipynb"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import Json
 
-__all__ = ["early_page", "report_path", "write_reports"]
+__all__ = ["early_page", "prepare_reports", "report_path", "write_reports"]
 
 _SYMBOLS = {
     TaskStatus.PENDING: "○",
@@ -44,6 +44,13 @@ _EARLY = "pages"
 def report_path(task: str) -> str:
     """Return where a task's report stands, relative to the run's folder."""
     return f"reports/{file_name(task)}.html"
+
+
+def prepare_reports() -> None:
+    """Get ready for `write_reports`."""
+    environment, _ = _environment()
+    for name in ("task.html", "summary.html"):
+        environment.get_template(name)
 
 
 def early_page(folder: Path, task: str) -> Path:
