@@ -37,6 +37,7 @@ SUBCOMMANDS = [
     "schedule",
     "scheduler",
     "export",
+    "environment",
     "init",
     "demo",
 ]
