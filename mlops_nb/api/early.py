@@ -14,7 +14,6 @@ from mlops_nb.runs.report import early_page, prepare_reports
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from mlops_nb.api.kernels import Kernels
     from mlops_nb.model import Event
@@ -49,12 +48,7 @@ class EarlyPages:
             self._pool.submit(self._prepare)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._pool.shutdown(cancel_futures=kind is not None)
 
     def listen(self, event: Event) -> None:

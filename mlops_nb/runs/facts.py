@@ -7,12 +7,12 @@ import hashlib
 import os
 import platform
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_nb.git import git
 from mlops_nb.model import Json, Record, RunFacts
 from mlops_nb.processes import me
 from mlops_nb.runs.store import new_run_id
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GitState", "environment_versions", "gather_facts", "git_state"]
 
-_GIT_SECONDS = 20.0
 _BIG = 64 * 1024 * 1024
 """Bytes above which an untracked file counts by its size and both its ends, not all its content."""
 
@@ -47,7 +46,7 @@ def git_state(root: Path) -> GitState:
     top = next((one for one in (root, *root.parents) if (one / ".git").exists()), None)
     if top is None:
         return GitState()
-    status = _git(
+    status = git(
         top,
         "status",
         "--porcelain=v2",
@@ -81,9 +80,7 @@ def git_state(root: Path) -> GitState:
         return GitState(commit=commit, branch=branch)
     digest = hashlib.sha256()
     if changed:
-        digest.update(
-            _git(top, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-color") or status
-        )
+        digest.update(git(top, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-color") or status)
     for name in sorted(untracked):
         digest.update(b"\0" + os.fsencode(name) + b"\0" + _file_digest(top / name))
     return GitState(
@@ -179,24 +176,6 @@ def gather_facts(
         mlflow_run_id=mlflow_run_id,
         resumed_from=resumed_from,
     )
-
-
-def _git(top: Path, *arguments: str) -> bytes | None:
-    """Return what git prints; ``None`` where it is not installed, fails or does not end."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(top), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_GIT_SECONDS,
-            # Reading must not take the index lock away from the user's own git.
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
 
 
 def _file_digest(path: Path) -> bytes:

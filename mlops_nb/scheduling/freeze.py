@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_nb.errors import ScheduleError
+from mlops_nb.git import git
 from mlops_nb.model import Source
-from mlops_nb.scheduling.sources import git, source_files
+from mlops_nb.scheduling.sources import source_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -145,7 +146,7 @@ def _commit(root: Path, ref: str, draft: Path) -> str:
         )
     commit = sha.decode().strip()
     # Asked for in the project's folder, an archive holds that folder alone.
-    packed = git(root, "archive", "--format=tar", commit)
+    packed = git(root, "archive", "--format=tar", commit, seconds=120.0)
     if packed is None:
         raise ScheduleError(f"git cannot pack commit {commit[:12]}", where=str(root))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mlops_nb.git import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NEVER", "git", "is_new_source", "source_files", "untracked_files"]
+__all__ = ["NEVER", "is_new_source", "source_files", "untracked_files"]
 
 NEVER = (".git", ".venv", "venv", "node_modules", "__pycache__", ".ipynb_checkpoints", ".mlops")
 """Names of folders that are neither."""
 _SOURCES = (".py", ".ipynb", ".r", ".rmd", ".sql", ".sh", ".yaml", ".yml", ".toml", ".md", ".jl")
 _BIG = 20 * 1024 * 1024
 """Bytes above which a file is data."""
-_GIT_SECONDS = 120.0
 
 
 def source_files(root: Path) -> Iterator[str]:
@@ -44,19 +44,3 @@ def untracked_files(root: Path) -> frozenset[str]:
     """Return what lies in the project and Git does not ignore."""
     listed = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     return frozenset() if listed is None else frozenset(os.fsdecode(listed).split("\0")) - {""}
-
-
-def git(root: Path, *arguments: str) -> bytes | None:
-    """Return what a Git command says of a folder; ``None`` where it fails."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_GIT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
