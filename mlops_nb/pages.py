@@ -95,11 +95,12 @@ _EXPORTING = threading.Lock()
 @cache
 def _exporter() -> Any:
     with light_nbformat():
-        from nbconvert import HTMLExporter
         from nbformat.v4 import new_code_cell, new_notebook
 
+        from mlops_nb.page_exporter import PageExporter
+
     # Validated once, not after each of its dozen steps.
-    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
+    exporter = PageExporter(  # type: ignore[no-untyped-call]
         template_name="basic", embed_images=True, optimistic_validation=True
     )
     # Compiles the templates.

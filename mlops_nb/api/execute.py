@@ -225,6 +225,7 @@ def run(
     from mlops_nb.execution.lock import project_lock
     from mlops_nb.execution.runner import run_plan, status_of
     from mlops_nb.execution.signals import held, terminable
+    from mlops_nb.execution.threads import Threads
     from mlops_nb.runs.facts import gather_facts
     from mlops_nb.runs.profile import expected_seconds
     from mlops_nb.runs.report import write_reports
@@ -266,7 +267,12 @@ def run(
                     notebooks = _notebooks(prepared)
                     if kernels is None:
                         kernels = stack.enter_context(
-                            warm_kernels(project, notebooks, cold=not (here and warm))
+                            warm_kernels(
+                                project,
+                                notebooks,
+                                cold=not (here and warm),
+                                environment=Threads(prepared.pipeline, workers).environment(),
+                            )
                         )
                     early = bool(notebooks) and settings.reports == "all"
                     pages = stack.enter_context(EarlyPages(writer.folder, kernels, early))

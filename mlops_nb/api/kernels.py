@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mlops_nb.config import Project
@@ -21,7 +22,11 @@ __all__ = ["warm_kernels"]
 
 @contextmanager
 def warm_kernels(
-    project: Project, notebooks: Sequence[Path], *, cold: bool = False
+    project: Project,
+    notebooks: Sequence[Path],
+    *,
+    cold: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Kernels]:
     """Give what warm kernels for some notebooks are forked from, for as long as it is needed.
 
@@ -35,6 +40,8 @@ def warm_kernels(
         What is going to run; their imports are made beforehand.
     cold
         Give nothing.
+    environment
+        Variables that the notebooks have beside this process's.
     """
     from mlops_nb.execution.kernels import Zygote, supported
     from mlops_nb.execution.preload import preload_for
@@ -44,7 +51,12 @@ def warm_kernels(
         yield None
         return
     preload = preload_for(notebooks)
-    server = connect_server(project.state, preload)
+    environ = {**os.environ, **(environment or {})}
+    server = connect_server(project.state, preload, environ)
     memory = project.state / "cache" / "preload.json"
-    with server if server is not None else Zygote(preload, memory=memory) as kernels:
+    with (
+        server
+        if server is not None
+        else Zygote(preload, environment=environ, memory=memory) as kernels
+    ):
         yield kernels

@@ -223,17 +223,22 @@ def start_server(project: str | None, *, idle: float | None = None) -> ServerSta
     """
     from mlops_nb.execution import resident
     from mlops_nb.execution.preload import preload_for
+    from mlops_nb.execution.threads import Threads
     from mlops_nb.pipeline.load import load_pipeline
 
     telemetry_off()
     found = find_project(project)
+    pipeline = load_pipeline(found)
     notebooks = [
-        found.root / task.source
-        for task in load_pipeline(found).tasks
-        if task.kind is TaskKind.NOTEBOOK
+        found.root / task.source for task in pipeline.tasks if task.kind is TaskKind.NOTEBOOK
     ]
     limit = resident.IDLE if idle is None else idle
-    return resident.start_server(found.state, preload_for(notebooks), idle=limit)
+    return resident.start_server(
+        found.state,
+        preload_for(notebooks),
+        idle=limit,
+        environment=Threads(pipeline, found.settings.jobs).environment(),
+    )
 
 
 def server_status(project: str | None) -> ServerStatus | None:

@@ -52,6 +52,10 @@ def warm_kernel(control: Control, nb: Any, kernel: str) -> tuple[DirectKernel | 
     spec = find_kernelspec(kernel)
     if spec is not None:
         env |= spec.env
+    try:
+        zygote = zygote.matching(env)
+    except KernelError as error:
+        return None, error.message
     sources = [cell["source"] for cell in nb["cells"] if cell["cell_type"] == "code"]
     stop = control.guard.check
     if why := why_cold(zygote, kernel=kernel, cwd=cwd, env=env, sources=sources, stop=stop):

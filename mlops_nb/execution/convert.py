@@ -64,7 +64,7 @@ def notebook_product(
     from nbconvert.utils.exceptions import ConversionException
 
     try:
-        maker = get_exporter(exporter)  # type: ignore[no-untyped-call]
+        maker = get_exporter(exporter)
         body, _ = maker(**dict(options or {})).from_filename(str(executed))
     except (
         ConversionException,

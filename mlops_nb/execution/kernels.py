@@ -23,6 +23,7 @@ from mlops_nb.errors import KernelError
 from mlops_nb.execution.direct import DirectKernel, KernelGone
 from mlops_nb.execution.kernelspecs import find_kernelspec
 from mlops_nb.execution.preload import NEVER
+from mlops_nb.execution.threads import VARIABLES
 from mlops_nb.files import write_whole
 from mlops_nb.model import Record
 
@@ -144,6 +145,7 @@ class Zygote:
     ) -> None:
         self.preload = tuple(preload)
         self.python = python
+        self._kernel = kernel
         spec = find_kernelspec(kernel)
         self.flags = (None if spec is None else spec.flags) or ()
         self.unsafe: dict[str, str] = {}
@@ -155,6 +157,7 @@ class Zygote:
         self._report: Report | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._siblings: dict[tuple[str | None, ...], Zygote] = {}
 
     def __enter__(self) -> Zygote:
         self.start()
@@ -230,6 +233,38 @@ class Zygote:
             pid=told["pid"], modules=frozenset(told["modules"]), failed=told["failed"]
         )
 
+    def matching(self, env: Mapping[str, str]) -> Zygote:
+        """Return the zygote for kernels of an environment: libraries count their threads once, when
+        they are loaded, and so each number of threads has a zygote of its own.
+
+        Parameters
+        ----------
+        env
+            The kernel's whole environment; no other variable is looked at.
+
+        Raises
+        ------
+        KernelError
+            This zygote was closed.
+        """
+        wanted = tuple(env.get(name) for name in VARIABLES)
+        if wanted == tuple(self.environment.get(name) for name in VARIABLES):
+            return self
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            if wanted not in self._siblings:
+                kept = {k: v for k, v in self.environment.items() if k not in VARIABLES}
+                given = {k: v for k, v in zip(VARIABLES, wanted, strict=True) if v is not None}
+                self._siblings[wanted] = Zygote(
+                    self.preload,
+                    self.python,
+                    kernel=self._kernel,
+                    environment={**kept, **given},
+                    memory=self._memory,
+                )
+            return self._siblings[wanted]
+
     def fork_kernel(self, *, cwd: str, env: Mapping[str, str]) -> DirectKernel:
         """Fork a kernel.
 
@@ -268,6 +303,8 @@ class Zygote:
                 process.control.shutdown(socket.SHUT_RDWR)  # who waits for it with the lock held
         with self._lock:
             self._stop()
+            for sibling in self._siblings.values():
+                sibling.close()
 
     def _started(self) -> _Process:
         if self._closed:

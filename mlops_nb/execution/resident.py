@@ -25,7 +25,7 @@ from mlops_nb.execution.values import to_json
 from mlops_nb.model import Record, to_builtins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -62,7 +62,13 @@ class ServerStatus(Record, frozen=True, kw_only=True):
     """Modules that it could not preload, with the reason."""
 
 
-def start_server(state: Path, preload: Sequence[str] = (), *, idle: float = IDLE) -> ServerStatus:
+def start_server(
+    state: Path,
+    preload: Sequence[str] = (),
+    *,
+    idle: float = IDLE,
+    environment: Mapping[str, str] | None = None,
+) -> ServerStatus:
     """Start the server of a project; return the running one's status where there is one.
 
     Parameters
@@ -73,6 +79,8 @@ def start_server(state: Path, preload: Sequence[str] = (), *, idle: float = IDLE
         Modules to import; see `mlops_nb.execution.preload.preload_for`.
     idle
         Seconds without a run after which it ends itself.
+    environment
+        Variables that its first kernels have beside this process's.
 
     Raises
     ------
@@ -103,6 +111,7 @@ def start_server(state: Path, preload: Sequence[str] = (), *, idle: float = IDLE
                 pass_fds=[writer],
                 start_new_session=True,
                 cwd="/",
+                env={**os.environ, **(environment or {})},
             )
         finally:
             os.close(writer)
@@ -151,7 +160,9 @@ def stop_server(state: Path) -> bool:
     return True
 
 
-def connect_server(state: Path, preload: Sequence[str] = ()) -> Resident | None:
+def connect_server(
+    state: Path, preload: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> Resident | None:
     """Connect a run to the project's server.
 
     Parameters
@@ -160,6 +171,8 @@ def connect_server(state: Path, preload: Sequence[str] = ()) -> Resident | None:
         The project's state folder.
     preload
         What this run wants imported; the server prepares it where it has not.
+    environ
+        What the kernels inherit; this process's environment by default.
 
     Returns
     -------
@@ -178,7 +191,7 @@ def connect_server(state: Path, preload: Sequence[str] = ()) -> Resident | None:
                 "ask": "session",
                 "key": server_key(),
                 "preload": list(preload),
-                "environ": dict(os.environ),
+                "environ": dict(os.environ if environ is None else environ),
                 **inherited(),
             }
         )

@@ -23,6 +23,7 @@ from mlops_nb.execution.jobs import Cancellation
 from mlops_nb.execution.lock import project_lock
 from mlops_nb.execution.schedule import Schedule
 from mlops_nb.execution.signals import on_signal
+from mlops_nb.execution.threads import Threads
 from mlops_nb.execution.verdicts import (
     brief,
     not_started,
@@ -145,6 +146,8 @@ def run_plan(
             cold=cold or project.settings.cold,
             cache=cache,
             forge=forge,
+            # A cluster's workers divide their own cores.
+            threads=Threads(pipeline, jobs) if executor is None else None,
             earlier=earlier,
         )
         limit = timeout if timeout is not None else project.settings.timeout

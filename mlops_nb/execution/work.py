@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlops_nb.execution.cache import ProductCache
     from mlops_nb.execution.forge import Forge
     from mlops_nb.execution.jobs import Cancellation
+    from mlops_nb.execution.threads import Threads
     from mlops_nb.model import Fingerprint, Json, Pipeline, Plan, PlanItem, Task
     from mlops_nb.protocols import EventSink, Executor
 
@@ -58,6 +59,7 @@ class Work:
         cold: bool,
         cache: ProductCache | None,
         forge: Forge | None = None,
+        threads: Threads | None = None,
         earlier: Mapping[str, EarlierState] | None = None,
     ) -> None:
         self.project = project
@@ -72,6 +74,7 @@ class Work:
         self.env = dict(env)
         self.cold = cold
         self.forge = forge
+        self._threads = threads
         self.finisher = Finisher(project, pipeline)
         self._abandoned = threading.Event()
         self.states = States(
@@ -210,7 +213,7 @@ class Work:
             log=f"logs/{name}.log",
             parameters=parameters,
             products=stage.products,
-            env=self.env,
+            env={**self._threads.environment(task), **self.env} if self._threads else self.env,
             cold=self.cold,
             max_output_mb=self.project.settings.max_output_mb,
         )

@@ -193,7 +193,7 @@ def test_what_a_dying_kernel_wrote_is_kept(tmp_path: Path, zygote: Zygote) -> No
     ("cell", "job", "reason"),
     [
         ("1", {"cold": True}, "cold: asked for"),
-        ("1", {"env": {"OMP_NUM_THREADS": "1"}}, "cold: OMP_NUM_THREADS differs"),
+        ("1", {"env": {"MKL_NUM_THREADS": "1"}}, "cold: MKL_NUM_THREADS differs"),
         ("%connect_info", {}, "cold: %connect_info needs a connection"),
         ("1", {"language": "r", "kernel": "python3"}, "cold: language r"),
         ("1", {"kernel": "own"}, 'cold: kernelspec "own" starts a program of its own'),

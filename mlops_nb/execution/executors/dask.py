@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.attempt import failure
-from mlops_nb.execution.executors.local import cores
 from mlops_nb.execution.jobs import Cancellation
 from mlops_nb.execution.remote import Order, Result, cancel_order, release, run_order
 from mlops_nb.execution.shipping import Shipped, pack, project_files, unpack
+from mlops_nb.execution.threads import cores
 from mlops_nb.model import ErrorInfo, EventKind, TaskKind, TaskRun, TaskStatus, decode, encode
 
 if TYPE_CHECKING:
