@@ -62,11 +62,16 @@ def _parameters(
     project: str | None, pairs: tuple[str, ...], file: str | None, from_env: bool
 ) -> dict[str, Json]:
     """Read parameters: -p wins over the file, and the file over the environment."""
-    from mlops_nb.api import export
-    from mlops_nb.api.parameters import parse_parameters
+    given: dict[str, Json] = {}
+    if from_env:
+        from mlops_nb.api.export import parameters_from_environment
 
-    given = export.parameters_from_environment(project) if from_env else {}
-    return {**given, **parse_parameters(pairs, file)}
+        given = parameters_from_environment(project)
+    if pairs or file is not None:
+        from mlops_nb.api.parameters import parse_parameters
+
+        given |= parse_parameters(pairs, file)
+    return given
 
 
 @click.command()
@@ -257,10 +262,12 @@ def plan(
       mlops-nb plan train -p max_depth=8 --json
       mlops-nb plan train --key      the tasks above it have run
     """
-    from mlops_nb.api import cachekey, execute
+    from mlops_nb.api import execute
 
     given = _parameters(project, parameters, params_file, params_from_env)
     if key:
+        from mlops_nb.api import cachekey
+
         if start_from or force or cache is not None:
             raise click.UsageError("--key takes tasks and parameters only")
         digest = cachekey.cache_key(project, targets=tasks, parameters=given)
