@@ -1,8 +1,8 @@
-"""The cores there are, and how many threads a task's libraries may start, so that tasks that run at once do not fight.
+"""The cores there are, and how many threads each task's libraries may start on them.
 
 OpenBLAS, OpenMP, MKL, NumExpr, PyTorch and Arrow start a thread for each core. Two tasks that do so
 on two cores have four threads, half of which spin while they wait for the others: that takes longer
-than one thread for each. Dask's workers and joblib's set the same variable for the same reason.
+than one thread for each. Dask's workers and joblib's set the same variables for the same reason.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["VARIABLES", "Threads", "cores"]
 
-VARIABLES = ("OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-"""What the libraries read; the second is Apple's."""
+VARIABLES = ("OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "LOKY_MAX_CPU_COUNT")
+"""What the libraries read: most of them the first, Apple's the second, joblib the third."""
 
 
 def cores() -> int:
@@ -71,26 +71,23 @@ class Threads:
     jobs
         Tasks of one core each at a time; 0 for the number of cores.
     environ
-        What the tasks inherit; this process's environment by default. Where it names a number of
-        threads, that one holds.
+        What the tasks inherit; this process's environment by default. A number that it names holds.
     """
 
     def __init__(
         self, pipeline: Pipeline, jobs: int = 0, environ: Mapping[str, str] | None = None
     ) -> None:
         environ = os.environ if environ is None else environ
-        self._given = any(name in environ for name in VARIABLES)
+        self._names = [name for name in VARIABLES if name not in environ]
         self._cores = cores()
         at_once = max(1, min(jobs if jobs > 0 else self._cores, _width(pipeline)))
         self._share = max(1, self._cores // at_once)
 
     def environment(self, task: Task | None = None) -> dict[str, str]:
         """Return the variables for a task, or for one without a weight of its own."""
-        if self._given:
-            return {}
         wanted = 0 if task is None else math.ceil(task.policy.cpu)
         count = self._share if wanted <= 1 else min(max(wanted, self._share), self._cores)
-        return dict.fromkeys(VARIABLES, str(count))
+        return dict.fromkeys(self._names, str(count))
 
 
 def _width(pipeline: Pipeline) -> int:

@@ -110,14 +110,16 @@ def test_the_share_does_not_depend_on_what_is_left_to_run(monkeypatch):
 
 def test_who_names_a_number_gets_that():
     pipeline = _pipeline("a", "b", cpu=2.0)
-    shares = threads.Threads(pipeline, environ={"OMP_NUM_THREADS": "5"})
-    assert shares.environment(pipeline.tasks[0]) == {}
-    assert shares.environment() == {}
+    given = {"OMP_NUM_THREADS": "5", "A": "b"}
+    shares = threads.Threads(pipeline, environ=given)
+    assert shares.environment().keys() == set(threads.VARIABLES) - {"OMP_NUM_THREADS"}
+    every = dict.fromkeys(threads.VARIABLES, "5")
+    assert threads.Threads(pipeline, environ=every).environment(pipeline.tasks[0]) == {}
 
 
 LOOK = """
-import json, numpy, os, threadpoolctl
-counts = {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+import joblib, json, numpy, os, threadpoolctl
+counts = {pool["num_threads"] for pool in threadpoolctl.threadpool_info()} | {joblib.cpu_count()}
 json.dump([os.environ.get("OMP_NUM_THREADS"), sorted(counts)], open(product["data"], "w"))
 """
 SCRIPT = """
@@ -132,7 +134,8 @@ def look(product):
 @pytest.fixture
 def two(tmp_path, monkeypatch):
     """A notebook and a function at once on two cores, and a notebook that wants both."""
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in threads.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "cores", lambda: 2)
     tasks = []
     for name in ("one", "big"):
