@@ -42,10 +42,12 @@ class EarlyPages:
         self._wanted = wanted
         self._server = kernels if isinstance(kernels, Resident) else None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlops-nb pages")
+        self._is_ready = False
 
     def __enter__(self) -> EarlyPages:
-        if self._wanted:
-            self._pool.submit(self._prepare)
+        # With a server the first kernel is there in a moment, and this process is what it waits for.
+        if self._wanted and self._server is None:
+            self._get_ready()
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -53,14 +55,23 @@ class EarlyPages:
 
     def listen(self, event: Event) -> None:
         """Take an event of the run."""
-        if not self._wanted or event.kind is not EventKind.TASK_FINISHED:
+        if not self._wanted:
             return
-        if event.data["status"] == TaskStatus.SUCCEEDED.value:
+        if event.kind is EventKind.TASK_CELL and not self._is_ready:
+            self._get_ready()
+        elif (
+            event.kind is EventKind.TASK_FINISHED
+            and event.data["status"] == TaskStatus.SUCCEEDED.value
+        ):
             self._pool.submit(self._make, event.task)
 
     def wait(self) -> None:
         """Return when all that has been asked for is made."""
         self._pool.shutdown()
+
+    def _get_ready(self) -> None:
+        self._is_ready = True
+        self._pool.submit(self._prepare)
 
     def _prepare(self) -> None:
         if self._server is None:

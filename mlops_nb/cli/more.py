@@ -240,6 +240,11 @@ def server_status(project: str | None, as_json: bool) -> None:
         f"process {status.pid}, started {output.since(status.started)}, {status.served} runs served, "
         f"{status.sessions} connected"
     )
+    if not status.is_current:
+        console.print(
+            "packages have changed since, so runs do not use it; "
+            "[bold]mlops-nb server start[/bold] replaces it"
+        )
     for name, reason in status.unsafe.items():
         console.print(Text(f"  not preloaded: {name} ({reason})", style="dim"))
 

@@ -60,6 +60,13 @@ class ServerStatus(Record, frozen=True, kw_only=True):
     preloaded: tuple[str, ...] = ()
     unsafe: dict[str, str] = {}
     """Modules that it could not preload, with the reason."""
+    key: str = ""
+    """What it was started with; see `mlops_nb.execution.frames.server_key`."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether runs use it: the interpreter and the packages are those that it was started with."""
+        return self.key == server_key()
 
 
 def start_server(
@@ -70,6 +77,8 @@ def start_server(
     environment: Mapping[str, str] | None = None,
 ) -> ServerStatus:
     """Start the server of a project; return the running one's status where there is one.
+
+    One that was started with other packages is replaced.
 
     Parameters
     ----------
@@ -85,14 +94,23 @@ def start_server(
     Raises
     ------
     KernelError
-        The machine cannot fork kernels, or the server ended while it started.
+        The machine cannot fork kernels, the server ended while it started, or one with other
+        packages has notebooks that run.
     """
     from mlops_nb.execution.kernels import supported
 
     if why := supported():
         raise KernelError(f"warm kernels do not work on this {why}")
     if (running := server_status(state)) is not None:
-        return running
+        if running.is_current:
+            return running
+        if running.sessions:
+            raise KernelError(
+                "a server with other packages runs notebooks still",
+                where=str(state),
+                fix='wait until they are done, or end them with "mlops-nb server stop"',
+            )
+        stop_server(state)
     state.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
     with (state / "server.log").open("wb") as log, os.fdopen(reader, "rb") as told:

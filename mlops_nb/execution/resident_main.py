@@ -160,6 +160,7 @@ class Server:
             sessions=len(self._sessions),
             served=self._served,
             preloaded=tuple(sorted({name for zygote in zygotes for name in zygote.preload})),
+            key=self._key,
             unsafe={name: why for zygote in zygotes for name, why in zygote.unsafe.items()},
         )
 

@@ -238,7 +238,29 @@ def test_an_older_servers_kernels_are_not_used(
 ) -> None:
     monkeypatch.setattr("mlops_nb.execution.resident.server_key", lambda: "another")
     assert connect_server(state) is None
-    assert server_status(state) is not None
+    status = server_status(state)
+    assert status is not None
+    assert not status.is_current
+
+
+def test_an_older_server_is_replaced_unless_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start_server(tmp_path)
+    connection = connect_server(tmp_path)
+    assert connection is not None
+    monkeypatch.setattr("mlops_nb.execution.resident.server_key", lambda: "another")
+    try:
+        with connection, pytest.raises(KernelError, match="runs notebooks still"):
+            start_server(tmp_path)
+        assert until(lambda: not server_status(tmp_path).sessions)  # type: ignore[union-attr]
+        second = start_server(tmp_path)
+        assert second.pid != first.pid
+        assert not alive(first.pid)
+        monkeypatch.undo()
+        assert second.is_current
+    finally:
+        stop_server(tmp_path)
 
 
 def test_strange_words_do_no_harm(state: Path) -> None:
