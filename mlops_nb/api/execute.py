@@ -219,7 +219,7 @@ def run(
     TrackingError
         The tracking store cannot be reached, and a notebook of this run needs it.
     """
-    from mlops_nb.api.early import EarlyPages
+    from mlops_nb.api.reports import Reports
     from mlops_nb.api.track import Tracking
     from mlops_nb.execution.cache import ProductCache
     from mlops_nb.execution.lock import project_lock
@@ -228,7 +228,6 @@ def run(
     from mlops_nb.execution.threads import Threads
     from mlops_nb.runs.facts import gather_facts
     from mlops_nb.runs.profile import expected_seconds
-    from mlops_nb.runs.report import write_reports
     from mlops_nb.runs.store import RunStore
 
     project, settings = prepared.project, prepared.project.settings
@@ -275,12 +274,12 @@ def run(
                             )
                         )
                     early = bool(notebooks) and settings.reports == "all"
-                    pages = stack.enter_context(EarlyPages(writer.folder, kernels, early))
+                    reports = stack.enter_context(Reports(writer.folder, kernels, early=early))
                     tasks = run_plan(
                         project,
                         prepared.pipeline,
                         prepared.plan,
-                        sink=_Tee(writer, pages.listen, listener),
+                        sink=_Tee(writer, reports.listen, listener),
                         run_dir=writer.folder,
                         run_id=facts.id,
                         jobs=workers,
@@ -305,8 +304,7 @@ def run(
                 raise
             finally:
                 done = writer.finish(status)
-        pages.wait()
-        write_reports(done, writer.folder, tasks=_reported(done, settings.reports))
+        reports.write(done, _reported(done, settings.reports))
         tracked = tracking.finish(done)
         if tracked:
             done = msgspec.structs.replace(done, facts=writer.amend(mlflow_run_id=tracked))

@@ -238,6 +238,7 @@ def start_server(project: str | None, *, idle: float | None = None) -> ServerSta
         preload_for(notebooks),
         idle=limit,
         environment=Threads(pipeline, found.settings.jobs).environment(),
+        services=["mlops_nb.api.services"],
     )
 
 

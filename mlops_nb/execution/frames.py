@@ -86,12 +86,18 @@ def server_key() -> str:
     folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     if site.ENABLE_USER_SITE:
         folders.add(site.getusersitepackages())
-    here = Path(__file__).resolve().parent
-    for folder in [*sorted(folders), str(here), str(here / "warm")]:
+    for folder in sorted(folders):
         try:
             parts.append(f"{folder} {Path(folder).stat().st_mtime_ns}")
         except OSError:
             parts.append(f"{folder} missing")
-    files = sorted([*here.glob("*.py"), *here.glob("warm/*.py")])
-    parts += [f"{file.name} {file.stat().st_mtime_ns}" for file in files]
+    # Where this package is one that is being edited, its folder there does not tell.
+    waiting = [str(Path(__file__).resolve().parents[1])]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.name.endswith(".py"):
+                    parts.append(f"{entry.path} {entry.stat().st_mtime_ns}")
+                elif "." not in entry.name and entry.name != "__pycache__" and entry.is_dir():
+                    waiting.append(entry.path)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

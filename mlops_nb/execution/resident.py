@@ -75,6 +75,7 @@ def start_server(
     *,
     idle: float = IDLE,
     environment: Mapping[str, str] | None = None,
+    services: Sequence[str] = (),
 ) -> ServerStatus:
     """Start the server of a project; return the running one's status where there is one.
 
@@ -90,6 +91,8 @@ def start_server(
         Seconds without a run after which it ends itself.
     environment
         Variables that its first kernels have beside this process's.
+    services
+        Modules of what it does besides; see `mlops_nb.execution.session.prepare`.
 
     Raises
     ------
@@ -121,7 +124,14 @@ def start_server(
                     "-m",
                     "mlops_nb.execution.resident_main",
                     str(state.resolve()),
-                    json.dumps({"ready": writer, "preload": list(preload), "idle": idle}),
+                    json.dumps(
+                        {
+                            "ready": writer,
+                            "preload": list(preload),
+                            "idle": idle,
+                            "services": list(services),
+                        }
+                    ),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -328,21 +338,28 @@ class Resident:
             with self._lock:
                 self._answers.pop(number, None)
 
-    def page(self, notebook: Path, target: Path) -> bool:
-        """Have a `mlops_nb.pages.NotebookPage` of a notebook written to a file.
+    def call(self, service: str, value: dict[str, Any]) -> bool:
+        """Have the server do something else that it was started for.
+
+        Parameters
+        ----------
+        service
+            One of its services; see `mlops_nb.execution.session.prepare`.
+        value
+            What the service takes, as JSON.
 
         Returns
         -------
         bool
-            Whether it was.
+            Whether it was done; else it is the caller's to do.
         """
         asked = None if self._closed else self._ask()
         if asked is None:
             return False
         number, answers = asked
         try:
-            self._send({"page": number, "notebook": str(notebook), "target": str(target)})
-            return bool(answers.get().get("made"))
+            self._send({"call": number, "service": service, "value": value})
+            return bool(answers.get().get("done"))
         finally:
             with self._lock:
                 self._answers.pop(number, None)

@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import KernelError
 from mlops_nb.execution.frames import SOCKET, Frames, at, server_key
@@ -24,6 +24,9 @@ from mlops_nb.execution.kernels import Zygote
 from mlops_nb.execution.preload import sensitive
 from mlops_nb.execution.resident import ServerStatus
 from mlops_nb.model import to_builtins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Server", "main"]
 
@@ -72,12 +75,12 @@ class Server:
         self._listener.listen(16)
         self._inode = path.stat().st_ino
 
-    def prepare(self) -> None:
+    def prepare(self, services: Sequence[str]) -> None:
         """Import what sessions need, and have the first zygote do its imports."""
         zygote = self._new_zygote(self._preload, dict(os.environ))
         from mlops_nb.execution.session import prepare
 
-        prepare()
+        prepare(services)
         zygote.ready()
 
     def serve(self) -> None:
@@ -257,7 +260,7 @@ def main(argv: list[str]) -> None:
         os._exit(0)
     server = Server(state, tuple(settings["preload"]), settings["idle"])
     try:
-        server.prepare()
+        server.prepare(settings["services"])
         server.listen()
     except (KernelError, OSError) as error:
         os.write(ready, str(error).encode())

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,12 +17,12 @@ from mlops_nb.execution.engine import run_notebook
 from mlops_nb.execution.jobs import Cancellation, NotebookJob
 from mlops_nb.execution.values import from_json
 from mlops_nb.execution.warm.child import adopt
-from mlops_nb.files import write_whole
 from mlops_nb.light import import_papermill
-from mlops_nb.model import encode, to_builtins
-from mlops_nb.pages import notebook_page, prepare_pages
+from mlops_nb.model import to_builtins
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from mlops_nb.execution.frames import Frames
     from mlops_nb.execution.jobs import CellProgress
     from mlops_nb.execution.kernels import Zygote
@@ -33,14 +32,27 @@ __all__ = ["prepare", "run_session"]
 _END = 10.0  # seconds for kernels to go when the client has gone
 
 
-def prepare() -> None:
-    """Import, before the fork, what sessions need."""
+_services: dict[str, Callable[[dict[str, Any]], None]] = {}
+
+
+def prepare(services: Iterable[str] = ()) -> None:
+    """Import, before the fork, what sessions need.
+
+    Parameters
+    ----------
+    services
+        Modules of whoever starts the server, with a function ``prepare`` and a table ``SERVICES``
+        of functions: what clients may call besides running notebooks.
+    """
     import_papermill()
     for name in ("cold", "papermill_engine", "warm_client"):
         importlib.import_module(f"mlops_nb.execution.{name}")
     for name in ("parameters", "read"):
         importlib.import_module(f"mlops_nb.notebooks.{name}")
-    prepare_pages()
+    for name in services:
+        module = importlib.import_module(name)
+        module.prepare()
+        _services.update(module.SERVICES)
 
 
 class _Session:
@@ -56,8 +68,8 @@ class _Session:
                 asked = self._frames.receive()
                 if "run" in asked:
                     self._start(asked)
-                elif "page" in asked:
-                    threading.Thread(target=self._page, args=(asked,), daemon=True).start()
+                elif "call" in asked:
+                    threading.Thread(target=self._call, args=(asked,), daemon=True).start()
                 elif (found := self._running.get(asked["cancel"])) is not None:
                     found[0].set(asked.get("limit", ""))
 
@@ -98,13 +110,13 @@ class _Session:
         self._running.pop(number, None)
         self._tell(answer)
 
-    def _page(self, asked: dict[str, Any]) -> None:
-        made = False
+    def _call(self, asked: dict[str, Any]) -> None:
+        done = False
         try:
-            write_whole(Path(asked["target"]), encode(notebook_page(Path(asked["notebook"]))))
-            made = True
-        finally:  # where it failed the client makes it, and says what is wrong
-            self._tell({"run": asked["page"], "made": made})
+            _services[asked["service"]](asked["value"])
+            done = True
+        finally:  # where it failed the client does it, and says what is wrong
+            self._tell({"run": asked["call"], "done": done})
 
     def _tell(self, answer: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the client has gone; `serve` notices

@@ -53,7 +53,9 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     # Longer than the address of a Unix socket may be.
     folder = tmp_path_factory.mktemp("server") / ("deep" * 30) / ".mlops"
-    status = start_server(folder, ["decimal", "numpy"], idle=300)
+    status = start_server(
+        folder, ["decimal", "numpy"], idle=300, services=["mlops_nb.api.services"]
+    )
     assert status.pid != os.getpid()
     yield folder
     assert stop_server(folder)
@@ -110,15 +112,15 @@ def test_jobs_run_warm_in_the_clients_surroundings(
     assert ran.outcome.cells[0].index == 0
 
 
-def test_pages_come_from_the_server_and_one_that_it_cannot_write_is_left(
-    tmp_path: Path, server: Resident
-) -> None:
+def test_a_server_does_what_else_it_was_started_for(tmp_path: Path, server: Resident) -> None:
     ran = run(tmp_path, "print('shown')", zygote=server)
     target = tmp_path / "pages" / "a.json"
-    assert server.page(ran.path, target)
+    assert server.call("page", {"notebook": str(ran.path), "target": str(target)})
     assert "shown" in decode(target.read_bytes(), NotebookPage).body
     (tmp_path / "file").write_text("")
-    assert not server.page(ran.path, tmp_path / "file" / "a.json")
+    value = {"notebook": str(ran.path), "target": str(tmp_path / "file" / "a.json")}
+    assert not server.call("page", value)
+    assert not server.call("nothing of that name", {})
     assert run(tmp_path, "1", zygote=server).status == "SUCCEEDED"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from faces_kit import write_notebook
 
 from mlops_nb import pages
-from mlops_nb.api.early import EarlyPages
+from mlops_nb.api import services
+from mlops_nb.api.reports import Reports
 from mlops_nb.model import (
     Event,
     EventKind,
@@ -16,6 +19,7 @@ from mlops_nb.model import (
     TaskRun,
     TaskStatus,
     decode,
+    to_builtins,
 )
 from mlops_nb.pages import NotebookPage
 from mlops_nb.runs import report
@@ -28,8 +32,8 @@ class Server:
         self.made = made
         self.asked = []
 
-    def page(self, notebook, target):
-        self.asked.append((notebook, target))
+    def call(self, service, value):
+        self.asked.append((service, value))
         return self.made
 
 
@@ -57,11 +61,10 @@ def folder(tmp_path):
 
 
 def test_good_notebooks_get_a_page_that_the_report_takes(folder, monkeypatch):
-    with EarlyPages(folder, None, wanted=True) as early:
-        early.listen(ended("good", TaskStatus.SUCCEEDED))
-        early.listen(ended("bad", TaskStatus.FAILED))
-        early.listen(ended("function", TaskStatus.SUCCEEDED))
-        early.wait()
+    with Reports(folder, None, early=True) as reports:
+        reports.listen(ended("good", TaskStatus.SUCCEEDED))
+        reports.listen(ended("bad", TaskStatus.FAILED))
+        reports.listen(ended("function", TaskStatus.SUCCEEDED))
     made = sorted(path.name for path in (folder / "pages").iterdir())
     assert made == ["good.json"]
     page = decode((folder / "pages/good.json").read_bytes(), NotebookPage)
@@ -88,16 +91,34 @@ def test_a_damaged_page_is_made_again(folder):
 
 
 def test_nothing_is_made_where_no_reports_are_wanted(folder):
-    with EarlyPages(folder, None, wanted=False) as early:
-        early.listen(ended("good", TaskStatus.SUCCEEDED))
+    with Reports(folder, None, early=False) as reports:
+        reports.listen(ended("good", TaskStatus.SUCCEEDED))
     assert not (folder / "pages").exists()
 
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_server_is_asked_and_one_that_is_gone_is_not_missed(folder, monkeypatch, gone):
-    monkeypatch.setattr("mlops_nb.api.early.Resident", Server)
+    monkeypatch.setattr("mlops_nb.api.reports.Resident", Server)
     server = Server(made=not gone)
-    with EarlyPages(folder, server, wanted=True) as early:
-        early.listen(ended("good", TaskStatus.SUCCEEDED))
-    assert server.asked == [(folder / "notebooks/good.ipynb", report.early_page(folder, "good"))]
-    assert report.early_page(folder, "good").exists() == gone
+    run, page = a_run(("good", TaskStatus.SUCCEEDED)), report.early_page(folder, "good")
+    with Reports(folder, server, early=True) as reports:
+        reports.listen(ended("good", TaskStatus.SUCCEEDED))
+        reports.write(run, ["good"])
+    assert [service for service, _ in server.asked] == ["page", "report"]
+    notebook = str(folder / "notebooks/good.ipynb")
+    assert server.asked[0][1] == {"notebook": notebook, "target": str(page)}
+    for name in ("index.html", "good.html"):
+        assert (folder / "reports" / name).exists() == gone
+
+
+def test_what_the_server_is_asked_for_is_what_it_does(folder):
+    services.prepare()
+    page, run = report.early_page(folder, "good"), a_run(("good", TaskStatus.SUCCEEDED))
+    services.SERVICES["page"](
+        {"notebook": str(folder / "notebooks/good.ipynb"), "target": str(page)}
+    )
+    assert "this is good" in decode(page.read_bytes(), NotebookPage).body
+    value = {"run": to_builtins(run), "folder": str(folder), "tasks": ["good"]}
+    services.SERVICES["report"](json.loads(json.dumps(value)))
+    assert "this is good" in (folder / "reports/good.html").read_text()
+    assert not page.exists()
