@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import selectors
@@ -81,6 +82,8 @@ class Server:
         from mlops_nb.execution.session import prepare
 
         prepare(services)
+        gc.collect()
+        gc.freeze()  # sessions need not look through what the server has imported
         zygote.ready()
 
     def serve(self) -> None:
