@@ -60,6 +60,7 @@ ALLOWED: frozenset[str] = frozenset(
         "pandas.core.indexes.base.Index",
         "scipy._lib.array_api_compat.numpy._aliases.asarray",
         "scipy.interpolate._bsplines.BSpline",
+        "scipy.interpolate._bsplines._BSpline",  # since scipy 1.18
         "scipy.sparse._csc.csc_matrix",
         "scipy.sparse._csr.csr_matrix",
         "sklearn._loss.loss.HalfTweedieLoss",
