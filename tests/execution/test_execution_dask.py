@@ -208,8 +208,11 @@ def test_workers_killed_at_any_moment_harm_no_product(tmp_path, cluster):
 
         thread = threading.Thread(target=kill)
         thread.start()
+        began = time.monotonic()
         run = go(wild, executor=cluster, force=True, keep_going=True)
         over.set()
+        # The first run was slow: its workers imported everything.
+        usual += (time.monotonic() - began - usual) / 4
         thread.join()
         if len(killed) > before:
             assert psutil.wait_procs(family, timeout=20)[1] == []
