@@ -196,7 +196,7 @@ def test_workers_killed_at_any_moment_harm_no_product(tmp_path, cluster):
         over, before = threading.Event(), len(killed)
         family: list[psutil.Process] = []
 
-        def kill(rng=rng, over=over, family=family) -> None:
+        def kill(rng=rng, over=over, family=family, usual=usual) -> None:
             time.sleep(rng.uniform(0, usual))
             workers = worker_pids(cluster)
             with suppress(psutil.NoSuchProcess):
