@@ -39,6 +39,7 @@ SUBCOMMANDS = [
     "export",
     "environment",
     "init",
+    "convert",
     "demo",
 ]
 HEAVY = [

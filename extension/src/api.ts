@@ -39,6 +39,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/mlops-nb/v1/conversion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What would make a pipeline of a notebook; nothing is written. */
+        get: operations["projects_conversion"];
+        put?: never;
+        /** Make a notebook a pipeline of one task, or a task of its project. */
+        post: operations["projects_convert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/mlops-nb/v1/membership": {
         parameters: {
             query?: never;
@@ -1384,6 +1402,42 @@ export interface components {
              */
             note: string;
         };
+        /** @description What makes a pipeline of a notebook: planned, or done. */
+        Conversion: {
+            project: components["schemas"]["ProjectView"];
+            /** @description Whether there was no project: its specification is made. */
+            is_new: boolean;
+            task: string;
+            /** @description The notebook, relative to the project. */
+            source: string;
+            /** @description The specification as it will be, or is. */
+            spec_text: string;
+            cell: components["schemas"]["ParametersCell"];
+            /** @description Of the parameters cell in the notebook, from 0. */
+            position: number;
+            /** @description That cell as it will be, or is. */
+            cell_text: string;
+            /**
+             * @description What a run can set.
+             * @default []
+             */
+            parameters: string[];
+            /**
+             * @description Whether it was written.
+             * @default false
+             */
+            done: boolean;
+        };
+        /** @description Which notebook becomes a pipeline. */
+        ConvertNotebook: {
+            /** @description Relative to the server's root. */
+            path: string;
+            /**
+             * @description The task's name; made from the file's where empty.
+             * @default
+             */
+            name: string;
+        };
         /** @description The pictures of one model on its holdout; empty where they do not exist. */
         Curves: {
             /**
@@ -2350,6 +2404,15 @@ export interface components {
              */
             tasks: string[];
         };
+        /**
+         * @description Where a converted notebook's parameters stand.
+         *
+         *     `kept`: In the cell that was tagged already.
+         *     `tagged`: In a cell that was tagged for it: the first one with work, and all assignments of literals.
+         *     `made`: In a new cell above the notebook's code.
+         * @enum {unknown}
+         */
+        ParametersCell: "kept" | "made" | "tagged";
         /** @description One metric of one window. */
         PerformancePoint: {
             window: string;
@@ -3537,6 +3600,8 @@ export type Check = components['schemas']['Check'];
 export type Column = components['schemas']['Column'];
 export type ColumnDrift = components['schemas']['ColumnDrift'];
 export type Comparison = components['schemas']['Comparison'];
+export type Conversion = components['schemas']['Conversion'];
+export type ConvertNotebook = components['schemas']['ConvertNotebook'];
 export type Curves = components['schemas']['Curves'];
 export type Difference = components['schemas']['Difference'];
 export type DriftReport = components['schemas']['DriftReport'];
@@ -3591,6 +3656,7 @@ export type Page = components['schemas']['Page'];
 export type PanelEvent = components['schemas']['PanelEvent'];
 export type PanelEventKind = components['schemas']['PanelEventKind'];
 export type ParameterView = components['schemas']['ParameterView'];
+export type ParametersCell = components['schemas']['ParametersCell'];
 export type PerformancePoint = components['schemas']['PerformancePoint'];
 export type PerformanceSeries = components['schemas']['PerformanceSeries'];
 export type PipelineView = components['schemas']['PipelineView'];
@@ -3730,6 +3796,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProjectCreated"];
+                };
+            };
+            400: components["responses"]["Trouble400"];
+            401: components["responses"]["Trouble401"];
+            403: components["responses"]["Trouble403"];
+            404: components["responses"]["Trouble404"];
+            409: components["responses"]["Trouble409"];
+            413: components["responses"]["Trouble413"];
+            415: components["responses"]["Trouble415"];
+            422: components["responses"]["Trouble422"];
+            503: components["responses"]["Trouble503"];
+        };
+    };
+    projects_conversion: {
+        parameters: {
+            query: {
+                /** @description Relative to the server's root. */
+                path: string;
+                /** @description The task's name; made from the file's where empty. */
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What makes a pipeline of a notebook: planned, or done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversion"];
+                };
+            };
+            400: components["responses"]["Trouble400"];
+            401: components["responses"]["Trouble401"];
+            403: components["responses"]["Trouble403"];
+            404: components["responses"]["Trouble404"];
+            422: components["responses"]["Trouble422"];
+            503: components["responses"]["Trouble503"];
+        };
+    };
+    projects_convert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConvertNotebook"];
+            };
+        };
+        responses: {
+            /** @description What makes a pipeline of a notebook: planned, or done. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversion"];
                 };
             };
             400: components["responses"]["Trouble400"];

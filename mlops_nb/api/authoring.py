@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlops_nb.config import find_project
 from mlops_nb.errors import MlopsNbError, NotebookError, PipelineError, nearest
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.config import Project
 
-__all__ = ["add_task", "membership"]
+__all__ = ["NewTask", "add_task", "membership", "name_of", "new_task", "project_of", "take_up"]
 
 _FORMATS = (".ipynb", ".py", ".md", ".Rmd", ".R", ".r")
 
@@ -63,6 +63,49 @@ def add_task(
         specification cannot be edited.
     """
     found = find_project(project)
+    new = new_task(
+        found,
+        source,
+        name=name,
+        products=products,
+        notebook_product=notebook_product,
+        upstream=upstream,
+    )
+    made = take_up(found, new)
+    path = found.root / new.source
+    return AddedTask(
+        task=new.name,
+        spec=found.spec.relative_to(found.root).as_posix(),
+        source=new.source,
+        products=made,
+        notes=_notes(path, new.source),
+    )
+
+
+class NewTask(NamedTuple):
+    """A task that the specification does not hold yet."""
+
+    name: str
+    source: str
+    """The notebook, relative to the project."""
+    spec: bytes
+    """The specification with the task."""
+
+
+def new_task(
+    found: Project,
+    source: str,
+    *,
+    name: str = "",
+    products: Mapping[str, str] | None = None,
+    notebook_product: str = "",
+    upstream: Sequence[str] = (),
+    local_execution: bool = False,
+) -> NewTask:
+    """Return what `add_task` writes, and write nothing; it has the parameters and the errors.
+
+    With `local_execution` the notebook runs in its own folder, where its relative paths lead.
+    """
     path = _inside(found, source)
     if path.suffix not in _FORMATS or not path.is_file():
         raise NotebookError(
@@ -72,7 +115,7 @@ def add_task(
         )
     relative = path.relative_to(found.root.resolve()).as_posix()
     pipeline = load_pipeline(found)
-    name = name or _name_of(path)
+    name = name or name_of(path)
     names = pipeline.names()
     if name in names:
         raise PipelineError(
@@ -91,24 +134,31 @@ def add_task(
     entry: dict[str, Any] = {"source": relative, "name": name, "product": product}
     if upstream:
         entry["upstream"] = list(upstream)
+    if local_execution:
+        entry["local_execution"] = True
+    return NewTask(name, relative, _with_entry(found.spec.read_bytes(), entry, pipeline.spec))
+
+
+def take_up(found: Project, new: NewTask) -> tuple[str, ...]:
+    """Write the specification with a new task, and return the task's products.
+
+    Raises
+    ------
+    PipelineError
+        The specification would not load; it stays as it was.
+    """
     before = found.spec.read_bytes()
-    write_whole(found.spec, _with_entry(before, entry, pipeline.spec))
+    write_whole(found.spec, new.spec)
     try:
-        task = load_pipeline(find_project(project))[name]
+        task = load_pipeline(found)[new.name]
     except (MlopsNbError, KeyError) as error:
         write_whole(found.spec, before)
         if isinstance(error, MlopsNbError):
             raise
         raise PipelineError(
-            "the new task was not taken up", where=pipeline.spec, fix="add it by hand"
+            "the new task was not taken up", where=found.spec.name, fix="add it by hand"
         ) from error
-    return AddedTask(
-        task=name,
-        spec=pipeline.spec,
-        source=relative,
-        products=tuple(made.path for made in task.products),
-        notes=_notes(path, relative),
-    )
+    return tuple(made.path for made in task.products)
 
 
 def membership(root: Path, path: str) -> Membership:
@@ -125,13 +175,10 @@ def membership(root: Path, path: str) -> Membership:
     place = (root / path).resolve()
     if not place.is_relative_to(root):
         return Membership(path=path)
-    folder = next(
-        (one for one in place.parents if one.is_relative_to(root) and (one / "pipeline.yaml").is_file()),
-        None,
-    )  # fmt: skip
-    if folder is None:
+    found = project_of(root, place)
+    if found is None:
         return Membership(path=path)
-    found = find_project(folder)
+    folder = found.root
     label = "" if folder == root else folder.relative_to(root).as_posix()
     view = ProjectView(
         path=label, name=found.name, spec=found.spec.relative_to(found.root).as_posix()
@@ -148,6 +195,14 @@ def membership(root: Path, path: str) -> Membership:
     )
     role = "source" if sources else "product" if makers else "none"
     return Membership(path=path, project=view, role=role, tasks=sources or makers)
+
+
+def project_of(root: Path, place: Path) -> Project | None:
+    """Return the project that a file lies in; nothing above `root` is looked at."""
+    for one in place.parents:
+        if one.is_relative_to(root) and (one / "pipeline.yaml").is_file():
+            return find_project(one)
+    return None
 
 
 def _with_entry(before: bytes, entry: dict[str, Any], where: str) -> bytes:
@@ -196,7 +251,8 @@ def _inside(project: Project, path: str) -> Path:
     return place
 
 
-def _name_of(path: Path) -> str:
+def name_of(path: Path) -> str:
+    """Return a task's name made from a file's."""
     stem = re.sub(r"^\d+[_\-. ]+", "", path.stem)
     return re.sub(r"[^A-Za-z0-9_\-]+", "-", stem).strip("-") or "task"
 

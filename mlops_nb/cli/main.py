@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Make an environment from a conda one.",
     ),
     "init": ("mlops_nb.cli.init", "init", "Start a project that passes its own tests."),
+    "convert": ("mlops_nb.cli.convert", "convert", "Make a pipeline of a notebook."),
     "demo": ("mlops_nb.cli.demo", "demo", "Watch the closed loop on real flights."),
 }
 """Subcommands by name: module, attribute, one line of help. Modules load when they are used."""

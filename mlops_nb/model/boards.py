@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from mlops_nb.model.base import Record
 from mlops_nb.model.export import ExportTarget
 from mlops_nb.model.monitoring import (
@@ -18,6 +20,7 @@ from mlops_nb.model.registry import GateResult, GateState, LedgerEntry, ModelVer
 __all__ = [
     "AddedTask",
     "AlertList",
+    "Conversion",
     "ExportTargets",
     "Gates",
     "HeatCell",
@@ -30,6 +33,7 @@ __all__ = [
     "ModelSummary",
     "MonitorList",
     "Page",
+    "ParametersCell",
     "PerformanceSeries",
     "ProjectCreated",
     "ProjectList",
@@ -87,6 +91,39 @@ class AddedTask(Record, frozen=True, kw_only=True):
     products: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What is left to do in the notebook, such as a missing ``parameters`` cell."""
+
+
+class ParametersCell(StrEnum):
+    """Where a converted notebook's parameters stand."""
+
+    KEPT = "kept"
+    """In the cell that was tagged already."""
+    TAGGED = "tagged"
+    """In a cell that was tagged for it: the first one with work, and all assignments of literals."""
+    MADE = "made"
+    """In a new cell above the notebook's code."""
+
+
+class Conversion(Record, frozen=True, kw_only=True):
+    """What makes a pipeline of a notebook: planned, or done."""
+
+    project: ProjectView
+    is_new: bool
+    """Whether there was no project: its specification is made."""
+    task: str
+    source: str
+    """The notebook, relative to the project."""
+    spec_text: str
+    """The specification as it will be, or is."""
+    cell: ParametersCell
+    position: int
+    """Of the parameters cell in the notebook, from 0."""
+    cell_text: str
+    """That cell as it will be, or is."""
+    parameters: tuple[str, ...] = ()
+    """What a run can set."""
+    done: bool = False
+    """Whether it was written."""
 
 
 class ModelSummary(Record, frozen=True, kw_only=True):

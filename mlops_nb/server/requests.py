@@ -17,6 +17,8 @@ __all__ = [
     "Check",
     "ColumnQuery",
     "CompareQuery",
+    "ConversionQuery",
+    "ConvertNotebook",
     "EventsQuery",
     "ExportQuery",
     "GatesQuery",
@@ -55,6 +57,15 @@ class MembershipQuery(Record, frozen=True, kw_only=True):
 
     path: Annotated[str, Meta(min_length=1, max_length=4_000)]
     """Relative to the server's root."""
+
+
+class ConversionQuery(Record, frozen=True, kw_only=True):
+    """Which notebook would become a pipeline."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=4_000)]
+    """Relative to the server's root."""
+    name: Annotated[str, Meta(max_length=500)] = ""
+    """The task's name; made from the file's where empty."""
 
 
 class RunsQuery(ProjectQuery, frozen=True, kw_only=True):
@@ -157,6 +168,15 @@ class InitProject(Body, frozen=True, kw_only=True):
     """A folder relative to the server's root that does not exist yet or is empty."""
     name: Annotated[str, Meta(max_length=500)] = ""
     """The folder's name where empty."""
+
+
+class ConvertNotebook(Body, frozen=True, kw_only=True):
+    """Which notebook becomes a pipeline."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=4_000)]
+    """Relative to the server's root."""
+    name: Annotated[str, Meta(max_length=500)] = ""
+    """The task's name; made from the file's where empty."""
 
 
 class AddTask(Body, frozen=True, kw_only=True):

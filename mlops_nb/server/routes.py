@@ -63,6 +63,16 @@ ROUTES: tuple[Route, ...] = (
         boards.ProjectCreated, query=None, body=requests.InitProject, status=201,
     ),
     _get(
+        "/conversion", "projects", "conversion",
+        "What would make a pipeline of a notebook; nothing is written.",
+        boards.Conversion, query=requests.ConversionQuery,
+    ),
+    _post(
+        "/conversion", "projects", "convert",
+        "Make a notebook a pipeline of one task, or a task of its project.",
+        boards.Conversion, query=None, body=requests.ConvertNotebook, status=201,
+    ),
+    _get(
         "/membership", "projects", "membership", "What a file is to the project it lies in.",
         boards.Membership, query=requests.MembershipQuery,
     ),

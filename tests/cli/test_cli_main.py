@@ -9,6 +9,7 @@ from mlops_nb.cli.main import COMMANDS, main
 from mlops_nb.errors import ExitCode
 from mlops_nb.model import RunFacts, RunStatus
 from mlops_nb.runs.store import RunStore
+from tests.browser.lab_kit import write_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,23 @@ def test_no_project_is_told_with_its_fix(
 def test_init_then_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("init", str(tmp_path / "p"), "--json") == ExitCode.OK
     assert '"pipeline.yaml"' in capsys.readouterr().out
+
+
+def test_convert_says_what_it_does_and_a_dry_run_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_notebook(tmp_path / "a.ipynb", "rows = 3", "rows")
+    assert call("convert", "a.ipynb", "--dry-run") == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "cell 0 becomes its parameters cell, a run can set rows" in told
+    assert "source: a.ipynb" in told
+    assert not (tmp_path / "pipeline.yaml").exists()
+    assert call("convert", "a.ipynb") == ExitCode.OK
+    assert "mlops-nb run" in capsys.readouterr().out
+    assert call("plan") == ExitCode.OK
+    assert call("convert", "a.ipynb", "--json") != ExitCode.OK
+    assert "already" in capsys.readouterr().err
 
 
 def test_a_reader_that_went_away_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
