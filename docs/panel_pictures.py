@@ -115,6 +115,7 @@ def scenes(lab: Lab) -> Iterator[Scene]:
 def take(page: LabPage, scene: Scene, target: Path) -> None:
     """Bring a scene about, nothing else beside it, and take its picture."""
     page.page.evaluate("() => void window.jupyterapp.commands.execute('application:close-all')")
+    page.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
     page.page.wait_for_timeout(300)
     # JupyterLab notes the kernel's language in a notebook that it opens, and asks.
     discard = page.find(".jp-Dialog-button:has-text('Discard')")

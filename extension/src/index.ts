@@ -17,7 +17,9 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Menu } from '@lumino/widgets';
+import { chooseNotebook } from './app/choosing';
 import { addCommands } from './app/commands';
+import { addConverting } from './app/converting';
 import { RunDrive } from './app/drive';
 import { showExecuted } from './app/executed';
 import { extendNotebooks } from './app/notebook';
@@ -110,6 +112,9 @@ function activate(
     app.contextMenu.addItem({ command, selector: '.mn-Node[data-task]', rank })
   );
   addScheduling(app, panel, browsers);
+  if (documents) {
+    addConverting(panel, documents, () => chooseNotebook(documents, trans));
+  }
   tellOfRuns(panel);
   if (notebooks) {
     extendNotebooks(app, panel, notebooks);
@@ -144,7 +149,9 @@ function activate(
   ]) {
     palette?.addItem({ command, category });
   }
-  palette?.addItem({ command: CommandIDs.schedule, category, args: { isPalette: true } });
+  for (const command of [CommandIDs.convert, CommandIDs.schedule]) {
+    palette?.addItem({ command, category, args: { isPalette: true } });
+  }
   menu?.addMenu(makeMenu(panel), true, { rank: 65 });
   statusBar?.registerStatusItem(`${EXTENSION}:status`, {
     item: new StatusItem(panel),
@@ -173,5 +180,6 @@ function makeMenu(panel: IPanel): Menu {
   menu.addItem({ command: CommandIDs.cancel });
   menu.addItem({ type: 'separator' });
   menu.addItem({ command: CommandIDs.initProject });
+  menu.addItem({ command: CommandIDs.convert });
   return menu;
 }

@@ -35,6 +35,7 @@ export namespace CommandIDs {
   export const openLog = 'mlops-nb:open-log';
   export const selectProject = 'mlops-nb:select-project';
   export const initProject = 'mlops-nb:init-project';
+  export const convert = 'mlops-nb:convert';
   export const addToPipeline = 'mlops-nb:add-to-pipeline';
   export const runAsTask = 'mlops-nb:run-as-task';
   export const schedule = 'mlops-nb:schedule';

@@ -165,6 +165,8 @@ describe('Pipeline', () => {
   it('says what to do where there is no task', async () => {
     const { container } = await shown(pipelineOf([]));
     expect(await screen.findByText('The pipeline has no tasks yet')).toBeTruthy();
+    expect(screen.queryByRole('button', { name: 'Parameters' })).toBeNull();
+    expect(screen.queryByLabelText('Search tasks')).toBeNull();
     expect(await violations(container)).toEqual([]);
   });
 });

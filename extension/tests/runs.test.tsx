@@ -11,6 +11,7 @@ import {
   summary,
   violations
 } from './kit';
+import { chain, pipelineOf } from './pipelinekit';
 
 const TWO = runList([
   summary('20260102-000000-b', { status: 'failed', failed: ['train'], seconds: 3 }),
@@ -133,7 +134,32 @@ describe('Runs', () => {
     const panel = await fakePanel({ 'GET /projects': { projects: [], truncated: false } });
     const { container } = renderView(panel, runsView);
     expect(await screen.findByText('No pipeline here yet')).toBeTruthy();
-    expect(screen.getByRole('button', { name: 'Start a project' })).toBeTruthy();
+    expect(screen.getByRole('button', { name: 'Start a project…' })).toBeTruthy();
     expect(await violations(container)).toEqual([]);
+  });
+
+  it('does not offer to run a pipeline without tasks', async () => {
+    const panel = await fakePanel({
+      'GET /runs': runList([]),
+      'GET /pipeline': pipelineOf([])
+    });
+    stubCommands(panel, CommandIDs.convert);
+    const { container } = renderView(panel, runsView);
+    expect(await screen.findByText('The pipeline has no tasks yet')).toBeTruthy();
+    expect(screen.queryByRole('button', { name: 'Run the pipeline' })).toBeNull();
+    expect(screen.queryByLabelText('Search runs')).toBeNull();
+    fireEvent.click(screen.getByRole('button', { name: 'Convert a notebook…' }));
+    expect(panel.executed.map(([id]) => id)).toContain(CommandIDs.convert);
+    expect(await violations(container)).toEqual([]);
+  });
+
+  it('offers to run one that has some', async () => {
+    const panel = await fakePanel({
+      'GET /runs': runList([]),
+      'GET /pipeline': pipelineOf(chain())
+    });
+    renderView(panel, runsView);
+    expect(await screen.findByText('Nothing ran yet')).toBeTruthy();
+    expect(screen.getByRole('button', { name: 'Run the pipeline' })).toBeTruthy();
   });
 });

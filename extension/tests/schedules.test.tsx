@@ -270,6 +270,48 @@ describe('the form of a schedule', () => {
     expect(await violations(container)).toEqual([]);
   });
 
+  it('offers no runs at once of the latest sources, and says why', async () => {
+    const panel = await fakePanel(
+      answers({
+        'POST /schedules-preview': PREVIEW,
+        'POST /schedules': () =>
+          refusal(422, { message: 'needs frozen sources', fix: 'use snapshot' })
+      })
+    );
+    const { container } = renderView(panel, schedulesView, { form: true });
+    await screen.findByRole('complementary', { name: 'New schedule' });
+    fireEvent.click(screen.getByText('When things go otherwise'));
+    const option = (name: string) =>
+      screen.getByRole('option', { name, hidden: true }) as HTMLOptionElement;
+    expect(option('run both').disabled).toBe(true);
+    const overlap = screen.getByLabelText('If the one before still runs');
+    const why = document.getElementById(overlap.getAttribute('aria-describedby')!)!;
+    expect(why.textContent).toContain('choose other sources below');
+    fireEvent.change(screen.getByLabelText('Which sources'), {
+      target: { value: 'snapshot' }
+    });
+    expect(option('run both').disabled).toBe(false);
+    expect(overlap.getAttribute('aria-describedby')).toBeNull();
+    fireEvent.change(overlap, { target: { value: 'allow' } });
+    expect(option('as they are when a task starts').disabled).toBe(true);
+    expect(screen.getByText(/each need sources of their own/)).toBeTruthy();
+    type('Name', 'x');
+    type('When', 'every day at 6');
+    fireEvent.submit(screen.getByLabelText('Name').closest('form')!);
+    expect(await screen.findByText('needs frozen sources')).toBeTruthy();
+    expect(screen.getByText('To mend it: use snapshot')).toBeTruthy();
+    expect(await violations(container)).toEqual([]);
+  });
+
+  it('has nothing to run in a pipeline without tasks', async () => {
+    const panel = await fakePanel(
+      answers({ 'GET /schedules': scheduleList([]), 'GET /pipeline': pipelineOf([]) })
+    );
+    renderView(panel, schedulesView);
+    expect(await screen.findByText('The pipeline has no tasks yet')).toBeTruthy();
+    expect(screen.queryByRole('button', { name: 'Add a schedule' })).toBeNull();
+  });
+
   it('keeps what was typed where the server refuses it', async () => {
     const panel = await fakePanel(
       answers({

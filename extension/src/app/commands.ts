@@ -91,6 +91,8 @@ type Add = (id: string, command: ICommand) => void;
 
 function addRunCommands(add: Add, panel: IPanel, shell: Shell): void {
   const { trans, model } = panel;
+  const canRun = () =>
+    !model.project.feed.isBusy && model.project.pipeline.value?.tasks.length !== 0;
   const task = (args: Args) => String(args.task ?? '');
   const run = (args: Args) => String(args.run ?? '');
 
@@ -98,7 +100,7 @@ function addRunCommands(add: Add, panel: IPanel, shell: Shell): void {
     label: trans.__('Run All'),
     icon: runIcon,
     caption: trans.__('Run every task that is not up to date'),
-    enabled: () => !model.project.feed.isBusy,
+    enabled: canRun,
     does: args => start(panel, (args.request ?? {}) as Partial<RunRequest>)
   });
   add(CommandIDs.runWith, {

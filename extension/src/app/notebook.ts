@@ -7,7 +7,7 @@ import type { INotebookModel, INotebookTracker, NotebookPanel } from '@jupyterla
 import { Notification } from '@jupyterlab/apputils';
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import type { IPanel } from '../components/context';
-import { literal } from '../components/format';
+import { literal, shortName } from '../components/format';
 import { parametersIcon } from '../components/icons';
 import { MembershipModel } from '../model/membership';
 import { CommandIDs } from '../tokens';
@@ -176,7 +176,7 @@ function decorateCell(panel: IPanel, cell: Cell, membership: MembershipModel | n
         const [row, name, value] = ['div', 'dt', 'dd'].map(tag =>
           document.createElement(tag)
         );
-        name.textContent = one.name;
+        name.textContent = shortName(one.name, membership?.taskNames ?? []);
         value.textContent = literal(one.value);
         row.append(name, value);
         return row;

@@ -22,6 +22,14 @@ export function tellOfRuns(panel: IPanel): void {
         tellEnd(panel, run);
       }
     });
+    let tasks: number | undefined;
+    project.pipeline.changed.connect(() => {
+      const now = project.pipeline.value?.tasks.length;
+      if (now !== tasks) {
+        tasks = now;
+        commands.notifyCommandChanged(); // an empty pipeline cannot be run
+      }
+    });
     project.told.connect((_, event) => tellRefusal(panel, project, event));
     commands.notifyCommandChanged();
   };

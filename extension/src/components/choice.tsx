@@ -9,15 +9,20 @@ export function Choice<T extends string | number>(props: {
   value: T;
   choices: Choices<T>;
   onChange: (value: T) => void;
+  /** Those that cannot be chosen now. */
+  disabled?: readonly T[];
+  /** What stands below it. */
+  help?: string;
 }): JSX.Element {
   const { choices } = props;
   return (
-    <Labelled label={props.label}>
-      {id => (
+    <Labelled label={props.label} help={props.help}>
+      {(id, help) => (
         <select
           id={id}
           className="mn-Select"
           value={props.value}
+          aria-describedby={help}
           onChange={event => {
             const found = choices.find(([value]) => String(value) === event.target.value);
             if (found) {
@@ -26,7 +31,7 @@ export function Choice<T extends string | number>(props: {
           }}
         >
           {choices.map(([value, text]) => (
-            <option key={value} value={value}>
+            <option key={value} value={value} disabled={props.disabled?.includes(value)}>
               {text}
             </option>
           ))}

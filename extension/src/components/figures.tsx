@@ -10,7 +10,14 @@ const WIDTH = 72;
 
 /** Four significant digits: what an interval of a metric ever supports. */
 export function rounded(value: number): string {
-  return String(Number(value.toPrecision(4)));
+  return plain(value, 4);
+}
+
+/** Shares keep their last zeros, so that figures below one another line up. */
+function plain(value: number, digits: number): string {
+  const text = value.toPrecision(digits);
+  const size = Math.abs(value);
+  return size < 1 && size >= 1e-4 ? text : String(Number(text));
 }
 
 /** `0.7475 to 0.8192`; empty without an interval. */
@@ -113,7 +120,7 @@ export function DifferenceFigure(props: {
         difference.n.toLocaleString()
       )}
     >
-      <span className="mn-number">{signed(difference.difference)}</span>
+      <span className="mn-number mn-mod-signed">{signed(difference.difference)}</span>
       <Whisker
         value={difference.difference}
         low={difference.low}
@@ -146,7 +153,7 @@ export function Verdict(props: { verdict: -1 | 0 | 1 }): JSX.Element {
 
 /** With a sign, and with three significant digits. */
 export function signed(value: number): string {
-  const text = String(Number(Math.abs(value).toPrecision(3)));
+  const text = plain(Math.abs(value), 3);
   return `${value < 0 ? '−' : '+'}${text}`;
 }
 

@@ -62,6 +62,12 @@ export function ago(seconds: number, trans: Trans, now = Date.now() / 1000): str
   return format.format(-Math.max(1, Math.round(past / size)), unit);
 }
 
+/** A parameter's name among those of one task: without the task's, which tells equal ones apart. */
+export function shortName(name: string, tasks: readonly string[]): string {
+  const prefix = `${tasks[0]}.`;
+  return tasks.length === 1 && name.startsWith(prefix) ? name.slice(prefix.length) : name;
+}
+
 /** A parameter's value as it would stand in a notebook. */
 export function literal(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);

@@ -2,10 +2,10 @@
 
 import { refreshIcon } from '@jupyterlab/ui-components';
 import { useEffect, type ReactNode } from 'react';
+import type { PipelineView } from '../api';
 import { CommandIDs } from '../tokens';
 import { usePanel, useProject, useSnapshot, useTrans } from './context';
 import { Button, Failure, Loading, Notice } from './states';
-import { TerminalButton } from './terminal';
 import { Spacer, Toolbar, ToolButton } from './toolbar';
 
 /** A view of a project. `children` is drawn only where there is one. */
@@ -85,20 +85,49 @@ export function NoProject(): JSX.Element {
       actions={
         <>
           <Button primary onClick={() => void commands.execute(CommandIDs.initProject)}>
-            {trans.__('Start a project')}
+            {trans.__('Start a project…')}
           </Button>
-          <TerminalButton />
+          <ConvertButton />
         </>
       }
     >
       <p>
         {trans.__(
-          'A project is a folder with a pipeline.yaml and the notebooks that it names. Start one with three notebooks to try things out, or turn a long notebook into a pipeline in a terminal:'
+          'A project is a folder with a pipeline.yaml and the notebooks that it names. Start one with three notebooks to try things out, or make a pipeline of a notebook that you have.'
         )}
       </p>
-      <pre>mlops-nb convert analysis.ipynb</pre>
     </Notice>
   );
+}
+
+/** The project's pipeline is empty: offers to put a notebook into it. */
+export function NoTasks(props: { spec: string }): JSX.Element {
+  const trans = useTrans();
+  return (
+    <Notice
+      title={trans.__('The pipeline has no tasks yet')}
+      actions={<ConvertButton primary />}
+    >
+      {trans.__(
+        'Convert a notebook into its first task. An open notebook has “Add to Pipeline” in its toolbar; or name one in %1.',
+        props.spec
+      )}
+    </Notice>
+  );
+}
+
+/** The way to make a task of a notebook; missing where documents cannot be opened. */
+function ConvertButton(props: { primary?: boolean }): JSX.Element | null {
+  const trans = useTrans();
+  const { commands } = usePanel();
+  return commands.hasCommand(CommandIDs.convert) ? (
+    <Button
+      primary={props.primary}
+      onClick={() => void commands.execute(CommandIDs.convert)}
+    >
+      {trans.__('Convert a notebook…')}
+    </Button>
+  ) : null;
 }
 
 /**
@@ -114,4 +143,15 @@ export function useLoad(refresh: () => Promise<void>, deps: readonly unknown[]):
     }
     // The caller says what it depends on.
   }, [...deps, any]);
+}
+
+/** The project's pipeline, which is asked for where nobody did yet; `null` until it is there. */
+export function usePipeline(): PipelineView | null {
+  const { pipeline } = useProject();
+  useLoad(async () => {
+    if (!pipeline.value) {
+      await pipeline.refresh();
+    }
+  }, [pipeline]);
+  return useSnapshot(pipeline).value;
 }

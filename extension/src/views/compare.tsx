@@ -106,6 +106,16 @@ function Difference(props: { diff: RunDiff }): JSX.Element {
   );
 }
 
+/** One side of a difference; what only the other has is said to be missing. */
+function Value(props: { text: string }): JSX.Element {
+  const trans = useTrans();
+  return props.text ? (
+    <span className="mn-mono">{props.text}</span>
+  ) : (
+    <span className="mn-quiet">{trans.__('none')}</span>
+  );
+}
+
 function changeColumns(trans: Trans): IColumn<RunChange>[] {
   const kinds: Record<string, string> = {
     parameter: trans.__('parameter'),
@@ -131,12 +141,12 @@ function changeColumns(trans: Trans): IColumn<RunChange>[] {
     {
       id: 'left',
       header: trans.__('Earlier'),
-      render: change => <span className="mn-mono">{change.left}</span>
+      render: change => <Value text={change.left} />
     },
     {
       id: 'right',
       header: trans.__('Later'),
-      render: change => <span className="mn-mono">{change.right}</span>
+      render: change => <Value text={change.right} />
     }
   ];
 }
@@ -179,9 +189,11 @@ function taskColumns(trans: Trans): IColumn<TaskPair>[] {
       align: 'end',
       render: pair => {
         const seconds = change(pair);
-        return seconds === null
-          ? ''
-          : `${seconds > 0 ? '+' : '−'}${duration(Math.abs(seconds))}`;
+        if (seconds === null) {
+          return '';
+        }
+        const text = duration(Math.abs(seconds));
+        return text === duration(0) ? text : `${seconds > 0 ? '+' : '−'}${text}`;
       },
       sort: change
     }

@@ -1,6 +1,6 @@
 /** Models: who serves, who challenges, and every version with its metrics and gates. */
 
-import { undoIcon } from '@jupyterlab/ui-components';
+import { closeIcon, undoIcon } from '@jupyterlab/ui-components';
 import { useMemo, useState } from 'react';
 import type { ModelSummary, ModelVersion } from '../api';
 import { Ago } from '../components/clock';
@@ -170,7 +170,15 @@ function Models(): JSX.Element {
               </div>
               {showHistory && (
                 <aside className="mn-Details" aria-label={trans.__('History')}>
-                  <h2>{trans.__('History')}</h2>
+                  <header>
+                    <h2>{trans.__('History')}</h2>
+                    <Spacer />
+                    <ToolButton
+                      icon={closeIcon}
+                      label={trans.__('Close')}
+                      onClick={() => setShowHistory(false)}
+                    />
+                  </header>
                   <Loaded
                     snapshot={history.snapshot}
                     what={trans.__('Reading the ledger…')}
@@ -348,7 +356,8 @@ function columnsOf(
       id: 'age',
       header: trans.__('Registered'),
       render: version => <Ago time={version.created} />,
-      sort: version => version.created
+      sort: version => version.created,
+      wide: true
     },
     {
       id: 'actor',

@@ -4,7 +4,7 @@ import { closeIcon, undoIcon } from '@jupyterlab/ui-components';
 import { useId } from 'react';
 import type { ParameterView, PipelineView } from '../api';
 import { usePanel, useProject, useSnapshot, useTrans } from '../components/context';
-import { duration, literal } from '../components/format';
+import { duration, literal, shortName } from '../components/format';
 import { Button } from '../components/states';
 import { Mark } from '../components/status';
 import { Spacer, ToolButton } from '../components/toolbar';
@@ -140,7 +140,8 @@ export function ParameterField(props: {
   return (
     <div className={`mn-Field ${isChanged ? 'mn-mod-changed' : ''}`}>
       <label htmlFor={id}>
-        {parameter.name} <span className="mn-quiet">{parameter.type}</span>
+        {shortName(parameter.name, parameter.tasks)}{' '}
+        <span className="mn-quiet">{parameter.type}</span>
       </label>
       <div className="mn-Field-row">
         <Control

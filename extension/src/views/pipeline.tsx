@@ -4,9 +4,9 @@ import { listIcon } from '@jupyterlab/ui-components';
 import { useCallback, useMemo, useRef, useState } from 'react';
 import type { PipelineView, PlanView, RunView } from '../api';
 import { useArg, usePanel, useProject, useSnapshot, useTrans } from '../components/context';
-import { Frame, useLoad } from '../components/frame';
+import { Frame, NoTasks, useLoad } from '../components/frame';
 import { fitIcon, parametersIcon, pathIcon, pipelineIcon } from '../components/icons';
-import { Loaded, Notice } from '../components/states';
+import { Loaded } from '../components/states';
 import { CommandButton, Search, Spacer, ToolButton } from '../components/toolbar';
 import { isFailed } from '../model/fold';
 import {
@@ -54,47 +54,49 @@ function Pipeline(): JSX.Element {
       label={trans.__('Pipeline')}
       onRefresh={() => void project.pipeline.refresh()}
       toolbar={
-        <>
-          {busy ? (
-            <CommandButton id={CommandIDs.cancel} wordy />
-          ) : (
-            <CommandButton id={CommandIDs.runAll} wordy />
-          )}
-          {!busy && isResumable && (
-            <CommandButton id={CommandIDs.resume} args={{ run: last.id }} wordy />
-          )}
-          <ToolButton
-            icon={parametersIcon}
-            label={trans.__('Parameters')}
-            pressed={side === 'parameters'}
-            onClick={() => setSide(side === 'parameters' ? '' : 'parameters')}
-            wordy
-          />
-          <Spacer />
-          <Search
-            label={trans.__('Search tasks')}
-            value={query}
-            onChange={setQuery}
-            onEnter={() => find.current()}
-          />
-          <ToolButton
-            icon={listIcon}
-            label={trans.__('List of tasks')}
-            pressed={showList}
-            onClick={() => setShowList(!showList)}
-          />
-          <ToolButton
-            icon={pathIcon}
-            label={trans.__('Critical path')}
-            pressed={showPath}
-            onClick={() => setShowPath(!showPath)}
-          />
-          <ToolButton
-            icon={fitIcon}
-            label={trans.__('Zoom to fit')}
-            onClick={() => view.current?.fit()}
-          />
-        </>
+        snapshot.value?.tasks.length !== 0 && (
+          <>
+            {busy ? (
+              <CommandButton id={CommandIDs.cancel} wordy />
+            ) : (
+              <CommandButton id={CommandIDs.runAll} wordy />
+            )}
+            {!busy && isResumable && (
+              <CommandButton id={CommandIDs.resume} args={{ run: last.id }} wordy />
+            )}
+            <ToolButton
+              icon={parametersIcon}
+              label={trans.__('Parameters')}
+              pressed={side === 'parameters'}
+              onClick={() => setSide(side === 'parameters' ? '' : 'parameters')}
+              wordy
+            />
+            <Spacer />
+            <Search
+              label={trans.__('Search tasks')}
+              value={query}
+              onChange={setQuery}
+              onEnter={() => find.current()}
+            />
+            <ToolButton
+              icon={listIcon}
+              label={trans.__('List of tasks')}
+              pressed={showList}
+              onClick={() => setShowList(!showList)}
+            />
+            <ToolButton
+              icon={pathIcon}
+              label={trans.__('Critical path')}
+              pressed={showPath}
+              onClick={() => setShowPath(!showPath)}
+            />
+            <ToolButton
+              icon={fitIcon}
+              label={trans.__('Zoom to fit')}
+              onClick={() => view.current?.fit()}
+            />
+          </>
+        )
       }
     >
       <Loaded
@@ -252,16 +254,4 @@ function nextHit(graph: IGraph, query: string, chosen: string): string | null {
   const hits = wanted ? graph.nodes.filter(node => isHit(node, wanted)) : [];
   const at = hits.findIndex(node => node.id === chosen);
   return hits.length ? hits[(at + 1) % hits.length].id : null;
-}
-
-function NoTasks(props: { spec: string }): JSX.Element {
-  const trans = useTrans();
-  return (
-    <Notice title={trans.__('The pipeline has no tasks yet')}>
-      {trans.__(
-        'Open a notebook and choose “Add to pipeline” in its toolbar, or name one in %1.',
-        props.spec
-      )}
-    </Notice>
-  );
 }

@@ -75,7 +75,11 @@ function counts(by: Record<string, number>, trans: Trans): JSX.Element {
   const run = by.run ?? 0;
   const parts = [
     run ? trans._n('%1 task would run', '%1 tasks would run', run) : '',
-    by.restore ? trans.__('%1 would be restored', by.restore) : '',
+    by.restore
+      ? run
+        ? trans.__('%1 would be restored', by.restore)
+        : trans._n('%1 task would be restored', '%1 tasks would be restored', by.restore)
+      : '',
     by.skip ? trans.__('%1 up to date', by.skip) : ''
   ].filter(Boolean);
   return run || by.restore ? (

@@ -5,7 +5,7 @@ import type { RunSummary } from '../api';
 import { Ago, Took } from '../components/clock';
 import { useArg, usePanel, useProject, useSnapshot, useTrans } from '../components/context';
 import { figure, literal } from '../components/format';
-import { Frame, useLoad } from '../components/frame';
+import { Frame, NoTasks, useLoad, usePipeline } from '../components/frame';
 import { historyIcon } from '../components/icons';
 import { Button, Loaded, Notice } from '../components/states';
 import { Status, statusText } from '../components/status';
@@ -38,6 +38,7 @@ function Runs(): JSX.Element {
   const columns = useMemo(() => columnsOf(trans), [trans]);
   useLoad(() => project.runs.refresh(), [project]);
 
+  const isEmpty = snapshot.value !== null && !withLive(snapshot.value.runs, live).length;
   const pair = [...chosen].sort();
   const filter = { text, status };
   return (
@@ -47,26 +48,30 @@ function Runs(): JSX.Element {
       toolbar={
         <>
           <CommandButton id={CommandIDs.runAll} wordy />
-          <CommandButton
-            id={CommandIDs.compareRuns}
-            args={{ left: pair[0] ?? '', right: pair[1] ?? '', count: pair.length }}
-            wordy
-          />
-          <Spacer />
-          <Search label={trans.__('Search runs')} value={text} onChange={setText} />
-          <select
-            className="mn-Select"
-            aria-label={trans.__('Status')}
-            value={status}
-            onChange={event => setStatus(event.target.value)}
-          >
-            <option value="">{trans.__('Every status')}</option>
-            {STATUSES.map(one => (
-              <option key={one} value={one}>
-                {statusText(one, trans)}
-              </option>
-            ))}
-          </select>
+          {!isEmpty && (
+            <>
+              <CommandButton
+                id={CommandIDs.compareRuns}
+                args={{ left: pair[0] ?? '', right: pair[1] ?? '', count: pair.length }}
+                wordy
+              />
+              <Spacer />
+              <Search label={trans.__('Search runs')} value={text} onChange={setText} />
+              <select
+                className="mn-Select"
+                aria-label={trans.__('Status')}
+                value={status}
+                onChange={event => setStatus(event.target.value)}
+              >
+                <option value="">{trans.__('Every status')}</option>
+                {STATUSES.map(one => (
+                  <option key={one} value={one}>
+                    {statusText(one, trans)}
+                  </option>
+                ))}
+              </select>
+            </>
+          )}
         </>
       }
     >
@@ -118,6 +123,10 @@ function Runs(): JSX.Element {
 function NoRuns(): JSX.Element {
   const trans = useTrans();
   const { commands } = usePanel();
+  const pipeline = usePipeline();
+  if (pipeline?.tasks.length === 0) {
+    return <NoTasks spec={pipeline.spec} />;
+  }
   return (
     <Notice
       title={trans.__('Nothing ran yet')}

@@ -6,7 +6,7 @@ import type { PipelineView, Schedule } from '../api';
 import { Choice, type Choices } from '../components/choice';
 import { useNow } from '../components/clock';
 import { useProject, useSnapshot, useTrans } from '../components/context';
-import { useLoad } from '../components/frame';
+import { usePipeline } from '../components/frame';
 import { Labelled } from '../components/labelled';
 import { Button } from '../components/states';
 import { Mark } from '../components/status';
@@ -38,12 +38,7 @@ export function ScheduleForm(props: {
   );
   const state = useSnapshot(draft);
   useEffect(() => () => draft.dispose(), [draft]);
-  const pipeline = useSnapshot(project.pipeline).value;
-  useLoad(async () => {
-    if (!project.pipeline.value) {
-      await project.pipeline.refresh();
-    }
-  }, [project]);
+  const pipeline = usePipeline();
   const { fields } = state;
   const parameters = pipeline ? parametersOf(pipeline, fields, props.old?.tasks) : [];
   const submit = async (event: FormEvent) => {
@@ -205,7 +200,7 @@ function Times(props: { draft: ScheduleDraft }): JSX.Element {
     );
   }
   return (
-    <div className="mn-Preview mn-pad" role="status" aria-live="polite">
+    <div className="mn-Preview" role="status" aria-live="polite">
       {content}
     </div>
   );
@@ -266,12 +261,15 @@ function named(value: string, names: readonly string[], trans: Trans): Choices<s
 }
 
 function Wrong(props: { error: ApiError }): JSX.Element {
+  const trans = useTrans();
   const { error } = props;
   return (
     <div role="alert">
       <Mark glyph="failed" tone="bad">
         {[error.where, error.message].filter(Boolean).join(': ')}
-        {error.fix && <span className="mn-quiet"> {error.fix}</span>}
+        {error.fix && (
+          <span className="mn-quiet mn-Fix">{trans.__('To mend it: %1', error.fix)}</span>
+        )}
       </Mark>
     </div>
   );

@@ -26,12 +26,26 @@ export function Policies(props: { draft: ScheduleDraft }): JSX.Element {
           label={trans.__('If the one before still runs')}
           value={policies.overlap}
           choices={overlapChoices(trans)}
+          disabled={policies.source === 'latest' ? ['allow'] : []}
+          help={
+            policies.source === 'latest'
+              ? trans.__(
+                  'To run both, choose other sources below: runs of the latest ones would share their products.'
+                )
+              : undefined
+          }
           onChange={overlap => set({ overlap })}
         />
         <Choice
           label={trans.__('Which sources')}
           value={policies.source}
           choices={sourceChoices(trans)}
+          disabled={policies.overlap === 'allow' ? ['latest'] : []}
+          help={
+            policies.overlap === 'allow'
+              ? trans.__('Runs at once each need sources of their own.')
+              : undefined
+          }
           onChange={source => set({ source })}
         />
         <Count

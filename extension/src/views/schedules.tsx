@@ -5,7 +5,7 @@ import { useEffect, useMemo } from 'react';
 import type { ScheduleList, ScheduleView } from '../api';
 import { useNow } from '../components/clock';
 import { useArg, useProject, useSnapshot, useTrans } from '../components/context';
-import { Frame, useLoad } from '../components/frame';
+import { Frame, NoTasks, useLoad, usePipeline } from '../components/frame';
 import { scheduleIcon } from '../components/icons';
 import { Button, Loaded, Notice } from '../components/states';
 import { Mark } from '../components/status';
@@ -148,6 +148,10 @@ function Listed(props: {
   const { schedules, served } = props.list;
   const columns = useMemo(() => columnsOf(trans, now), [trans, now]);
   const calendar = useSnapshot(props.model.calendar);
+  const pipeline = usePipeline();
+  if (!schedules.length && !props.isAdding && pipeline?.tasks.length === 0) {
+    return <NoTasks spec={pipeline.spec} />;
+  }
   if (!schedules.length) {
     return (
       <Notice

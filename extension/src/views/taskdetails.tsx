@@ -5,7 +5,7 @@ import type { ReactNode } from 'react';
 import type { PipelineView, PlanView, Reason, RunView, TaskView } from '../api';
 import { Ago } from '../components/clock';
 import { useTrans } from '../components/context';
-import { duration, literal } from '../components/format';
+import { duration, literal, shortName } from '../components/format';
 import { standingText } from '../components/standing';
 import { Button } from '../components/states';
 import { lookOf, Mark, Status } from '../components/status';
@@ -136,8 +136,14 @@ function Task(props: ITaskDetailsProps & { task: TaskView }): JSX.Element {
         </Fact>
         {shown && (
           <Fact name={trans.__('Last run')}>
-            <Status status={shown.status} /> {duration(shown.seconds)}{' '}
-            {shown.ended !== null && <Ago time={shown.ended} />}
+            <Status status={shown.status} />
+            {shown.seconds !== null && ` · ${duration(shown.seconds)}`}
+            {shown.ended !== null && (
+              <>
+                {' · '}
+                <Ago time={shown.ended} />
+              </>
+            )}
           </Fact>
         )}
         {task.expected_seconds !== null && (
@@ -217,7 +223,7 @@ function Parameters(props: { pipeline: PipelineView; task: TaskView }): JSX.Elem
         <tbody>
           {known.map(one => (
             <tr key={one.name} title={one.help}>
-              <th scope="row">{one.name}</th>
+              <th scope="row">{shortName(one.name, [task.name])}</th>
               <td>
                 {one.known ? literal(one.value) : trans.__('worked out by the notebook')}
               </td>
