@@ -165,6 +165,7 @@ function activate(
     apply();
     loaded.changed.connect(apply);
   });
+  serviceManager.connectionFailure.connect(() => void model.lookAgain());
   void model.load();
 }
 

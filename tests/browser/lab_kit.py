@@ -70,9 +70,16 @@ class Lab:
 
 @contextmanager
 def start_lab(
-    root: Path, *, environment: Mapping[str, str] | None = None, arguments: tuple[str, ...] = ()
+    root: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    arguments: tuple[str, ...] = (),
+    instead: Lab | None = None,
 ) -> Iterator[Lab]:
-    """Start JupyterLab on a folder, wait until it answers, and end it with its kernels."""
+    """Start JupyterLab on a folder, wait until it answers, and end it with its kernels.
+
+    `instead` of one that has ended it is found where that one was.
+    """
     own = Path(tempfile.mkdtemp(prefix="mlops-nb-lab-"))
     _write(own / "config" / "labconfig" / "page_config.json", {"disabledExtensions": _WITHOUT})
     # Ploomber's contents manager answers every request of JupyterLab 4 with an error 500.
@@ -80,8 +87,8 @@ def start_lab(
         "ServerApp": {"jpserver_extensions": {"ploomber": False, "ploomber_extension": False}}
     }
     _write(own / "config" / "jupyter_server_config.d" / "ploomber.json", servers)
-    token = secrets.token_hex(16)
-    port = free_port()
+    token = secrets.token_hex(16) if instead is None else instead.token
+    port = free_port() if instead is None else int(instead.base.rpartition(":")[2])
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
         f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",

@@ -13,7 +13,7 @@ export async function chooseNotebook(
     manager: documents,
     title: trans.__('Convert a notebook'),
     label: trans.__('Choose the notebook that becomes a pipeline.'),
-    filter: model => (model.type === 'notebook' ? {} : null)
+    filter: model => (['notebook', 'directory'].includes(model.type) ? {} : null)
   });
   // Where nothing is chosen the dialog returns the folder that it shows.
   const found = result.button.accept ? result.value?.[0] : undefined;

@@ -191,7 +191,10 @@ function addOpenCommands(add: Add, panel: IPanel, opener: Opener): void {
     const project = model.project;
     const view = id ? await project.feed.follow(id) : null;
     const known = project.pipeline.value?.tasks.find(one => one.name === name);
-    return { view, ran: view?.tasks.find(one => one.task === name) ?? known?.last, known };
+    const seen = view?.tasks.find(one => one.task === name);
+    // Until its process has ended, a run that is followed by its events names no notebook.
+    const isBare = seen && !seen.notebook && known?.last?.run === id;
+    return { view, ran: seen && !isBare ? seen : known?.last, known };
   };
   const tell = (text: string) => Notification.info(text, { autoClose: 5000 });
 

@@ -5,6 +5,7 @@ import { WidgetTracker } from '@jupyterlab/apputils';
 import { IEditorServices } from '@jupyterlab/codeeditor';
 import { NotebookPanel, NotebookWidgetFactory } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { notebookIcon } from '@jupyterlab/ui-components';
 import type { Trans } from '../tokens';
 
 /** The name of the widget factory. */
@@ -38,6 +39,7 @@ export function showExecuted(
   });
   const tracker = new WidgetTracker<NotebookPanel>({ namespace: 'mlops-nb-executed' });
   factory.widgetCreated.connect((_, panel) => {
+    panel.title.icon = notebookIcon;
     panel.title.caption = trans.__('%1, as a run left it', panel.context.localPath);
     void tracker.add(panel);
   });

@@ -5,6 +5,7 @@ import type { Cell } from '@jupyterlab/cells';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { INotebookModel, INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { Notification } from '@jupyterlab/apputils';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
 import type { IPanel } from '../components/context';
 import { literal, shortName } from '../components/format';
@@ -17,6 +18,7 @@ import { EXECUTED } from './executed';
 
 const PARAMETERS = 'parameters';
 const INJECTED = 'injected-parameters';
+const CODE_CELL = 'jp-CodeCell';
 
 /** Put the pipeline into every notebook that is opened. */
 export function extendNotebooks(
@@ -39,6 +41,17 @@ export function extendNotebooks(
     const found = tracker.find(one => one.context.path === path) ?? current();
     const membership = found && known.get(found);
     return found && membership ? { notebook: found, membership } : null;
+  };
+
+  // A right click on a cell's text does not make it the active one.
+  const meant = (args: ReadonlyPartialJSONObject) => {
+    const node =
+      args.isContext && app.contextMenuHitTest(one => one.classList.contains(CODE_CELL));
+    const notebook = node ? tracker.find(one => one.node.contains(node)) : current();
+    const cell = node
+      ? notebook?.content.widgets.find(one => one.node === node)
+      : tracker.activeCell;
+    return notebook && cell ? { notebook, cell } : null;
   };
 
   commands.addCommand(CommandIDs.addToPipeline, {
@@ -68,21 +81,22 @@ export function extendNotebooks(
     caption: trans.__('A run replaces what this cell assigns'),
     icon: parametersIcon,
     isToggleable: true,
-    isToggled: () => {
-      const cell = tracker.activeCell;
+    isToggled: args => {
+      const cell = meant(args)?.cell;
       return !!cell && tagsOf(cell).includes(PARAMETERS);
     },
-    isEnabled: () => tracker.activeCell?.model.type === 'code',
-    execute: () => {
-      const [notebook, cell] = [current(), tracker.activeCell];
-      if (notebook && cell) {
-        markParameters(panel, notebook, cell);
+    isEnabled: args => meant(args)?.cell.model.type === 'code',
+    execute: args => {
+      const found = meant(args);
+      if (found) {
+        markParameters(panel, found.notebook, found.cell);
       }
     }
   });
   app.contextMenu.addItem({
     command: CommandIDs.markParameters,
-    selector: '.jp-Notebook .jp-CodeCell',
+    args: { isContext: true },
+    selector: `.jp-Notebook .${CODE_CELL}`,
     rank: 20
   });
 }
@@ -146,6 +160,7 @@ function decorateCell(panel: IPanel, cell: Cell, membership: MembershipModel | n
   const tags = tagsOf(cell);
   const { dataset } = cell.node;
   if (tags.includes(INJECTED)) {
+    cell.syncEditable = false; // else it would be written into the notebook
     cell.readOnly = true;
     dataset.mnLabel = trans.__('Parameters that the run injected · read-only');
   } else if (tags.includes(PARAMETERS)) {

@@ -6,6 +6,7 @@ import type { ReactNode } from 'react';
 import { asApiError } from '../model/resource';
 import type { Trans } from '../tokens';
 import { PanelProvider, type IPanel } from './context';
+import { mending } from './states';
 
 /** Ask before something that matters; `danger` for what cannot be taken back. */
 export async function confirm(
@@ -130,7 +131,7 @@ export async function attempt<T>(
         : error.kind === 'offline'
           ? trans.__('The Jupyter server does not answer.')
           : error.fix
-            ? `${parts}. ${trans.__('To mend it: %1', error.fix)}`
+            ? `${parts}. ${mending(error, trans)}`
             : parts;
     Notification.error(text, { autoClose: false });
     return undefined;

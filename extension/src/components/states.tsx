@@ -3,8 +3,17 @@
 import { useEffect, useState, type ReactNode } from 'react';
 import type { ISnapshot } from '../model/resource';
 import type { ApiError } from '../request';
+import type { Trans } from '../tokens';
 import { useTrans } from './context';
 import { Glyph, type GlyphName } from './icons';
+
+/** How to mend an error; a question, or what is known instead, stands for itself. Empty where the server knows no way. */
+export function mending(error: ApiError, trans: Trans): string {
+  const { fix } = error;
+  return /^(did you mean|known: )/i.test(fix)
+    ? fix[0].toUpperCase() + fix.slice(1)
+    : fix && trans.__('To mend it: %1', fix);
+}
 
 /** A notice in the middle of a view. */
 export function Notice(props: {
@@ -102,7 +111,7 @@ export function Failure(props: { error: ApiError; onRetry?: () => void }): JSX.E
         >
           {error.kind === 'broken' && <p>{error.message}</p>}
           {error.where && <p className="mn-mono">{error.where}</p>}
-          {error.fix && <p>{trans.__('To mend it: %1', error.fix)}</p>}
+          {error.fix && <p>{mending(error, trans)}</p>}
         </Notice>
       );
   }
@@ -121,7 +130,7 @@ export function StaleBanner(props: { error: ApiError; onRetry: () => void }): JS
       <Glyph name="warning" />
       <span>
         {text}
-        {error.fix && ` ${trans.__('To mend it: %1', error.fix)}`}
+        {error.fix && `. ${mending(error, trans)}`}
       </span>
       <Button onClick={props.onRetry}>{trans.__('Try again')}</Button>
     </div>

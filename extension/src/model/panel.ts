@@ -222,6 +222,15 @@ export class PanelModel implements IReadable<ProjectModel>, IDisposable {
     await Promise.all([this.about.refresh(), this.projects.refresh()]);
   }
 
+  /** The server seems to be away: ask it, and go on asking until it is back. */
+  async lookAgain(): Promise<void> {
+    const { pipeline, runs } = this._project;
+    const known = [this.about, this.projects, pipeline, runs].filter(
+      one => one.value !== null && one.snapshot.error === null
+    );
+    await Promise.all(known.map(one => one.refresh()));
+  }
+
   /** Go over to another project. */
   select(path: string): void {
     this._chosen = true;

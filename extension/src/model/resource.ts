@@ -19,6 +19,10 @@ export interface IReadable<T> {
   readonly changed: ISignal<unknown, void>;
 }
 
+/** Milliseconds until a server that did not answer is asked again; each wait is longer. */
+const FIRST = 2_000;
+const LONGEST = 15_000;
+
 /** One value of the server. */
 export class Resource<T> implements IReadable<ISnapshot<T>>, IDisposable {
   constructor(private readonly load: (signal: AbortSignal) => Promise<T>) {}
@@ -61,6 +65,7 @@ export class Resource<T> implements IReadable<ISnapshot<T>>, IDisposable {
 
   dispose(): void {
     if (!this.isDisposed) {
+      clearTimeout(this._retry);
       this._abort.abort();
       Signal.clearData(this);
     }
@@ -77,6 +82,7 @@ export class Resource<T> implements IReadable<ISnapshot<T>>, IDisposable {
     if (this.isDisposed) {
       return;
     }
+    clearTimeout(this._retry);
     this._emit({ ...this._snapshot, loading: true });
     let next: ISnapshot<T>;
     try {
@@ -84,9 +90,16 @@ export class Resource<T> implements IReadable<ISnapshot<T>>, IDisposable {
     } catch (error) {
       next = { value: this._snapshot.value, error: asApiError(error), loading: false };
     }
-    if (!this.isDisposed) {
-      this._emit(next);
+    if (this.isDisposed) {
+      return;
     }
+    if (next.error?.kind === 'offline') {
+      this._retry = setTimeout(() => void this.refresh(), this._wait);
+      this._wait = Math.min(LONGEST, this._wait * 1.5);
+    } else {
+      this._wait = FIRST;
+    }
+    this._emit(next);
   }
 
   private _emit(next: ISnapshot<T>): void {
@@ -98,6 +111,8 @@ export class Resource<T> implements IReadable<ISnapshot<T>>, IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private _snapshot: ISnapshot<T> = { value: null, error: null, loading: false };
   private _current: Promise<void> | null = null;
+  private _retry: ReturnType<typeof setTimeout> | undefined;
+  private _wait = FIRST;
   private _next: Promise<void> | null = null;
 }
 

@@ -5,7 +5,7 @@ import { useId } from 'react';
 import type { ParameterView, PipelineView } from '../api';
 import { usePanel, useProject, useSnapshot, useTrans } from '../components/context';
 import { duration, literal, shortName } from '../components/format';
-import { Button } from '../components/states';
+import { Button, mending } from '../components/states';
 import { Mark } from '../components/status';
 import { Spacer, ToolButton } from '../components/toolbar';
 import { grouped } from '../model/form';
@@ -80,7 +80,7 @@ function Preview(): JSX.Element {
     content = (
       <Mark glyph="failed" tone="bad">
         {[error.where, error.message].filter(Boolean).join(': ')}
-        {error.fix && <span className="mn-quiet"> {error.fix}</span>}
+        {error.fix && <span className="mn-quiet mn-Fix">{mending(error, trans)}</span>}
       </Mark>
     );
   } else if (planning) {

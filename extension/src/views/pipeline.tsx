@@ -54,7 +54,7 @@ function Pipeline(): JSX.Element {
       label={trans.__('Pipeline')}
       onRefresh={() => void project.pipeline.refresh()}
       toolbar={
-        snapshot.value?.tasks.length !== 0 && (
+        (snapshot.value ? snapshot.value.tasks.length > 0 : !snapshot.error) && (
           <>
             {busy ? (
               <CommandButton id={CommandIDs.cancel} wordy />

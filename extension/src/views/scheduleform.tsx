@@ -8,7 +8,7 @@ import { useNow } from '../components/clock';
 import { useProject, useSnapshot, useTrans } from '../components/context';
 import { usePipeline } from '../components/frame';
 import { Labelled } from '../components/labelled';
-import { Button } from '../components/states';
+import { Button, mending } from '../components/states';
 import { Mark } from '../components/status';
 import { Spacer, ToolButton } from '../components/toolbar';
 import { notebooksOf, parametersOf, ScheduleDraft, type Scope } from '../model/draft';
@@ -267,9 +267,7 @@ function Wrong(props: { error: ApiError }): JSX.Element {
     <div role="alert">
       <Mark glyph="failed" tone="bad">
         {[error.where, error.message].filter(Boolean).join(': ')}
-        {error.fix && (
-          <span className="mn-quiet mn-Fix">{trans.__('To mend it: %1', error.fix)}</span>
-        )}
+        {error.fix && <span className="mn-quiet mn-Fix">{mending(error, trans)}</span>}
       </Mark>
     </div>
   );
