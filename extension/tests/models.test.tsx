@@ -26,6 +26,14 @@ async function press(inside: HTMLElement, label: string): Promise<void> {
 }
 
 describe('Models', () => {
+  it('asks nothing where there is no project', async () => {
+    const panel = await fakePanel({ 'GET /projects': { projects: [], truncated: false } });
+    renderView(panel, modelsView);
+    expect(await screen.findByText('No pipeline here yet')).toBeTruthy();
+    const asked = panel.server.requests.map(one => one.route);
+    expect(asked.filter(route => route.includes('models'))).toEqual([]);
+  });
+
   it('shows champion and versions with metrics and gates', async () => {
     const panel = await fakePanel(registry(PASSED));
     stubCommands(panel, CommandIDs.openVersion);

@@ -5,6 +5,7 @@ import type { PanelEvent } from '../api';
 import type { ProjectModel } from '../model/panel';
 import { Resource, type ISnapshot } from '../model/resource';
 import { useProject, useSnapshot } from './context';
+import { useLoad } from './frame';
 
 export interface IServed<T> {
   readonly snapshot: ISnapshot<T>;
@@ -39,13 +40,13 @@ export function useServer<T>(
     if (options.runs) {
       project.feed.turned.connect(refresh);
     }
-    refresh();
     return () => {
       project.told.disconnect(hear);
       project.feed.turned.disconnect(refresh);
       resource.dispose();
     };
   }, [resource]);
+  useLoad(() => resource.refresh(), [resource]);
   const snapshot = useSnapshot(resource);
   return { snapshot, value: snapshot.value, refresh: () => resource.refresh() };
 }
