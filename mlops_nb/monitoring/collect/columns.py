@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from mlops_nb.errors import MonitoringError
 from mlops_nb.monitoring.collect.arrow import index_array, is_text, known_values, plain_texts
 from mlops_nb.monitoring.collect.base import BLOCK
-from mlops_nb.monitoring.collect.numbers import Booleans, Datetimes, Floats, Integers
+from mlops_nb.monitoring.collect.numbers import Booleans, Floats, Integers
 from mlops_nb.monitoring.collect.others import Foreign, Opaque, Stock
 from mlops_nb.monitoring.collect.texts import Texts
+from mlops_nb.monitoring.collect.times import Datetimes
 from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.merging import merge_columns
 

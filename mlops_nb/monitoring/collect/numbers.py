@@ -1,4 +1,4 @@
-"""Collectors of floats, integers, datetimes and truth values."""
+"""Collectors of floats, integers and truth values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from mlops_nb.monitoring.column import ColumnProfile
 from mlops_nb.monitoring.sketch.distinct import Distinct
 from mlops_nb.monitoring.sketch.frequent import Frequent
 from mlops_nb.monitoring.sketch.heavy import HeavyIntegers, HeavyTexts, threshold
-from mlops_nb.monitoring.sketch.hll import Hll
 from mlops_nb.monitoring.sketch.quantiles import Quantiles
 from mlops_nb.monitoring.sketch.scratch import scratch
 
-__all__ = ["Booleans", "Datetimes", "Floats", "Integers"]
+__all__ = ["Booleans", "Floats", "Integers"]
 
 _INT64 = 2**63 - 1
 _PIECE = 1 << 13
@@ -225,66 +224,6 @@ class Integers(Collector):
         )
 
 
-class Datetimes(Collector):
-    """Points in time: the counts that whylogs keeps, and a distribution of seconds since 1970."""
-
-    def __init__(self, mapping: Mapping = "any", block: int = BLOCK) -> None:
-        self._mapping = mapping
-        self._count = self._nulls = 0
-        self._pending = Pending(block)
-        self._unit = 1.0
-        self._moments = Moments()
-        self._quantiles = Quantiles(block // 8)
-        self._ranker = Ranker()
-
-    def add(self, values: NDArray[np.int64], per_second: float, absent: int = 0) -> None:
-        """Add times without nulls in units of which ``per_second`` make a second."""
-        self._count += len(values) + absent
-        self._nulls += absent
-        if per_second != self._unit:
-            self._flush()
-            self._unit = per_second
-        for block in self._pending.take(values):
-            self._add(block)
-
-    def _flush(self) -> None:
-        for block in self._pending.rest():
-            self._add(block)
-
-    def _add(self, block: NDArray[np.int64]) -> None:
-        low, high = int(block.min()), int(block.max())
-        # Times often come in order.
-        if _ascends(block):
-            self._quantiles.add_sorted(block, self._unit)
-        elif self._ranker.sorts(block):
-            self._quantiles.add_sorted(self._ranker.sort(block), self._unit)
-        else:
-            pick = partial(self._ranker.pick, block)
-            self._quantiles.add_picked(len(block), low, high, pick, self._unit)
-        apart = scratch("apart", np.float64, len(block))
-        np.copyto(apart, block)
-        mean = float(apart.mean())
-        apart -= mean
-        m2 = float(np.einsum("i,i->", apart, apart))
-        self._moments.add_summary(len(block), mean / self._unit, m2 / self._unit**2)
-
-    def finish(self, name: str) -> ColumnProfile:
-        """Return what is known; the collector is not used any more."""
-        self._flush()
-        bare = self._mapping == "any"
-        return ColumnProfile(
-            name=name,
-            count=self._count,
-            nulls=self._nulls,
-            types=counters(object=self._count - self._nulls),
-            kll=self._quantiles.finish(),
-            moments=self._moments.finish(),
-            hll=None if bare else Hll(),
-            top=None if bare else Frequent(),
-            is_datetime=True,
-        )
-
-
 class Booleans(Collector):
     """Truth values: everything whylogs keeps of them follows from three counts."""
 
@@ -334,13 +273,6 @@ def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
         values[n : n + len(part)] = part
         n += len(part)
     return values[:n]
-
-
-def _ascends(values: NDArray[np.int64]) -> bool:
-    """Whether each value is at least as great as the one before it."""
-    later, earlier = values[1:], values[:-1]
-    pieces = (slice(0, 64), *(slice(i, i + _PIECE) for i in range(0, len(later), _PIECE)))
-    return all((later[piece] >= earlier[piece]).all() for piece in pieces)
 
 
 def _runs(values: NDArray[np.float64]) -> NDArray[np.float64]:

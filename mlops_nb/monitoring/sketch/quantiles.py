@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mlops_nb.monitoring.sketch.kll import K, Kll, capacity
 
-__all__ = ["Quantiles"]
+__all__ = ["Quantiles", "of_weighted", "step_of"]
 
 Floats = NDArray[np.float64]
 Pick = Callable[[NDArray[np.int64]], NDArray[Any]]
@@ -53,7 +53,7 @@ class Quantiles:
         if not n:
             return
         self._see(n, float(values[0]) / divisor, float(values[-1]) / divisor)
-        for level, ranks in _segments(n, max(0, n.bit_length() - _KEPT_BITS)):
+        for level, ranks in _segments(n, _top(n)):
             items = values[ranks].astype(np.float64)
             self._put(level, items if divisor == 1.0 else items / divisor)
 
@@ -62,7 +62,7 @@ class Quantiles:
         if not n:
             return
         self._see(n, low / divisor, high / divisor)
-        segments = _segments(n, max(0, n.bit_length() - _KEPT_BITS))
+        segments = _segments(n, _top(n))
         found = pick(np.concatenate([_positions(ranks) for _, ranks in segments]))
         at = 0
         for level, ranks in segments:
@@ -78,7 +78,7 @@ class Quantiles:
         reached = np.cumsum(weights)
         n = int(reached[-1])
         self._see(n, float(values[0]), float(values[-1]))
-        for level, ranks in _segments(n, max(0, n.bit_length() - _KEPT_BITS)):
+        for level, ranks in _segments(n, _top(n)):
             at = np.searchsorted(reached, _positions(ranks), side="right")
             self._put(level, values[at].astype(np.float64))
 
@@ -130,6 +130,15 @@ def of_weighted(
     for level, ranks in _segments(n, top):
         levels[level] = items[np.searchsorted(reached, _positions(ranks), side="right")]
     return Kll(n=n, minimum=minimum, maximum=maximum, levels=tuple(levels))
+
+
+def step_of(n: int) -> int:
+    """Return how many values of a block of `n` one item speaks for."""
+    return 1 << _top(n)
+
+
+def _top(n: int) -> int:
+    return max(0, n.bit_length() - _KEPT_BITS)
 
 
 def _segments(n: int, top: int) -> list[tuple[int, slice]]:
