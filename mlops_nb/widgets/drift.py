@@ -9,7 +9,7 @@ import ipywidgets
 from mlops_nb.api import monitor as api
 from mlops_nb.api.monitored import Monitored, charts_of, look, picture_of
 from mlops_nb.widgets.base import Panel
-from mlops_nb.widgets.heat import HeatMap, arrange, report_of
+from mlops_nb.widgets.heat import HeatMap, arrange, report_of, worst_column
 from mlops_nb.widgets.markup import render
 from mlops_nb.widgets.surface import Surface
 from mlops_nb.widgets.words import mark
@@ -183,8 +183,9 @@ class DriftView(Panel):
         if self._window not in windows:
             self._window = windows[-1] if windows else ""
         if self._column not in self._columns() and windows:
-            drawn = arrange(seen.history, most=1)
-            self._column = drawn.rows[0][0] if drawn.rows else ""
+            self._column = worst_column(
+                seen.history, window=self._window, baseline=self._baseline.value
+            )
         self._draw()
 
     def _columns(self) -> set[str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from mlops_nb.model import DriftReport, WindowResult
 
-__all__ = ["Cell", "HeatMap", "arrange", "report_of"]
+__all__ = ["Cell", "HeatMap", "arrange", "report_of", "worst_column"]
 
 _STRONG = 3.0
 """From this multiple of its threshold on a change is shown as a strong one."""
@@ -45,6 +45,40 @@ _SIGNS = {"drift": "≠", "strong": "!", "schema": "×", "unsure": "–"}
 def report_of(result: WindowResult, baseline: str) -> DriftReport | None:
     """Return a window's comparison with one baseline; ``None`` where there was none."""
     return next((report for report in result.reports if report.baseline == baseline), None)
+
+
+def worst_column(history: Sequence[WindowResult], *, window: str, baseline: str = "pinned") -> str:
+    """Return the column to look at first, empty where there is none.
+
+    That is, of those that the window compared, the one of the greatest severity; then of the
+    greatest drift as a multiple of its threshold, then the most important, then the first by name.
+    Where the window compared none, it is the first column of the map.
+
+    Parameters
+    ----------
+    history
+        The windows in their order.
+    window
+        The window that is shown.
+    baseline
+        ``pinned`` or ``trailing``.
+    """
+    reports = (report_of(result, baseline) for result in history if result.window == window)
+    compared = [
+        column
+        for report in reports
+        if report is not None
+        for column in report.columns
+        if column.state is not DriftState.INSUFFICIENT
+    ]
+    if compared:
+        return min(compared, key=_by_drift).column
+    rows = arrange(history, baseline=baseline, most=1).rows
+    return rows[0][0] if rows else ""
+
+
+def _by_drift(column: ColumnDrift) -> tuple[float, float, float, str]:
+    return -column.severity.rank, -column.score, -column.importance, column.column
 
 
 def arrange(

@@ -11,7 +11,7 @@ import pytest
 from mlops_nb.api import models, monitor
 from mlops_nb.model import AlertState, ColumnDrift, DriftReport, DriftState, Severity, WindowResult
 from mlops_nb.widgets import DriftView
-from mlops_nb.widgets.heat import arrange
+from mlops_nb.widgets.heat import arrange, worst_column
 from tests import faces_kit as kit
 
 SHIFTS = (0.0, 0.0, 1.5, 1.5)
@@ -54,8 +54,10 @@ def live(view: DriftView) -> str:
 
 def test_a_model_is_shown_with_its_worst_column(view: DriftView) -> None:
     assert view.failure is None
-    worst = arrange(monitor.windows(str(view.project))).rows[0][0]
+    worst = worst_column(monitor.windows(str(view.project)), window=LATEST)
     assert (view.model, view.column, view.window) == ("trips", worst, LATEST)
+    assert view._shown() is not None
+    assert "not compared in this window" not in view._detail.html
     view.select("a")
     shown = live(view)
     assert "<b>trips v1</b>" in shown and "4 windows" in shown
@@ -197,3 +199,34 @@ def test_the_map_puts_the_worst_first_and_names_every_state() -> None:
     assert arrange([], most=3).rows == ()
     wide = [result("w", "", *(column(f"c{i}", DriftState.OK) for i in range(40)))]
     assert (len(arrange(wide).rows), arrange(wide).hidden) == (25, 15)
+
+
+def test_the_first_column_shown_is_the_worst_that_the_window_compared() -> None:
+    def column(name: str, state: DriftState, score: float, **more: object) -> ColumnDrift:
+        return ColumnDrift(column=name, kind="numeric", state=state, score=score, **more)  # type: ignore[arg-type]
+
+    warned, critical = {"severity": Severity.WARNING}, {"severity": Severity.CRITICAL}
+    gone = result("w1", "1", column("gone", DriftState.DRIFT, 9.0, **critical))
+    latest = result(
+        "w2",
+        "1",
+        column("few", DriftState.INSUFFICIENT, 8.0),
+        column("small", DriftState.DRIFT, 1.5, **warned),
+        column("large", DriftState.DRIFT, 4.0, **warned),
+        column("missing", DriftState.SCHEMA, 1.0, **critical),
+    )
+    history = [gone, latest]
+    assert arrange(history).rows[0][0] == "gone", "the map goes by all windows"
+    assert worst_column(history, window="w2") == "missing"
+    drifted = result("w2", "1", *latest.reports[0].columns[:3])
+    assert worst_column([gone, drifted], window="w2") == "large"
+    calm = [
+        column("b", DriftState.OK, 0.5, importance=0.2),
+        column("a", DriftState.OK, 0.5, importance=0.1),
+        column("c", DriftState.OK, 0.4, importance=1.0),
+    ]
+    assert worst_column([result("w2", "1", *calm)], window="w2") == "b"
+    undecided = result("w2", "1", column("few", DriftState.INSUFFICIENT, 8.0))
+    assert worst_column([gone, undecided], window="w2") == "gone"
+    assert worst_column(history, window="w2", baseline="trailing") == ""
+    assert worst_column([], window="") == ""
