@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from mlops_nb.errors import MonitoringError, nearest
-from mlops_nb.model import (
-    Alert,
-    PerformancePoint,
-    Transition,
-    WindowResult,
-)
+from mlops_nb.model import PerformancePoint, Transition, WindowResult
 from mlops_nb.monitoring import journal
-from mlops_nb.monitoring.alerts import Action, called, replay
+from mlops_nb.monitoring.alerts import replay
+from mlops_nb.monitoring.answers import Answers
 from mlops_nb.monitoring.folder import check_names, profile_path
 from mlops_nb.monitoring.gap import gaps
 from mlops_nb.monitoring.outbox import claim_retraining, queue_changes
-from mlops_nb.monitoring.records import Records
 from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
 from mlops_nb.monitoring.sightings import Sighting, bad_windows, observe, with_since
 from mlops_nb.monitoring.store import StoredWindow
@@ -37,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Monitor"]
 
 
-class Monitor(Records):
+class Monitor(Answers):
     """Everything that is known of the monitored models of one project, and what is done about it.
 
     Parameters
@@ -112,7 +107,6 @@ class Monitor(Records):
 
         check_names(model, window, performance)
         path = profile_path(self.state, model, window)
-        profile.write(path)
         settings = self.settings.drift
 
         def report(base: Reference, name: str) -> DriftReport:
@@ -149,6 +143,8 @@ class Monitor(Records):
                 profile=path.relative_to(self.state).as_posix(),
             )
             settled = self._settle(db, row, points)
+            # Last, and while no one else may write: file and row are of the same recording.
+            profile.write(path)
         return self._act(settled)
 
     def record_performance(
@@ -251,56 +247,6 @@ class Monitor(Records):
         """
         with self.store.transaction() as db:
             self.store.forget(db, model)
-
-    def acknowledge(self, alert: str, *, actor: str, reason: str = "") -> Alert:
-        """Note that someone looks after an alert.
-
-        Raises
-        ------
-        MonitoringError
-            There is no such active alert.
-        """
-        return self._do(Action(alert=alert, kind="acknowledge", actor=actor, reason=reason))
-
-    def snooze(self, alert: str, *, until: str, actor: str, reason: str = "") -> Alert:
-        """Silence an alert until a window.
-
-        Parameters
-        ----------
-        alert
-            Its id.
-        until
-            The first window in which it speaks again.
-        actor, reason
-            Who, and why.
-
-        Raises
-        ------
-        MonitoringError
-            There is no such active alert.
-        """
-        return self._do(Action(alert=alert, kind="snooze", actor=actor, reason=reason, until=until))
-
-    def _do(self, action: Action) -> Alert:
-        model = action.alert.partition("/")[0]
-        active = self.alerts(model)
-        with self.store.reading() as db:
-            bad = bad_windows(() if db is None else self.store.sightings(db, model))
-        # A message may name it by the window that it began with when it was sent.
-        known = {alert.id: called(alert, bad) for alert in active}
-        meant = next((name for name, ids in known.items() if action.alert in ids), None)
-        if meant is None:
-            raise MonitoringError(
-                f'no active alert is called "{action.alert}"',
-                where=model,
-                fix=nearest(action.alert, known),
-            )
-        done = msgspec.structs.replace(
-            action, alert=meant, time=time.time(), ids=tuple(sorted(known[meant]))
-        )
-        with self.store.transaction() as db:
-            self.store.put_action(db, model, done)
-        return next(alert for alert in self.alerts(model) if alert.id == meant)
 
 
 class _Settled(NamedTuple):

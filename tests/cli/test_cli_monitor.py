@@ -177,3 +177,12 @@ def test_series_and_rules_for_prometheus(call, tmp_path: Path) -> None:
     rules, tests = read(call("monitor", "rules", "prometheus", "--json"))
     assert "MlopsNbDrift" in Path(rules).read_text()
     assert Path(rules).name in Path(tests).read_text()
+
+
+def test_an_alert_that_no_one_knows_is_refused_with_what_is_known(call, tmp_path: Path) -> None:
+    for answer in (("ack", "x/y/drift@1"), ("snooze", "x/y/drift@1", "--until", "2")):
+        code, out, err = call("monitor", *answer)
+        assert code == ExitCode.MONITORING and not out
+        assert 'no active alert is called "x/y/drift@1"' in err
+        assert "no alert is open" in err and "mlops-nb monitor status" in err
+        assert "Traceback" not in err

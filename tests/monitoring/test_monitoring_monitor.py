@@ -476,3 +476,61 @@ def test_a_forgotten_model_starts_afresh(monitor: Monitor, reference: Reference)
     assert monitor.alerts("m", active=False) == ()
     record(monitor, reference, ["2026-01"])
     assert len(monitor.history("m")[-1].reports) == 1
+
+
+def test_an_answer_to_nothing_says_what_is_open(monitor: Monitor, reference: Reference) -> None:
+    with pytest.raises(MonitoringError, match="no active alert") as caught:
+        monitor.acknowledge("m/x/drift@2026-02", actor="ana")
+    assert "no alert is open" in caught.value.fix and "monitor status" in caught.value.fix
+    assert not monitor.store.path.exists(), "asking makes no database"
+    record(monitor, reference, ["2026-01"])
+    with pytest.raises(MonitoringError, match="no active alert") as caught:
+        monitor.snooze("anything", until="2026-04", actor="ana")
+    assert "no alert is open" in caught.value.fix and "monitor status" in caught.value.fix
+    record(monitor, reference, ["2026-02", "2026-03"])
+    (alert,) = monitor.alerts("m")
+    with pytest.raises(MonitoringError) as caught:
+        monitor.acknowledge("anything", actor="ana")
+    assert alert.id in caught.value.fix
+
+
+def test_a_window_that_is_refused_leaves_its_profile_alone(
+    monitor: Monitor, reference: Reference
+) -> None:
+    record(monitor, reference, ["2026-01"])
+    (kept,) = monitor.state.glob("profiles/m/*.bin")
+    before = kept.read_bytes()
+    wrong = auc("2026-01", float("inf"))
+    with pytest.raises(MonitoringError, match="infinite"):
+        monitor.record_window(
+            "m", "2026-01", window(3, 9), reference=reference, performance=[wrong]
+        )
+    assert kept.read_bytes() == before
+    assert monitor.history("m")[0].pinned.state is DriftState.OK
+
+
+def test_an_alert_that_closes_meanwhile_is_answered_or_refused(
+    monitor: Monitor, reference: Reference
+) -> None:
+    """Two processes at once: a window that closes the alert, and someone who acknowledges it."""
+    record(monitor, reference, ["2026-01", "2026-02", "2026-03", "2026-05"])
+    (alert,) = monitor.alerts("m")
+    failures: list[BaseException] = []
+
+    def answer() -> None:
+        other = Monitor(monitor.state)
+        for _ in range(30):
+            try:
+                other.acknowledge(alert.id, actor="ana")
+            except MonitoringError:
+                return
+            except BaseException as error:
+                failures.append(error)
+                return
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    record(monitor, reference, ["2026-06"])
+    thread.join()
+    assert not failures
+    assert monitor.alerts("m") == ()
