@@ -33,10 +33,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "kubernetes": "mlops_nb.export.kubernetes:KubernetesExporter",
     },
     "notifier": {
-        "webhook": "mlops_nb.monitoring.notify:WebhookNotifier",
-        "slack": "mlops_nb.monitoring.notify:SlackNotifier",
-        "email": "mlops_nb.monitoring.notify:EmailNotifier",
-        "command": "mlops_nb.monitoring.notify:CommandNotifier",
+        "webhook": "mlops_nb.monitoring.notifiers:WebhookNotifier",
+        "slack": "mlops_nb.monitoring.notifiers:SlackNotifier",
+        "email": "mlops_nb.monitoring.notifiers:EmailNotifier",
+        "command": "mlops_nb.monitoring.notifiers:CommandNotifier",
     },
 }
 """The names shipped here, by kind, as ``module:attribute``; imported when asked for."""

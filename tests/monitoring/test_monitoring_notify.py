@@ -359,3 +359,49 @@ def test_names_and_kinds_are_checked() -> None:
 def test_nothing_to_deliver_makes_no_database(tmp_path: Path) -> None:
     assert deliver(Store(tmp_path / "none.db"), {}).sent == 0
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_receiver_gets_the_headline_and_what_the_alert_is_about(
+    receiver: Receiver, store: Store, tmp_path: Path
+) -> None:
+    """An alert has a subject and a text of its own; the message's are not lost for them."""
+    alert = {"model": "m", "subject": "temp", "text": "median 1 → 2", "aspect": "drift"}
+    out = tmp_path / "got.json"
+    command = ("sh", "-c", f"cat > {out}")
+    with store.transaction() as db:
+        for name in ("webhook", "command"):
+            store.put_message(
+                db,
+                Message(
+                    id=0,
+                    key="k",
+                    notifier=name,
+                    subject="[critical] m: temp drift opened",
+                    text="median 1 → 2\n\nAcknowledge: mlops-nb monitor ack",
+                    payload=alert,
+                    due=0.0,
+                ),
+            )
+    notifiers = {**one("webhook", url=receiver.url), **one("command", command=command)}
+    assert deliver(store, notifiers).sent == 2
+    for got in (receiver.got[0], json.loads(out.read_text())):
+        assert got["subject"] == "[critical] m: temp drift opened"
+        assert "Acknowledge" in got["text"]
+        assert (got["about"], got["reason"]) == ("temp", "median 1 → 2")
+        assert (got["model"], got["aspect"], got["key"]) == ("m", "drift", "k")
+
+
+def test_an_address_that_is_none_is_told_and_the_message_waits(store: Store) -> None:
+    queue(store, "k1", notifier="email")
+    wrong = one("email", sender="a@example.org\nBcc: x@example.org", to=("b@example.org",))
+    done = deliver(store, wrong)
+    assert (done.sent, done.failed) == (0, 1)
+    assert '"sender" and "to"' in done.errors[0]
+    (message,) = messages(store)
+    assert message.delivered is None
+
+
+def test_a_variable_that_is_missing_is_named_with_what_to_do() -> None:
+    with pytest.raises(ConfigError, match="lacks TOKEN") as caught:
+        one("webhook", url="https://example.org", token_env="TOKEN")
+    assert "set TOKEN" in caught.value.fix
