@@ -35,7 +35,7 @@ def advise(
         units = [
             c.column
             for c in pinned.drifted
-            if "times what they were" in c.text or "offset?" in c.text
+            if "times what they were: " in c.text or "offset?" in c.text
         ]
         if units:
             found.append(

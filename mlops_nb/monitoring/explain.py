@@ -32,6 +32,10 @@ _UNITS = {
 }
 
 
+_UNNATURAL = float(np.log(2))
+"""Half or twice is the least that is asked about without a name: seasons change rates by less."""
+
+
 def quantiles_of(kind: str, old: ColumnSummary, new: ColumnSummary) -> tuple[QuantileShift, ...]:
     """Return five quantiles of both sides; none for columns without numbers."""
     if kind not in (NUMERIC, DATETIME) or not (old.distribution.n and new.distribution.n):
@@ -167,8 +171,10 @@ def _transformation(old: stats.Distribution, new: stats.Distribution) -> str:
     tries = []
     if abs(np.log(factor)) > 0.1:
         undone = stats.Distribution(new.items / factor, new.weights)
-        name = next((n for f, n in _UNITS.items() if abs(factor / f - 1) < 0.04), "another unit?")
-        said = f"values are {factor:.3g} times what they were: {name}"
+        name = next((n for f, n in _UNITS.items() if abs(factor / f - 1) < 0.04), "")
+        if not name and abs(np.log(factor)) > _UNNATURAL:
+            name = "another unit?"
+        said = f"values are {factor:.3g} times what they were" + (f": {name}" if name else "")
         tries.append((stats.kolmogorov_smirnov(old, undone)[0], said))
     if offset and abs(offset) > 0.1 * old.scale:
         undone = stats.Distribution(new.items - offset, new.weights)

@@ -12,7 +12,7 @@ from mlops_nb.files import write_whole
 from mlops_nb.model import DriftState, Severity
 from mlops_nb.monitoring import svg
 from mlops_nb.monitoring.estimate import NOTE
-from mlops_nb.monitoring.pictures import charts, column_picture
+from mlops_nb.monitoring.pictures import METRIC_TITLES, charts, column_picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,7 +100,9 @@ def write_page(text: str, path: Path | str) -> Path:
     try:
         write_whole(path, text.encode())
     except OSError as error:
-        raise MonitoringError(f"cannot be written: {error}", where=str(path)) from error
+        raise MonitoringError(
+            f"cannot be written: {error.strerror or error}", where=str(path)
+        ) from error
     return path
 
 
@@ -241,7 +243,7 @@ def _figures(result: WindowResult, alerts: Sequence[Alert] | None) -> list[tuple
         found.append(
             (
                 f"{report.reference_rows:,}",
-                f"rows in the reference, {windows} window{'s' if windows != 1 else ''}",
+                f"reference rows, {windows} window{'s' if windows != 1 else ''}",
             )
         )
         found.append((f"{len(report.drifted)} of {len(report.columns)}", "columns drifted"))
@@ -306,7 +308,10 @@ def _notes(view: ModelView) -> dict[str, list[str]]:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    """Begin with a capital, and a metric with the name that its chart has."""
+    first, _, rest = text.partition(" ")
+    named = METRIC_TITLES.get(first, f"{first[:1].upper()}{first[1:]}")
+    return f"{named} {rest}."
 
 
 def _card(column: ColumnDrift) -> dict[str, Any]:

@@ -19,6 +19,14 @@ HeatCell = tuple[str, float, str]
 Ticks = tuple[tuple[float, str], ...]
 
 
+_LABEL, _LETTER = 32, 6.6
+"""Letters of a column's name beside the map, and the room that one takes, wide ones among them."""
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def ticks(low: float, high: float, wanted: int = 4) -> Ticks:
     """Return round numbers within a range, with their texts (Heckbert 1990, *Nice numbers*)."""
     if not (isfinite(low) and isfinite(high)) or high <= low:
@@ -95,7 +103,7 @@ def shares(rows: Sequence[ShareShift], *, name: str) -> Markup:
     for place, row in enumerate(rows):
         y = place * line + 3
         text = row.label if row.label else "(empty text)"
-        text = text if len(text) <= 15 else text[:14] + "…"
+        text = _short(text, 15)
         moved = "new" if row.reference == 0 and not row.is_other else ""
         parts.append(
             f'<text x="{label - 8}" y="{y + 12}" text-anchor="end" class="{"soft" if row.is_other else ""}">'
@@ -130,7 +138,9 @@ def heat_map(
     links
         An address per window that its label leads to; empty texts for none.
     """
-    label, gap = 132.0, 2.0
+    gap = 2.0
+    names = [_short(column, _LABEL) for column, _ in rows]
+    label = 24 + _LETTER * max(map(len, names), default=4)
     longest = max((len(window) for window in windows), default=1)
     head = 16 + 5.2 * min(longest, 16)
     count = max(len(windows), 1)
@@ -143,15 +153,14 @@ def heat_map(
         if place % every and place != count - 1:
             continue
         x = label + place * (cell + gap) + cell / 2 + 2
-        window = window if len(window) <= 16 else window[:15] + "…"
+        window = _short(window, 16)
         text = f'<text class="soft" transform="translate({x:.1f} {head - 8}) rotate(-52)">{escape(window)}</text>'
         link = links[place] if place < len(links) else ""
         parts.append(f'<a href="{escape(link)}">{text}</a>' if link else text)
     for line, (column, cells) in enumerate(rows):
         y = head + line * (22.0 + gap)
-        short = column if len(column) <= 19 else column[:18] + "…"
         parts.append(
-            f'<text x="{label - 10}" y="{y + 15}" text-anchor="end">{escape(short)}'
+            f'<text x="{label - 10:.1f}" y="{y + 15}" text-anchor="end">{escape(names[line])}'
             f"<title>{escape(column)}</title></text>"
         )
         for place, (state, ratio, tip) in enumerate(cells):

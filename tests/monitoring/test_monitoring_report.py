@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 
 from mlops_nb.errors import MonitoringError
-from mlops_nb.model import DriftState, Overlay, PerformancePoint, ShareShift, Skill
+from mlops_nb.model import DriftState, Gap, Overlay, PerformancePoint, ShareShift, Skill
 from mlops_nb.monitoring import svg
 from mlops_nb.monitoring.drift import compare
 from mlops_nb.monitoring.monitor import Monitor
@@ -239,3 +241,38 @@ def test_writing_is_all_or_nothing(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["page.html"]
     with pytest.raises(MonitoringError, match="cannot be written"):
         write_page("x", path / "below-a-file.html")
+
+
+def test_long_names_stay_within_the_map() -> None:
+    def width_of(name: str) -> tuple[float, ElementTree.Element]:
+        picture = svg.heat_map([(name, [("ok", 0.1, "")])], ["w"], name="map")
+        tree = ElementTree.fromstring(str(picture))
+        (label,) = [
+            e for e in tree.iter() if e.tag.endswith("text") and e.get("text-anchor") == "end"
+        ]
+        return float(label.get("x", "0")), label
+
+    short, _ = width_of("origin")
+    long, label = width_of("late_carrier_hour_28d")
+    assert label.text == "late_carrier_hour_28d", "there is room for it"
+    assert long > short >= 6 * len("origin")
+    longest, label = width_of("W" * 90)
+    assert label.text == "W" * 31 + "…" and longest >= 6 * 32
+
+
+def test_metrics_have_their_names_in_sentences(view: ModelView) -> None:
+    text = "auc is 0.6 where labels are known, worse than 0.7 at the reference"
+    gap = Gap(
+        window="2026-03",
+        metric="auc",
+        realised=0.6,
+        expected=0.7,
+        difference=-0.1,
+        threshold=0.02,
+        drifted=True,
+        text=text,
+    )
+    last = msgspec.structs.replace(view.history[-1], gaps=(gap,))
+    page = render_window(replace(view, history=(*view.history[:-1], last)))
+    assert "ROC area (AUC) is 0.6 where labels are known" in page
+    assert "Auc is" not in page
