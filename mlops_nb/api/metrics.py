@@ -106,7 +106,9 @@ def write_rules(folder: Path | str) -> tuple[Path, Path]:
         write_whole(rules, alert_rules().encode())
         write_whole(tests, rule_tests(_RULES).encode())
     except OSError as error:
-        raise MonitoringError(f"cannot be written: {error}", where=str(folder)) from error
+        raise MonitoringError(
+            f"cannot be written: {error.strerror or error}", where=str(folder)
+        ) from error
     return rules, tests
 
 
@@ -125,5 +127,7 @@ def write_dashboard(file: Path | str) -> Path:
     try:
         write_whole(path, text.encode())
     except OSError as error:
-        raise MonitoringError(f"cannot be written: {error}", where=str(path)) from error
+        raise MonitoringError(
+            f"cannot be written: {error.strerror or error}", where=str(path)
+        ) from error
     return path

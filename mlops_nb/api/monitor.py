@@ -6,6 +6,7 @@ in. The model may be left out where there is one only.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from mlops_nb.api.measure import Baseline, Columns, find_baseline, measure
 from mlops_nb.api.retrain import Retrained, Retraining
 from mlops_nb.api.watching import open_monitor, the_monitored
 from mlops_nb.config import Project, find_project
-from mlops_nb.errors import MlopsNbError, MonitoringError
+from mlops_nb.errors import ConfigError, MlopsNbError, MonitoringError, PluginError
 from mlops_nb.model import Alert, MonitorStatus, Record, Severity, WindowResult
 from mlops_nb.monitoring.notify import Delivery
 
@@ -112,7 +113,7 @@ def record(
     monitor = open_monitor(found, retraining, (*ignore, used.label))
     if retraining is not None:
         # Who has to know is told before hours of training.
-        retraining.before = monitor.deliver
+        retraining.before = partial(_deliver, monitor)
     baseline = _baseline(found, monitor, model, window, version, reference)
     result = _record(
         monitor, baseline, window, Path(data), used, processes, progress, retraining=retraining
@@ -122,7 +123,7 @@ def record(
         result=result,
         drifted=pinned is not None and pinned.severity.rank >= Severity.WARNING.rank,
         alerts=monitor.alerts(baseline.model),
-        delivery=_total(retraining.delivery if retraining else Delivery(), monitor.deliver()),
+        delivery=_total(retraining.delivery if retraining else Delivery(), _deliver(monitor)),
         retrained=retraining.done if retraining else None,
     )
 
@@ -343,11 +344,19 @@ def _record(
         return next(r for r in monitor.history(baseline.model) if r.window == window)
 
 
+def _deliver(monitor: Monitor) -> Delivery:
+    """Send what waits; what a window showed is told even where a notifier is set up wrongly."""
+    try:
+        return monitor.deliver()
+    except (ConfigError, PluginError) as error:
+        return Delivery(waiting=monitor.waiting(), errors=(str(error),))
+
+
 def _total(one: Delivery, other: Delivery) -> Delivery:
     return Delivery(
         sent=one.sent + other.sent,
         failed=one.failed + other.failed,
         given_up=one.given_up + other.given_up,
         waiting=other.waiting,
-        errors=(*one.errors, *other.errors),
+        errors=tuple(dict.fromkeys((*one.errors, *other.errors))),
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from mlops_nb.api.gates import MANIFEST, read_reference
 from mlops_nb.config import find_project
-from mlops_nb.errors import ConfigError, MonitoringError, ProjectError
+from mlops_nb.errors import ConfigError, MonitoringError, ProjectError, nearest
 from mlops_nb.model import DriftReport, Record, Severity
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def profile_files(
     Raises
     ------
     MonitoringError
-        A file cannot be read, or the profile not be written.
+        A file cannot be read, a named column is missing, or the profile cannot be written.
     """
     from mlops_nb.monitoring.profile import merge_all
     from mlops_nb.monitoring.profile import profile as make
@@ -168,6 +168,13 @@ def profile_files(
             else:
                 parts.append(make(path, processes=processes, **wanted))
     whole = merge_all(parts)
+    for what, name in (("score", score), ("prediction", predictions), ("label", label)):
+        if name and name not in whole.columns and not columns:
+            raise MonitoringError(
+                f'there is no column "{name}" to take for the {what}',
+                where=", ".join(map(str, paths)),
+                fix=nearest(name, whole.columns),
+            )
     if out is not None:
         whole.write(out)
     return whole
@@ -260,7 +267,7 @@ def check_drift(
     Raises
     ------
     MonitoringError
-        Data or profiles cannot be read, or the page not be written.
+        Data or profiles cannot be read, the reference holds no rows, or the page cannot be written.
     """
     from mlops_nb.monitoring.drift import compare
 
@@ -276,6 +283,12 @@ def check_drift(
     base: Reference | Profile = (
         read_reference(base_path, used) if is_profile(base_path) else read(base_path)
     )
+    if not base.rows:
+        raise MonitoringError(
+            "the reference holds no rows, so nothing could be called drift",
+            where=str(base_path),
+            fix="name data, or a profile of data, that are as they should be",
+        )
     report = compare(read(path), base, window=path.stem, settings=used)
     written = ""
     if page is not None:

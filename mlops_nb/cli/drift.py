@@ -48,7 +48,14 @@ def drift() -> None:
 )
 @click.option("--page", default=None, metavar="FILE.html", help="Write the report as a page.")
 @click.option("--all", "all_columns", is_flag=True, help="Show the columns that are alike, too.")
-@click.option("--jobs", "-j", default=1, show_default=True, help="Processes; 0 for all cores.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Processes; 0 for all cores.",
+)
 @output.json_option
 @click.pass_obj
 def check(
@@ -68,6 +75,7 @@ def check(
     Both are data files (Parquet, CSV, Arrow), folders of them, or whylogs profiles (.bin). A
     REFERENCE may also be the folder of a reference of several windows, or of a model's artifact:
     it knows what change is natural, which one window does not. A new column has the severity info.
+    Too few rows to decide are said to be so, and exit with 0.
 
     \b
     Examples:

@@ -78,7 +78,12 @@ def _window_options(command: Callable[..., object]) -> Callable[..., object]:
                 help="Leave a column out; may be given again.",
             ),
             click.option(
-                "--jobs", "-j", default=1, show_default=True, help="Processes; 0 for all cores."
+                "--jobs",
+                "-j",
+                type=click.IntRange(min=0),
+                default=1,
+                show_default=True,
+                help="Processes; 0 for all cores.",
             ),
         )
     ):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answers"]
 
+_OFFERED = 5
+
 
 class Answers(Records):
     """What was recorded, and what people did about it."""
@@ -49,7 +51,7 @@ class Answers(Records):
         Raises
         ------
         MonitoringError
-            There is no such active alert.
+            There is no such active alert, or the window is not after the latest one.
         """
         return self._do(Action(alert=alert, kind="snooze", actor=actor, reason=reason, until=until))
 
@@ -68,6 +70,12 @@ class Answers(Records):
             meant = next((name for name, ids in known.items() if action.alert in ids), None)
             if meant is None:
                 raise _no_alert(action.alert, self._open_alerts(db))
+            if action.kind == "snooze" and action.until <= seen[-1].window:
+                raise MonitoringError(
+                    f'"{action.until}" is not after {seen[-1].window}, the latest window',
+                    where=meant,
+                    fix="name the first window in which it is to speak again",
+                )
             done = msgspec.structs.replace(
                 action, alert=meant, time=time.time(), ids=tuple(sorted(known[meant]))
             )
@@ -88,7 +96,17 @@ def _no_alert(name: str, known: Sequence[str]) -> MonitoringError:
     return MonitoringError(
         f'no active alert is called "{name}"',
         where="monitoring",
-        fix=nearest(name, known)
+        fix=_offer(name, known)
         or 'no alert is open, so there is none to answer; "mlops-nb monitor status" shows how models '
         "stand",
     )
+
+
+def _offer(name: str, known: Sequence[str]) -> str:
+    """Return the nearest of the ids, or the first few of many."""
+    offer = nearest(name, known)
+    if offer.startswith("known") and len(known) > _OFFERED:
+        return (
+            f'known: {", ".join(sorted(known)[:_OFFERED])} …; "mlops-nb monitor alerts" lists all'
+        )
+    return offer

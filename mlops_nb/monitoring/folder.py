@@ -62,6 +62,7 @@ def check_names(model: str, window: str, points: Sequence[PerformancePoint]) -> 
         raise MonitoringError(
             f'model "{model}" and window "{window}" need names, the model one without a slash',
             where="monitoring",
+            fix='name the window by its time, as in "--window 2013-07"',
         )
     for point in points:
         if point.window != window:

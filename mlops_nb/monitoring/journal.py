@@ -117,4 +117,6 @@ def append(path: Path, lines: Iterable[JournalLine]) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise MonitoringError(f"cannot be written: {error}", where=str(path)) from error
+        raise MonitoringError(
+            f"cannot be written: {error.strerror or error}", where=str(path)
+        ) from error

@@ -237,6 +237,13 @@ class Monitor(Answers):
             self._note(journal.of_delivery(done))
         return done
 
+    def waiting(self) -> int:
+        """Return how many messages the configured notifiers have yet to send."""
+        settings = self.alert_settings
+        names = [one.name or one.kind for one in settings.notify]
+        with self.store.reading() as db:
+            return 0 if db is None else self.store.undelivered(db, names, settings.max_attempts)[0]
+
     def forget(self, model: str) -> None:
         """Drop all windows, points and actions of a model; profiles are overwritten when it returns.
 

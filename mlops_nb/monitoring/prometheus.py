@@ -96,7 +96,10 @@ class Exporter:
         low = _gauge("performance_low", "Lower end of its interval", "model", "metric", "kind")
         high = _gauge("performance_high", "Upper end of its interval", "model", "metric", "kind")
         for model in self.monitor.models():
-            latest = self.monitor.history(model, last=1)[-1]
+            history = self.monitor.history(model, last=1)
+            if not history:  # forgotten since its name was read
+                continue
+            latest = history[-1]
             rows.add_metric([model], latest.rows)
             recorded.add_metric([model], latest.recorded)
             for (name, kind), point in _latest(
@@ -252,7 +255,9 @@ def write_textfile(exporter: Exporter, path: Path | str) -> Path:
     try:
         write_whole(path, exposition(exporter, openmetrics=False).encode())
     except OSError as error:
-        raise MonitoringError(f"cannot be written: {error}", where=str(path)) from error
+        raise MonitoringError(
+            f"cannot be written: {error.strerror or error}", where=str(path)
+        ) from error
     return path
 
 
@@ -264,16 +269,25 @@ def push(exporter: Exporter, gateway: str, *, job: str = "mlops-nb", timeout: fl
     MonitoringError
         The gateway cannot be reached or refuses them.
     """
-    from urllib.error import URLError
+    from urllib.error import HTTPError, URLError
 
     from prometheus_client import push_to_gateway
 
     try:
         # All of the job's metrics at once: what is over, such as a closed alert, must go there too.
         push_to_gateway(gateway, job=job, registry=exporter.registry(), timeout=timeout)
+    except HTTPError as error:
+        said = error.read(300).decode(errors="replace").strip()
+        raise MonitoringError(
+            f"the Pushgateway refuses the series: {error.code} {said or error.reason}",
+            where=gateway,
+            fix="name the gateway alone, such as http://gateway:9091, and a --job",
+        ) from error
     except (URLError, OSError, ValueError) as error:
         raise MonitoringError(
-            f"the Pushgateway cannot be reached: {error}", where=gateway
+            f"the Pushgateway cannot be reached: {getattr(error, 'reason', error)}",
+            where=gateway,
+            fix="see that it runs, and name it as in http://gateway:9091",
         ) from error
 
 

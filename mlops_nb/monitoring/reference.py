@@ -174,7 +174,7 @@ class Reference:
             write_whole(folder / _INDEX, encode(index, indent=1), durable=True)
         except OSError as error:
             raise MonitoringError(
-                f"the reference cannot be written: {error}", where=str(folder)
+                f"the reference cannot be written: {error.strerror or error}", where=str(folder)
             ) from error
         return index
 

@@ -186,3 +186,71 @@ def test_an_alert_that_no_one_knows_is_refused_with_what_is_known(call, tmp_path
         assert 'no active alert is called "x/y/drift@1"' in err
         assert "no alert is open" in err and "mlops-nb monitor status" in err
         assert "Traceback" not in err
+
+
+def test_wrong_data_are_told_with_what_to_do(call, tmp_path: Path) -> None:
+    data = str(kit.window(tmp_path, "may"))
+    (tmp_path / "folder").mkdir()
+    for name, content in (
+        ("cut.parquet", b"PAR1"),
+        ("empty.parquet", b""),
+        ("empty.csv", b""),
+        ("empty.bin", b""),
+        ("cut.arrow", b"ARROW1"),
+        ("folder", None),
+        ("none.csv", None),
+    ):
+        path = tmp_path / name
+        if content is not None:
+            path.write_bytes(content)
+        code, out, err = call("profile", "--data", str(path))
+        assert code == ExitCode.MONITORING and not out, name
+        assert name in err and "fix:" in err, err
+    for option, what in (("--score", "score"), ("--predicted", "predict"), ("--label", "label")):
+        code, _, err = call("profile", data, option, "nope")
+        assert code == ExitCode.MONITORING
+        assert '"nope"' in err and what in err and "fix:" in err
+    for command in (
+        ("profile", data),
+        ("drift", "check", data, data),
+        ("monitor", "run", "--window", "w", "--data", data),
+    ):
+        assert call(*command, "-j", "-1")[0] == ExitCode.USAGE
+
+
+def test_an_empty_reference_is_no_reference(call, tmp_path: Path) -> None:
+    data = str(kit.window(tmp_path, "may"))
+    Path("nothing.csv").write_text("a,b,late\n")
+    code, _, err = call("drift", "check", "nothing.csv", data)
+    assert code == ExitCode.MONITORING
+    assert "the reference holds no rows" in err and "fix:" in err
+
+
+def test_a_window_is_recorded_where_a_notifiers_secret_is_missing(call, tmp_path: Path) -> None:
+    settings = Path("pyproject.toml")
+    notify = '[[tool.mlops-nb.alerts.notify]]\nkind = "webhook"\nurl-env = "NO_SUCH_URL"\n'
+    settings.write_text(settings.read_text() + notify)
+    for number in (5, 6):
+        moved = str(kit.window(tmp_path, f"w{number}", seed=number, shift=1.5))
+        told = call("monitor", "run", "--window", f"2013-0{number}", "--data", moved)
+        assert told[0] == ExitCode.DRIFT
+        assert "≠ drift" in told[1] and "✗ not delivered" in told[1]
+        assert "lacks NO_SUCH_URL" in told[1]
+    assert "wait" in told[1]
+    code, _, err = call("monitor", "deliver")
+    assert code == ExitCode.PROJECT and "lacks NO_SUCH_URL" in err
+
+
+def test_what_cannot_be_written_is_told_without_the_drafts_name(call, tmp_path: Path) -> None:
+    data = str(kit.window(tmp_path, "may"))
+    call("monitor", "run", "--window", "2013-05", "--data", data)
+    Path("file").write_text("")
+    for command in (
+        ("monitor", "serve", "--textfile", "file/x.prom"),
+        ("monitor", "report", "-o", "file/pages"),
+        ("drift", "check", data, data, "--page", "file/x.html"),
+    ):
+        code, _, err = call(*command)
+        assert code == ExitCode.MONITORING
+        assert "cannot be written" in err and "file/" in err
+        assert "/." not in err, "the temporary file is no one's business"

@@ -534,3 +534,28 @@ def test_an_alert_that_closes_meanwhile_is_answered_or_refused(
     thread.join()
     assert not failures
     assert monitor.alerts("m") == ()
+
+
+def test_a_snooze_ends_after_the_latest_window(monitor: Monitor, reference: Reference) -> None:
+    record(monitor, reference, ["2026-01", "2026-02", "2026-03"])
+    (alert,) = monitor.alerts("m")
+    for past in ("", "2025", "2026-03"):
+        with pytest.raises(MonitoringError, match="is not after 2026-03, the latest window"):
+            monitor.snooze(alert.id, until=past, actor="ana")
+    assert monitor.alerts("m")[0].state is AlertState.OPEN
+    assert monitor.snooze(alert.id, until="2026-04", actor="ana").state is AlertState.SNOOZED
+
+
+def test_of_many_open_alerts_a_few_are_offered(monitor: Monitor) -> None:
+    wide = {f"column{i}": np.zeros(200) for i in range(30)}
+    monitor.record_window(
+        "m",
+        "1",
+        profile(pd.DataFrame({"x": np.zeros(200)})),
+        reference=Reference([profile(pd.DataFrame({**wide, "x": np.zeros(200)}))]),
+    )
+    assert len(monitor.alerts("m")) >= 30
+    with pytest.raises(MonitoringError) as caught:
+        monitor.acknowledge("?", actor="ana")
+    assert caught.value.fix.count("m/column") == 5
+    assert "monitor alerts" in caught.value.fix

@@ -295,6 +295,9 @@ def test_a_pushgateway_takes_the_metrics(monitor: Monitor, tmp_path: Path) -> No
         text, _ = get(f"http://127.0.0.1:{port}/metrics")
         assert 'mlops_nb_window_rows{instance="",job="nightly",model="late"} 800' in text
         assert 'mlops_nb_alert_active{aspect="' in text
+        with pytest.raises(MonitoringError, match="refuses the series: 4") as caught:
+            push(Exporter(monitor), f"127.0.0.1:{port}", job="")
+        assert "--job" in caught.value.fix
         # What is over goes from the gateway as well.
         push(Exporter(Monitor(tmp_path / "empty")), f"127.0.0.1:{port}", job="nightly")
         text, _ = get(f"http://127.0.0.1:{port}/metrics")

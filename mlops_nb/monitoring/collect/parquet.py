@@ -64,7 +64,11 @@ class Parquet:
 
     def _error(self, error: Exception) -> MonitoringError:
         reason = str(error).partition("\n")[0]
-        return MonitoringError(f"cannot be read as Parquet: {reason}", where=self._where)
+        return MonitoringError(
+            f"cannot be read as Parquet: {reason}",
+            where=self._where,
+            fix="write it again: it is cut off, damaged, or no Parquet file",
+        )
 
     def _encoded_texts(self) -> list[str]:
         """Return the text columns that can be decoded as dictionaries, without touching their texts."""

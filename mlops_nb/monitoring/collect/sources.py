@@ -90,7 +90,11 @@ def find_pieces(path: str | Path) -> list[Piece]:
     if path.is_file():
         return [_piece(path, {}, _kind(path) or _look(path))]
     if not path.is_dir():
-        raise MonitoringError("there is no such file or folder", where=str(path))
+        raise MonitoringError(
+            "there is no such file or folder",
+            where=str(path),
+            fix="check the path; it counts from the folder that you are in",
+        )
     found: list[Piece] = []
     for file in sorted(path.rglob("*")):
         inside = file.relative_to(path).parts
@@ -99,7 +103,11 @@ def find_pieces(path: str | Path) -> list[Piece]:
             constants = dict(part.split("=", 1) for part in inside[:-1] if "=" in part)
             found.append(_piece(file, constants, kind))
     if not found:
-        raise MonitoringError("the folder holds no Parquet, CSV or Arrow file", where=str(path))
+        raise MonitoringError(
+            "the folder holds no Parquet, CSV or Arrow file",
+            where=str(path),
+            fix="name a folder of .parquet, .csv, .arrow or .feather files",
+        )
     return found
 
 
@@ -236,7 +244,11 @@ def _read_arrow(path: str, columns: frozenset[str] | None) -> Work:
                     yield _rows(batch), batch
     except (pa.ArrowException, OSError) as error:
         reason = str(error).partition("\n")[0]
-        raise MonitoringError(f"cannot be read as Arrow: {reason}", where=path) from error
+        raise MonitoringError(
+            f"cannot be read as Arrow: {reason}",
+            where=path,
+            fix="write it again: it is cut off, damaged, or no Arrow file",
+        ) from error
 
 
 def read_memory(data: Any, columns: frozenset[str] | None, *, whole_rows: bool) -> Work:

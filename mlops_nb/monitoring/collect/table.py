@@ -58,7 +58,7 @@ class Split:
         """Add a batch of rows, of which ``columns`` are profiled where nothing else is said."""
         if self._column not in batch:
             raise MonitoringError(
-                "there is no such column to segment by",
+                "there is no such column to tell segments, predictions or labels by",
                 where=f'column "{self._column}"',
                 fix=nearest(self._column, batch),
             )
