@@ -115,6 +115,22 @@ class Reference:
         self._summaries: dict[str, ColumnSummary] = {}
         self._spreads: dict[str, dict[str, tuple[float, ...]]] = {}
 
+    def under(self, settings: DriftSettings) -> Reference:
+        """Return this reference with other settings; what does not depend on them is kept."""
+        if settings == self.settings:
+            return self
+        other = Reference(
+            self.windows,
+            self.labels,
+            importance=self.importance,
+            metrics=self.metrics,
+            settings=settings,
+        )
+        other._summaries = self._summaries
+        if _measured_alike(settings) == _measured_alike(self.settings):
+            other._spreads = self._spreads
+        return other
+
     @property
     def rows(self) -> int:
         """Rows of all windows."""
@@ -221,10 +237,14 @@ class Reference:
             metrics=index.metrics,
             settings=settings,
         )
-        made_with = (index.min_rows, index.max_categories)
-        if made_with == (reference.settings.min_rows, reference.settings.max_categories):
+        if (index.min_rows, index.max_categories) == _measured_alike(reference.settings):
             reference._spreads.update(index.spreads)
         return reference
+
+
+def _measured_alike(settings: DriftSettings) -> tuple[int, int]:
+    """Return the settings that decide what is measured; the others judge it."""
+    return settings.min_rows, settings.max_categories
 
 
 def _spread(column: ColumnSummary, settings: DriftSettings) -> dict[str, tuple[float, ...]]:

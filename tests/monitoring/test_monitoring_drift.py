@@ -456,3 +456,25 @@ def test_comparing_needs_neither_whylogs_nor_the_network() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_settings_of_the_comparison_hold_for_a_reference_made_with_others() -> None:
+    """What is ignored, and what counts as a category, is the comparison's to say."""
+    frames = [
+        pd.DataFrame({"x": rng(seed).normal(size=2000), "n": rng(seed).integers(0, 9, 2000)})
+        for seed in range(4)
+    ]
+    base = Reference([profile(frame) for frame in frames[:3]])
+    moved = profile(frames[3] + 5)
+    assert {column.column for column in compare(moved, base).columns} == {"x", "n"}
+    without = compare(moved, base, settings=DriftSettings(ignore=("x",)))
+    assert [column.column for column in without.columns] == ["n"]
+    narrow = DriftSettings(ignore=("x",))
+    back = compare(moved, Reference(base.windows, settings=narrow), settings=DriftSettings())
+    assert back["x"].state is DriftState.DRIFT, "not a new column"
+    few = DriftSettings(max_categories=2)
+    again = compare(moved, base, settings=few)
+    assert (compare(moved, base)["n"].kind, again["n"].kind) == ("categorical", "numeric")
+    fresh = compare(moved, Reference(base.windows, settings=few))
+    assert again["n"].findings == fresh["n"].findings
+    assert base.under(DriftSettings()) is base
