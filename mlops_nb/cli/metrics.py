@@ -52,7 +52,8 @@ def serve(
                 click.echo(where)
         return
     server, thread = metrics.serve(project, host=host, port=port)
-    url = f"http://{host}:{server.server_port}/metrics"
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{server.server_port}/metrics"
     if as_json:
         output.print_json({"url": url})
     else:

@@ -75,7 +75,8 @@ class Monitor(Answers):
     ) -> WindowResult:
         """Compare a window with its references, and keep what was found.
 
-        Recording a window again replaces it: the same call gives the same state.
+        Recording a window again replaces it: the same call gives the same state. Performance that
+        was known of the same version stays.
 
         Parameters
         ----------
@@ -126,6 +127,8 @@ class Monitor(Answers):
         if trailing is not None:
             reports.append(report(trailing, "trailing"))
         with self.store.transaction() as db:
+            # What another version did in this window is no longer its performance.
+            self.store.drop_points(db, model, window, version=version)
             self.store.put_points(db, model, version, performance)
             points = self.store.points(db, model, window=window)
             wanted = dict(expected if expected is not None else reference.metrics)

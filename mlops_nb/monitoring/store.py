@@ -92,7 +92,9 @@ class Store(Messages):
             try:
                 yield connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                # A full disk ends the transaction by itself.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -102,12 +104,14 @@ class Store(Messages):
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
-        """Open the database for reading; ``None`` where there is none yet."""
+        """Open the database for reading, all at one moment; ``None`` where there is none yet."""
         if not self.path.exists():
             yield None
             return
         connection = self._open()
         try:
+            # Else what another process writes between two queries would be in the second alone.
+            connection.execute("BEGIN")
             yield connection
         except sqlite3.Error as error:
             raise MonitoringError(f"cannot be read: {error}", where=str(self.path)) from error
@@ -118,9 +122,13 @@ class Store(Messages):
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-            if not self._ready:
-                self._prepare(connection)
-                self._ready = True
+            try:
+                if not self._ready:
+                    self._prepare(connection)
+                    self._ready = True
+            except BaseException:
+                connection.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             raise MonitoringError(
                 f"cannot be opened: {error}",
@@ -132,7 +140,6 @@ class Store(Messages):
     def _prepare(self, connection: sqlite3.Connection) -> None:
         found = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if found > _VERSION:
-            connection.close()
             raise MonitoringError(
                 f"was written by a later version of mlops-nb (format {found})",
                 where=str(self.path),
@@ -255,6 +262,13 @@ class Store(Messages):
             )
             rows.append((model, point.window, point.metric, point.kind, version, text))
         db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def drop_points(self, db: sqlite3.Connection, model: str, window: str, *, version: str) -> None:
+        """Drop what is known of a window's performance of other versions than this one."""
+        db.execute(
+            "DELETE FROM points WHERE model = ? AND window = ? AND version <> ?",
+            (model, window, version),
+        )
 
     def points(
         self, db: sqlite3.Connection, model: str, *, window: str = "", version: str = ""

@@ -559,3 +559,39 @@ def test_of_many_open_alerts_a_few_are_offered(monitor: Monitor) -> None:
         monitor.acknowledge("?", actor="ana")
     assert caught.value.fix.count("m/column") == 5
     assert "monitor alerts" in caught.value.fix
+
+
+def test_another_version_in_a_window_takes_its_performance_along(
+    monitor: Monitor, reference: Reference
+) -> None:
+    """A window scored anew by another version is not judged by what the old one realised."""
+    bad = auc("2026-01", 0.5)
+    told = monitor.record_window(
+        "m", "2026-01", window(0, 1), reference=reference, version="1", performance=[bad]
+    )
+    assert [gap.drifted for gap in told.gaps] == [True]
+    again = monitor.record_window("m", "2026-01", window(0, 1), reference=reference, version="1")
+    assert again.performance == (bad,), "of the same version it stays"
+    other = monitor.record_window("m", "2026-01", window(0, 1), reference=reference, version="2")
+    assert other.performance == () and other.gaps == ()
+    assert monitor.performance("m") == ()
+
+
+def test_reading_sees_one_moment(monitor: Monitor, reference: Reference) -> None:
+    record(monitor, reference, ["2026-01"])
+    other = Monitor(monitor.state)
+    with monitor.store.reading() as db:
+        assert db is not None
+        assert monitor.store.count(db, "m") == 1
+        record(other, reference, ["2026-02"])
+        assert len(monitor.store.sightings(db, "m")) == 1
+    with monitor.store.reading() as db:
+        assert db is not None and monitor.store.count(db, "m") == 2
+
+
+def test_what_a_failed_write_says_is_not_hidden(monitor: Monitor, reference: Reference) -> None:
+    """SQLite rolls back by itself where the disk is full; a second time would be an error of its own."""
+    record(monitor, reference, ["2026-01"])
+    with pytest.raises(MonitoringError, match="disk is full"), monitor.store.transaction() as db:
+        db.execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
