@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import MonitoringError
 from mlops_nb.files import write_whole
-from mlops_nb.model import DriftState, Severity
+from mlops_nb.model import DriftState
 from mlops_nb.monitoring import svg
 from mlops_nb.monitoring.estimate import NOTE
-from mlops_nb.monitoring.pictures import METRIC_TITLES, charts, column_picture
+from mlops_nb.monitoring.pictures import charts, column_picture
+from mlops_nb.monitoring.wording import figures, lead, notes, pill, span, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,23 +147,23 @@ def _view(view: ModelView, *, cards: bool) -> dict[str, Any]:
         "model": result.model,
         "version": result.version,
         "window": result.window,
-        "pill": _pill(report),
-        "verdict": _verdict(report),
-        "lead": _lead(report, view.alerts),
+        "pill": pill(report),
+        "verdict": verdict(report),
+        "lead": lead(report),
         "notes": list(report.notes) if report else [],
-        "figures": _figures(result, view.alerts),
+        "figures": figures(result, view.alerts),
         "advice": list(view.advice) or ["Nothing to do."],
         "heat": heat if len(view.history) > 1 else None,
         "heat_hidden": hidden,
         "alerts": active,
         "closed": closed,
         "charts": charts((r.window for r in view.history), view.performance, view.expected),
-        "performance_notes": _notes(view),
+        "performance_notes": notes(result.gaps, view.skills),
         "cards_title": f"What changed ({len(drifted)})"
         if drifted
         else "The most important columns",
         "cards": [_card(column) for column in shown] if cards else [],
-        "reference_label": _span(report.reference_windows) if report else "",
+        "reference_label": span(report.reference_windows) if report else "",
         "segments": _segments(report) if cards and report else [],
         "table": rest[:_TABLE] if cards else [],
         "table_hidden": len(columns) - len(rest[:_TABLE]) if cards else 0,
@@ -183,81 +184,6 @@ def _ordered(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
         columns,
         key=lambda c: (-c.severity.rank, not c.drifted, -c.importance * c.score, c.column),
     )
-
-
-def _pill(report: DriftReport | None) -> str:
-    if report is None or report.state is DriftState.INSUFFICIENT:
-        return "insufficient"
-    if report.state is DriftState.OK:
-        return "ok"
-    if report.state is DriftState.SCHEMA:
-        return "schema"
-    return report.severity.value if report.severity is not Severity.NONE else "drift"
-
-
-def _verdict(report: DriftReport | None) -> str:
-    if report is None:
-        return "no data"
-    texts = {
-        DriftState.OK: "no drift",
-        DriftState.DRIFT: "drift",
-        DriftState.SCHEMA: "schema fault",
-        DriftState.INSUFFICIENT: "insufficient data",
-    }
-    return texts[report.state]
-
-
-def _lead(report: DriftReport | None, alerts: Sequence[Alert] | None) -> str:
-    if report is None:
-        return "This window was not compared with a reference."
-    found = report.drifted
-    if report.state is DriftState.INSUFFICIENT:
-        return f"{report.rows:,} rows are too few to decide anything."
-    volume = report.volume
-    amount = f" The number of rows changed: {volume.text}." if volume and volume.drifted else ""
-    if not found:
-        natural = (
-            " within what is natural between its windows"
-            if len(report.reference_windows) > 1
-            else ""
-        )
-        return f"All {len(report.columns)} columns are as in the reference{natural}.{amount}"
-    names = ", ".join(column.column for column in found[:4])
-    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-    text = f"{len(found)} of {len(report.columns)} columns changed: {names}{more}."
-    first = min((c.since for c in found if c.since), default="")
-    if first and first != report.window:
-        text += (
-            f" It has been so since {first}."
-            if len(found) == 1
-            else f" The longest of these has lasted since {first}."
-        )
-    return text + amount
-
-
-def _figures(result: WindowResult, alerts: Sequence[Alert] | None) -> list[tuple[str, str]]:
-    report = result.pinned
-    found = [(f"{result.rows:,}", "rows in the window")]
-    if report is not None:
-        windows = len(report.reference_windows)
-        found.append(
-            (
-                f"{report.reference_rows:,}",
-                f"reference rows, {windows} window{'s' if windows != 1 else ''}",
-            )
-        )
-        found.append((f"{len(report.drifted)} of {len(report.columns)}", "columns drifted"))
-        found.append((f"{report.drift_share:.0%}", "of the importance drifted"))
-    if alerts is not None:
-        active = sum(alert.state.is_active for alert in alerts)
-        found.append((str(active), "active alerts"))
-    real = {p.metric: p for p in result.performance if p.kind == "realised"}
-    found += [
-        (f"{real[metric].value:.3f}", f"realised {metric.upper()}")
-        for metric in ("auc", "mae")
-        if metric in real
-    ]
-    return found
 
 
 def _heat(view: ModelView) -> tuple[Markup | None, int]:
@@ -297,23 +223,6 @@ def _heat(view: ModelView) -> tuple[Markup | None, int]:
     return picture, len(names) - len(rows)
 
 
-def _notes(view: ModelView) -> dict[str, list[str]]:
-    """Say what the estimate is worth, and where realised performance left what was expected."""
-    told = [s for s in view.skills if s.metric in ("auc", "positive_rate", "mae")]
-    return {
-        "weak": [_sentence(skill.text) for skill in told if skill.weak],
-        "soft": [_sentence(skill.text) for skill in told if not skill.weak],
-        "gaps": [_sentence(gap.text) for gap in view.history[-1].gaps if gap.drifted],
-    }
-
-
-def _sentence(text: str) -> str:
-    """Begin with a capital, and a metric with the name that its chart has."""
-    first, _, rest = text.partition(" ")
-    named = METRIC_TITLES.get(first, f"{first[:1].upper()}{first[1:]}")
-    return f"{named} {rest}."
-
-
 def _card(column: ColumnDrift) -> dict[str, Any]:
     facts = [column.kind]
     if column.since:
@@ -326,18 +235,12 @@ def _card(column: ColumnDrift) -> dict[str, Any]:
         facts.append(f"PSI {column.measures['psi']:.3f}")
     if column.importance < 1:
         facts.append(f"importance {column.importance:.2f}")
-    pill = column.severity.value if column.drifted else column.state.value
+    shown = column.severity.value if column.drifted else column.state.value
     if column.state is DriftState.SCHEMA:
-        pill = "schema"
+        shown = "schema"
     return {
         "column": column,
         "picture": column_picture(column),
         "facts": " · ".join(facts),
-        "pill": pill,
+        "pill": shown,
     }
-
-
-def _span(labels: Sequence[str]) -> str:
-    if len(labels) <= 2:
-        return ", ".join(labels)
-    return f"{labels[0]} to {labels[-1]}, {len(labels)} windows"
