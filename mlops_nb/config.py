@@ -8,9 +8,10 @@ ours is whole: a bare Ploomber project runs unchanged.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -31,6 +32,7 @@ __all__ = [
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+_UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]+)`(?: - at `\$(?P<path>[^`]*)`)?")
 _TELEMETRY = {
     "PLOOMBER_STATS_ENABLED": "false",
     "PLOOMBER_VERSION_CHECK_DISABLED": "1",
@@ -304,4 +306,19 @@ def _convert(table: object, kind: type[S], where: str) -> S:
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(str(error), where=where) from error
+        raise ConfigError(str(error), where=where, fix=_offer(str(error), kind)) from error
+
+
+def _offer(problem: str, kind: type[msgspec.Struct]) -> str:
+    """Return the nearest known name for a field that msgspec does not know; else nothing."""
+    found = _UNKNOWN.search(problem)
+    if found is None:
+        return ""
+    place: Any = kind
+    for part in (found["path"] or "").split(".")[1:]:
+        types = {field.encode_name: field.type for field in msgspec.structs.fields(place)}
+        place = types.get(part.partition("[")[0])
+        place = next(iter(get_args(place)), place)  # of a list, what it holds
+        if not (isinstance(place, type) and issubclass(place, msgspec.Struct)):
+            return ""
+    return nearest(found["name"], (field.encode_name for field in msgspec.structs.fields(place)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 
 from mlops_nb.config import find_project, telemetry_off
 from mlops_nb.errors import ConfigError, ProjectError
-from mlops_nb.monitoring.settings import AlertSettings
+from mlops_nb.monitoring.settings import AlertSettings, MonitoringSettings
 
 
 class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,3 +126,35 @@ def test_telemetry_is_off() -> None:
     telemetry_off()
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert os.environ["PLOOMBER_STATS_ENABLED"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("table", "said", "fix"),
+    [
+        ("[monitoring]\nopen-aftr = 2", "unknown field `open-aftr`", '"open-after"'),
+        ("[monitoring.drift]\nnul-rate = 0.1", "unknown field `nul-rate`", '"null-rate"'),
+        ("[[alerts.notify]]\nkind = 'slack'\nurl-en = 'X'", "unknown field `url-en`", '"url-env"'),
+        ("[monitoring]\nopen-after = 5", "no alert would ever open", ""),
+        ("[monitoring]\nclose-after = 0", ">= 1", ""),
+        ("[monitoring.drift]\nks = -0.1", ">= 0", ""),
+        ("[monitoring.drift]\nalpha = nan", "> 0", ""),
+        ("[monitoring.drift]\nalpha = 1.0", "< 1", ""),
+        ("[monitoring.drift]\nspread = nan", ">= 0", ""),
+        ("[monitoring.drift]\nmin-rows = 0", ">= 1", ""),
+        ("[alerts]\nmax-attempts = 0", ">= 1", ""),
+        ("[[alerts.notify]]\nkind = 'email'\nport = 99999", "<= 65535", ""),
+        ("[[alerts.notify]]\nkind = 'slack'\ntimeout = 600.0", "<= 100", ""),
+    ],
+)
+def test_settings_that_would_silence_monitoring_are_refused(
+    tmp_path: Path, table: str, said: str, fix: str
+) -> None:
+    (tmp_path / "pipeline.yaml").write_text("tasks: []\n")
+    text = re.sub(r"(?m)^(\[+)", r"\1tool.mlops-nb.", table)
+    (tmp_path / "pyproject.toml").write_text(text)
+    project = find_project(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        project.section("monitoring", MonitoringSettings)
+        project.section("alerts", AlertSettings)
+    assert said in caught.value.message
+    assert fix in caught.value.fix

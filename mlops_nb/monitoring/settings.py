@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from mlops_nb.model import Severity
 
 __all__ = ["AlertSettings", "DriftSettings", "MonitoringSettings", "NotifierSettings"]
+
+
+# A number beyond its bounds, and one that is none, are refused where settings are read: an alert that
+# opens on 5 of 3 windows, or a threshold that is not a number, would silence monitoring unseen.
+_Size = Annotated[float, msgspec.Meta(ge=0)]
+_Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Some = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Settings(
@@ -24,37 +34,37 @@ class DriftSettings(_Settings, frozen=True, kw_only=True):
     stability index (PSI) of 0.1, below which Siddiqi (2006) sees no change.
     """
 
-    alpha: float = 0.01
+    alpha: _Share = 0.01
     """Share of false findings accepted among the columns (Benjamini-Hochberg)."""
-    spread: float = 3.0
+    spread: _Size = 3.0
     """A threshold is at least the reference windows' own mean + this many standard deviations."""
-    min_rows: int = 100
+    min_rows: _Some = 100
     """Values needed on both sides, and labels for alerts on performance; fewer decide nothing."""
-    max_categories: int = 25
+    max_categories: _Count = 25
     """Whole numbers with at most this many distinct values are categories."""
-    ks: float = 0.08
+    ks: _Size = 0.08
     """Largest difference of the distribution functions."""
-    wasserstein: float = 0.2
+    wasserstein: _Size = 0.2
     """Distance in robust standard deviations of the reference."""
-    jensen_shannon: float = 0.13
+    jensen_shannon: _Size = 0.13
     """Jensen-Shannon distance of the category shares."""
-    null_rate: float = 0.02
+    null_rate: _Size = 0.02
     """Change of the share of missing values."""
-    infinities: float = 0.001
+    infinities: _Size = 0.001
     """Change of the share of infinite values."""
-    types: float = 0.01
+    types: _Size = 0.01
     """Share of values whose type changed."""
-    new_categories: float = 0.01
+    new_categories: _Size = 0.01
     """Share of rows in categories the reference never saw."""
-    beyond: float = 0.01
+    beyond: _Size = 0.01
     """Share of values outside the reference's range."""
-    reach: float = 3.0
+    reach: _Size = 3.0
     """How far outside it values lie, in lengths of the reference's range."""
-    distinct: float = 0.1
+    distinct: _Size = 0.1
     """Change of the number of distinct values, as a natural logarithm."""
-    new_values: float = 0.2
+    new_values: _Size = 0.2
     """Share of the distinct values that are new, where the reference shows how many usually are."""
-    volume: float = 0.5
+    volume: _Size = 0.5
     """Change of the number of rows, as a natural logarithm."""
     ignore: tuple[str, ...] = ()
     """Columns that are not compared."""
@@ -64,23 +74,30 @@ class MonitoringSettings(_Settings, frozen=True, kw_only=True):
     """``[tool.mlops-nb.monitoring]``."""
 
     drift: DriftSettings = DriftSettings()
-    trailing: int = 6
+    trailing: _Count = 6
     """Windows in the trailing baseline; 0 for none."""
-    open_after: int = 2
+    open_after: _Some = 2
     """An alert opens when this many of the last `open_of` windows were bad."""
-    open_of: int = 3
-    close_after: int = 2
+    open_of: _Some = 3
+    close_after: _Some = 2
     """Clean windows after which it closes."""
-    known_after: int = 3
+    known_after: _Count = 3
     """Windows that a new column is told of before its alert closes; 0 to wait for a new version."""
     segments: tuple[str, ...] = ()
     """Columns by whose values windows are compared as well."""
-    metric_drop: float = 0.02
+    metric_drop: _Size = 0.02
     """How much worse than the reference a realised metric may be before it alarms."""
-    gap: float = 0.03
+    gap: _Size = 0.03
     """How far realised and estimated performance may part before it is called concept drift."""
-    max_columns: int = 100
+    max_columns: _Some = 100
     """Columns shown as Prometheus series; the most important ones first."""
+
+    def __post_init__(self) -> None:
+        if self.open_after > self.open_of:
+            raise ValueError(
+                f"no alert would ever open: open-after = {self.open_after} of "
+                f"open-of = {self.open_of} windows"
+            )
 
 
 class NotifierSettings(_Settings, frozen=True, kw_only=True):
@@ -98,13 +115,13 @@ class NotifierSettings(_Settings, frozen=True, kw_only=True):
     command: tuple[str, ...] = ()
     """Program and arguments; the payload comes as JSON on standard input."""
     host: str = "localhost"
-    port: int = 25
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 25
     starttls: bool = False
     user: str = ""
     sender: str = ""
     to: tuple[str, ...] = ()
-    timeout: float = 10.0
-    """Seconds."""
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=100)] = 10.0
+    """Seconds; fewer than the two minutes for which a message is one sender's."""
     severity: Severity = Severity.WARNING
     """The least severity that is sent: ``none``, ``info``, ``warning`` or ``critical``."""
 
@@ -118,7 +135,7 @@ class AlertSettings(_Settings, frozen=True, kw_only=True):
     retrain_severity: Severity = Severity.WARNING
     retrain_parameters: dict[str, str | int | float | bool] = {}
     """The pipeline's parameters then; ``{window}`` in a text becomes the window that was recorded."""
-    cool_down: float = 24.0
+    cool_down: _Size = 24.0
     """Hours between two retrainings of one model."""
-    max_attempts: int = 20
+    max_attempts: _Some = 20
     """Deliveries tried before a message is given up."""
