@@ -183,15 +183,15 @@ class Exporter:
         for pipeline, mine in sorted(by_pipeline.items()):
             for one in RunStatus:
                 runs.add_metric([pipeline, one.value], sum(run.status is one for run in mine))
-            done = sorted((r for r in mine if r.ended is not None), key=lambda r: r.ended or 0.0)
-            if not done or done[-1].ended is None:
+            done = sorted((r for r in mine if r.status is not RunStatus.RUNNING), key=_end)
+            if not done:
                 continue
             last = done[-1]
             for one in RunStatus:
                 status.add_metric([pipeline, one.value], float(one is last.status))
-            seconds.add_metric([pipeline], (last.ended or 0.0) - last.facts.started)
-            ended.add_metric([pipeline], last.ended or 0.0)
-            good = [run.ended or 0.0 for run in done if run.status is RunStatus.SUCCEEDED]
+            seconds.add_metric([pipeline], _end(last) - last.facts.started)
+            ended.add_metric([pipeline], _end(last))
+            good = [_end(run) for run in done if run.status is RunStatus.SUCCEEDED]
             if good:
                 success.add_metric([pipeline], good[-1])
             for task in last.tasks[: self.max_columns]:
@@ -295,6 +295,14 @@ def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
     from prometheus_client.core import GaugeMetricFamily
 
     return GaugeMetricFamily(f"mlops_nb_{name}", text, labels=labels)
+
+
+def _end(run: Run) -> float:
+    """Return when a run ended; of a lost one, which does not know, when it last did something."""
+    if run.ended is not None:
+        return run.ended
+    moments = [moment for task in run.tasks for moment in (task.started, task.ended)]
+    return max((moment for moment in moments if moment is not None), default=run.facts.started)
 
 
 def _most_important(report: DriftReport, limit: int) -> Sequence[ColumnDrift]:

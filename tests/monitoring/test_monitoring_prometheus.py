@@ -129,6 +129,22 @@ def test_the_metrics_say_what_the_monitor_knows(monitor: Monitor) -> None:
     assert at(found, "task_last_duration_seconds", "flights", "train") == 7
 
 
+def test_a_run_that_was_lost_is_the_latest_one(monitor: Monitor) -> None:
+    """It never said that it ended; the rule on failed and lost runs has to see it all the same."""
+    facts = RunFacts(id="r9", pipeline="flights", started=9000.0)
+    task = TaskRun(task="train", status=TaskStatus.LOST, started=9050.0)
+    lost = Run(facts=facts, status=RunStatus.LOST, tasks=(task,))
+    running = Run(
+        facts=RunFacts(id="r10", pipeline="flights", started=9900.0), status=RunStatus.RUNNING
+    )
+    found = samples(exposition(Exporter(monitor, lambda: [running, *runs(), lost])))
+    assert at(found, "run_last_status", "flights", "lost") == 1
+    assert at(found, "run_last_status", "flights", "failed") == 0
+    assert at(found, "run_last_end_timestamp_seconds", "flights") == 9050
+    assert at(found, "run_last_duration_seconds", "flights") == 50
+    assert at(found, "run_last_success_timestamp_seconds", "flights") == 1040
+
+
 def test_label_sets_are_bounded(tmp_path: Path) -> None:
     r = np.random.default_rng(0)
     names = [f"c{i}" for i in range(40)]
