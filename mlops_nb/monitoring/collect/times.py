@@ -80,9 +80,10 @@ class Datetimes(Collector):
         """Add to the moments; what lies above the least value is exact where 53 bits hold it."""
         apart = scratch("apart", np.float64, len(beyond))
         np.copyto(apart, beyond if span >> 63 else beyond.view(np.int64))
-        mean = float(apart.mean())
+        mean = float(np.add.reduce(apart)) / len(apart)
         apart -= mean
-        m2 = float(np.einsum("i,i->", apart, apart))
+        apart *= apart
+        m2 = float(np.add.reduce(apart))
         self._moments.add_summary(len(beyond), (low + mean) / self._unit, m2 / self._unit**2)
 
     def finish(self, name: str) -> ColumnProfile:
