@@ -185,7 +185,7 @@ class _Planner:
         if is_forced:
             reasons.append(Reason(kind="forced", text="forced"))
         if state is None:
-            reasons.append(Reason(kind="new", text="never ran"))
+            reasons.append(Reason(kind="new", text="it never ran"))
         else:
             now = own if fingerprint is None else fingerprint.parts
             before = state.fingerprint.parts

@@ -119,7 +119,7 @@ def test_a_fixed_cell_goes_on_as_if_nothing_had_happened(tmp_path, zygote, kerne
     assert run.status is RunStatus.SUCCEEDED, task.error
     assert task.resumed is not None
     assert (task.resumed.run, task.resumed.cell, task.resumed.skipped) == (failed.id, 5, 5)
-    assert task.why == f"never ran; resumed at cell 6 from run {failed.id}"
+    assert task.why == f"it never ran; resumed at cell 6 from run {failed.id}"
     assert [cell.index for cell in task.cells] == [5, 6, 7]
     assert (task.cells_done, task.cells_total) == (8, 8)
     assert (where.root / "count.txt").read_text() == "x"
@@ -299,7 +299,7 @@ def test_without_the_setting_nothing_is_kept_and_nothing_said(tmp_path, zygote):
     assert go(where, zygote=zygote).tasks[0].checkpoint is None
     assert not list(where.state.glob("runs/*/checkpoints"))
     run = resume(where, zygote=zygote)
-    assert run.tasks[0].why == "never ran"
+    assert run.tasks[0].why == "it never ran"
 
 
 def test_a_resumed_run_that_fails_later_is_resumed_again(tmp_path, zygote):

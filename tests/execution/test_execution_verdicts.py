@@ -186,7 +186,7 @@ def test_a_signal_while_a_run_is_set_up_cancels_it(tmp_path, monkeypatch, number
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert cancelled.facts.start_from == ("a",)
     again = prepare_resume(str(where.spec), cancelled.id)
-    assert (again.start_from, again.plan["a"].why) == (("a",), "forced, never ran")
+    assert (again.start_from, again.plan["a"].why) == (("a",), "forced, it never ran")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -115,7 +115,7 @@ def test_what_ploomber_injects_is_what_we_inject_and_its_build_means_nothing_to_
     # Built by Ploomber, unknown to us: planned to run.
     plan = mixed.plan()
     assert set(plan.of(Action.RUN)) == set(pipeline.names())
-    assert plan["make"].why == "never ran"
+    assert plan["make"].why == "it never ran"
     # What Ploomber wrote beside a product is what we write.
     before = {
         path: json.loads(path.read_text()) for path in (mixed.root / "out").glob(".*.metadata")

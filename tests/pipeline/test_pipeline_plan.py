@@ -20,7 +20,7 @@ def test_a_fresh_project_runs_and_then_has_nothing_to_do(chain):
     plan = chain.plan()
     assert set(plan.of(Action.RUN)) == ALL
     assert "never ran" in plan["load"].why
-    assert plan["train"].why == "never ran, upstream load runs"
+    assert plan["train"].why == "it never ran, upstream load runs"
     assert plan["load"].fingerprint is not None
     assert plan["train"].fingerprint is None
     chain.play()

@@ -21,6 +21,9 @@ import { Policies } from './schedulepolicies';
 
 const EXAMPLES = ['every weekday at 6', 'every 15 minutes', '0 6 * * mon-fri'];
 
+/** More parameters than these are folded, so that what follows is seen. */
+const FEW = 6;
+
 export function ScheduleForm(props: {
   /** The notebook it was opened for; empty for the whole pipeline. */
   notebook: string;
@@ -113,7 +116,10 @@ export function ScheduleForm(props: {
         </Labelled>
         <What draft={draft} pipeline={pipeline} />
         {parameters.length > 0 && (
-          <details className="mn-Reasons" open>
+          <details
+            className="mn-Reasons"
+            open={parameters.length <= FEW || props.old !== null || state.refused !== null}
+          >
             <summary>{trans.__('Parameters')}</summary>
             <p className="mn-Field-help">
               {trans.__('Texts may hold the time it is due:')}{' '}
