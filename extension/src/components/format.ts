@@ -22,12 +22,23 @@ export function duration(seconds: number | null | undefined): string {
   return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }
 
-/** A metric with six significant digits at most. */
+/** A number with five significant digits at most; whole ones whole. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) {
     return String(value);
   }
   return String(Number(value.toPrecision(Number.isInteger(value) ? 15 : 5)));
+}
+
+/** A run's metrics as they are shown: shares line up, and a task that is alone goes without saying. */
+export function metricTexts(metrics: Record<string, number>): [string, string][] {
+  const names = Object.keys(metrics);
+  const tasks = [...new Set(names.map(name => name.split('.')[0]))];
+  return names.map(name => {
+    const value = metrics[name];
+    const isShare = Math.abs(value) < 1 && Math.abs(value) >= 1e-4;
+    return [shortName(name, tasks), isShare ? value.toPrecision(4) : figure(value)];
+  });
 }
 
 /** Date and time in the reader's language; `seconds` since the epoch. */
@@ -62,7 +73,7 @@ export function ago(seconds: number, trans: Trans, now = Date.now() / 1000): str
   return format.format(-Math.max(1, Math.round(past / size)), unit);
 }
 
-/** A parameter's name among those of one task: without the task's, which tells equal ones apart. */
+/** A name among those of one task: without the task's, which tells equal ones apart. */
 export function shortName(name: string, tasks: readonly string[]): string {
   const prefix = `${tasks[0]}.`;
   return tasks.length === 1 && name.startsWith(prefix) ? name.slice(prefix.length) : name;

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react';
 import type { RunTaskView, RunView } from '../api';
 import { Ago, Took, useNow } from '../components/clock';
 import { useArg, usePanel, useProject, useSnapshot, useTrans } from '../components/context';
-import { dateTime, duration, figure, literal } from '../components/format';
+import { dateTime, duration, literal, metricTexts } from '../components/format';
 import { Frame } from '../components/frame';
 import { historyIcon } from '../components/icons';
 import { Announcer, Failure, Loading } from '../components/states';
@@ -91,7 +91,7 @@ function Details(props: { run: RunView }): JSX.Element {
   const failed = tasks.filter(task => task.error);
   const running = summary.status === 'running';
   const given = Object.entries(summary.parameters);
-  const metrics = Object.entries(summary.metrics);
+  const metrics = metricTexts(summary.metrics);
   return (
     <div className="mn-Scroll mn-Page">
       <Announcer text={running ? '' : statusText(summary.status, trans)} />
@@ -135,7 +135,7 @@ function Details(props: { run: RunView }): JSX.Element {
         />
         <Values
           title={trans.__('Metrics')}
-          values={metrics.map(([name, value]) => [name, figure(value)])}
+          values={metrics}
           none={trans.__('No task wrote any.')}
         />
       </div>

@@ -4,7 +4,7 @@ import { useMemo, useState } from 'react';
 import type { RunSummary } from '../api';
 import { Ago, Took } from '../components/clock';
 import { useArg, usePanel, useProject, useSnapshot, useTrans } from '../components/context';
-import { figure, literal } from '../components/format';
+import { literal, metricTexts } from '../components/format';
 import { Frame, NoTasks, useLoad, usePipeline } from '../components/frame';
 import { historyIcon } from '../components/icons';
 import { Button, Loaded, Notice } from '../components/states';
@@ -184,14 +184,7 @@ function columnsOf(trans: Trans): IColumn<RunSummary>[] {
     {
       id: 'metrics',
       header: trans.__('Metrics'),
-      render: run => (
-        <Pairs
-          of={Object.fromEntries(
-            Object.entries(run.metrics).map(([name, value]) => [name, figure(value)])
-          )}
-          none=""
-        />
-      ),
+      render: run => <Pairs of={Object.fromEntries(metricTexts(run.metrics))} none="" />,
       wide: true
     },
     {

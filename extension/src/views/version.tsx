@@ -276,9 +276,8 @@ function About(props: { details: VersionDetails }): JSX.Element {
           <Fact name={trans.__('Estimator')}>
             <code>{info.estimator}</code>
           </Fact>
-          <Fact name={trans.__('Format')}>
-            {info.format}, {bytes(version.size)}
-          </Fact>
+          <Fact name={trans.__('Format')}>{info.format}</Fact>
+          <Fact name={trans.__('With its profiles and scores')}>{bytes(version.size)}</Fact>
           <Fact name="Python">{info.python}</Fact>
           <Fact name={trans.__('Digest')}>
             <code title={version.digest}>{version.digest.slice(0, 16)}</code>
