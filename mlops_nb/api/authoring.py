@@ -117,13 +117,15 @@ def new_task(
     pipeline = load_pipeline(found)
     name = name or name_of(path)
     names = pipeline.names()
+    for task in pipeline.tasks:
+        if task.source == relative:
+            raise PipelineError(
+                f'is task "{task.name}" already', where=relative, fix=f"mlops-nb run {task.name}"
+            )
     if name in names:
         raise PipelineError(
             f'task "{name}" exists already', where=pipeline.spec, fix="name another"
         )
-    for task in pipeline.tasks:
-        if task.source == relative:
-            raise PipelineError(f'is task "{task.name}" already', where=relative)
     for up in upstream:
         if up not in names:
             raise PipelineError(f'no task is called "{up}"', where=source, fix=nearest(up, names))

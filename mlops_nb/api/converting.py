@@ -72,9 +72,11 @@ def convert(
     path = Path(notebook).resolve()
     top = Path(root).resolve() if root is not None else Path(path.anchor)
     shown = path.relative_to(top).as_posix() if root is not None else str(notebook)
-    if path.suffix != ".ipynb" or not path.is_file():
+    if not path.is_file():
+        raise NotebookError("there is no such file", where=shown, fix="give a notebook's path")
+    if path.suffix != ".ipynb":
         raise NotebookError(
-            "there is no such notebook", where=shown, fix="give a file that ends in .ipynb"
+            "is no notebook of Jupyter's", where=shown, fix="give a file that ends in .ipynb"
         )
     before = path.read_bytes()
     edit = _edit(before, shown)

@@ -46,10 +46,11 @@ def convert(notebook: str, name: str, dry_run: bool, as_json: bool) -> None:
 
 
 def _lines(done: Conversion) -> list[str]:
+    place = done.position + 1
     cell = {
         "kept": "keeps its parameters cell",
-        "tagged": f"cell {done.position} becomes its parameters cell",
-        "made": f"gets a parameters cell, cell {done.position}",
+        "tagged": f"cell {place} becomes its parameters cell",
+        "made": f"gets a parameters cell, cell {place}",
     }[done.cell.value]
     spec = done.project.spec
     named = f", a run can set {', '.join(done.parameters)}" if done.parameters else ""

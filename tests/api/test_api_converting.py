@@ -119,8 +119,8 @@ def test_what_cannot_be_converted_is_refused_and_changes_nothing(tmp_path: Path)
     (tmp_path / "old.ipynb").write_text('{"nbformat": 3, "worksheets": [], "metadata": {}}')
     before: dict[str, bytes] = {}
     for error, said, path, name in (
-        (NotebookError, "no such notebook", tmp_path / "none.ipynb", ""),
-        (NotebookError, "no such notebook", tmp_path, ""),
+        (NotebookError, "no such file", tmp_path / "none.ipynb", ""),
+        (NotebookError, "no such file", tmp_path, ""),
         (NotebookError, "written in r", r, ""),
         (NotebookError, "not a valid notebook", tmp_path / "broken.ipynb", ""),
         (NotebookError, "", tmp_path / "old.ipynb", ""),

@@ -51,7 +51,7 @@ def test_convert_says_what_it_does_and_a_dry_run_does_nothing(
     write_notebook(tmp_path / "a.ipynb", "rows = 3", "rows")
     assert call("convert", "a.ipynb", "--dry-run") == ExitCode.OK
     told = capsys.readouterr().out
-    assert "cell 0 becomes its parameters cell, a run can set rows" in told
+    assert "cell 1 becomes its parameters cell, a run can set rows" in told
     assert "source: a.ipynb" in told
     assert not (tmp_path / "pipeline.yaml").exists()
     assert call("convert", "a.ipynb") == ExitCode.OK
