@@ -26,7 +26,7 @@ describe('Runs', () => {
     const table = await screen.findByRole('table', { name: 'Runs' });
     expect(within(table).getByText('failed')).toBeTruthy();
     expect(within(table).getByText('train')).toBeTruthy();
-    expect(within(table).getByText('0.71235')).toBeTruthy();
+    expect(within(table).getByText('0.7123')).toBeTruthy();
     expect(await violations(container)).toEqual([]);
   });
 
