@@ -12,7 +12,7 @@ from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 
 __all__ = ["PageExporter"]
 
-_MARKUP = ("text/html", "text/markdown", "image/svg+xml")
+_MARKUP = ("text/html", "text/markdown", "image/svg+xml", "application/javascript")
 """Outputs that go into the page as their author wrote them."""
 
 

@@ -116,14 +116,15 @@ class FolderBlobs:
     def entries(self, prefix: str) -> Iterator[tuple[str, int, float]]:
         """See `Blobs.entries`."""
         # Not by `Path`: every run looks at all there is, and that would cost it more than a task does.
-        cut = len(os.fspath(self._root)) + 1
-        folders = [os.fspath(self._root / prefix)]
+        base = os.path.join(os.path.abspath(self._root), "")  # noqa: PTH100, PTH118
+        cut = len(base)
+        folders = [base + prefix]
         while folders:
             with suppress(OSError), os.scandir(folders.pop()) as found:
                 for entry in found:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
-                    elif (stat := self._stat(entry)) is not None:
+                    elif entry.is_file() and (stat := self._stat(entry)) is not None:
                         name = entry.path[cut:].replace(os.sep, "/")
                         yield name, stat.st_size, stat.st_mtime
 

@@ -20,6 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.execution.inheritance import inherited
+from mlops_nb.execution.threads import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,9 @@ class Forge:
     A context manager: `start` returns at once, the first job waits until the imports are done.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threads: Mapping[str, str] | None = None) -> None:
+        self._threads = dict(threads or {})
+        """How many threads libraries may start, which they read once, when they are loaded."""
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready: bool | None = None
@@ -63,7 +66,7 @@ class Forge:
                 self._process = subprocess.Popen(
                     [sys.executable, *command],
                     cwd="/",
-                    env=environment(),
+                    env={**environment(), **self._threads},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -97,6 +100,9 @@ class Forge:
         cancel
             Ends the wait for the imports when it is set.
         """
+        own = {**os.environ, **self._threads}
+        if any(env.get(name) != own.get(name) for name in VARIABLES):
+            return None
         if not self._is_ready(cancel):
             return None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -149,6 +149,10 @@ def start_server(
     if running is None:
         text = answer.decode() or _end_of(state / "server.log")
         raise KernelError(f"the server did not start: {text.strip()}", where=str(state))
+    if not running.is_current:
+        raise KernelError(
+            "the server with other packages does not end", where=str(state), fix="end its process"
+        )
     return running
 
 

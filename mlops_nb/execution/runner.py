@@ -131,7 +131,10 @@ def run_plan(
     RunError
         Another run is going on in this project, or the run's folder cannot be written.
     """
-    with project_lock(project, run_id, wait=wait), Forge() as forge:
+    # A cluster's workers divide their own cores.
+    threads = Threads(pipeline, jobs) if executor is None else None
+    shared = threads.environment() if threads is not None else {}
+    with project_lock(project, run_id, wait=wait), Forge(shared) as forge:
         if _needs_processes(pipeline, plan, here=executor is None):
             forge.start()
         work = Work(
@@ -146,8 +149,7 @@ def run_plan(
             cold=cold or project.settings.cold,
             cache=cache,
             forge=forge,
-            # A cluster's workers divide their own cores.
-            threads=Threads(pipeline, jobs) if executor is None else None,
+            threads=threads,
             earlier=earlier,
         )
         limit = timeout if timeout is not None else project.settings.timeout

@@ -2,7 +2,7 @@
 
 OpenBLAS, OpenMP, MKL, NumExpr, PyTorch and Arrow start a thread for each core. Two tasks that do so
 on two cores have four threads, half of which spin while they wait for the others: that takes longer
-than one thread for each. Dask's workers and joblib's set the same variables for the same reason.
+than one thread for each. Dask sets the first of these variables to 1 in its workers, joblib to the cores' share in its own.
 """
 
 from __future__ import annotations
@@ -82,6 +82,9 @@ class Threads:
         self._cores = cores()
         at_once = max(1, min(jobs if jobs > 0 else self._cores, _width(pipeline)))
         self._share = max(1, self._cores // at_once)
+        if self._share == self._cores:
+            # Nothing is divided, and joblib tells its workers less than what stands here.
+            self._names = []
 
     def environment(self, task: Task | None = None) -> dict[str, str]:
         """Return the variables for a task, or for one without a weight of its own."""

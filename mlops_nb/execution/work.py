@@ -171,7 +171,7 @@ class Work:
                 self.project,
                 self.run_dir,
                 when,
-                env=self.env,
+                env={**self._threads.environment(), **self.env} if self._threads else self.env,
                 traceback="\n".join(errors),
                 cancel=cancel,
                 forge=self.forge,
