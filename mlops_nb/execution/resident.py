@@ -104,9 +104,11 @@ def start_server(
 
     if why := supported():
         raise KernelError(f"warm kernels do not work on this {why}")
+    replaced = 0
     if (running := server_status(state)) is not None:
         if running.is_current:
             return running
+        replaced = running.pid
         if running.sessions:
             raise KernelError(
                 "a server with other packages runs notebooks still",
@@ -149,7 +151,7 @@ def start_server(
     if running is None:
         text = answer.decode() or _end_of(state / "server.log")
         raise KernelError(f"the server did not start: {text.strip()}", where=str(state))
-    if not running.is_current:
+    if running.pid == replaced:
         raise KernelError(
             "the server with other packages does not end", where=str(state), fix="end its process"
         )
