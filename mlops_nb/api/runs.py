@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlops_nb.execution.cache import CacheEntry, Collected
-    from mlops_nb.execution.resident import ServerStatus
+    from mlops_nb.execution.servers import ServerStatus
     from mlops_nb.model import Event, Pipeline, Run, RunProfile
 
 __all__ = [
@@ -221,7 +221,7 @@ def start_server(project: str | None, *, idle: float | None = None) -> ServerSta
     KernelError
         The machine cannot fork kernels, or the server did not start.
     """
-    from mlops_nb.execution import resident
+    from mlops_nb.execution import servers
     from mlops_nb.execution.preload import preload_for
     from mlops_nb.execution.threads import Threads
     from mlops_nb.pipeline.load import load_pipeline
@@ -232,8 +232,8 @@ def start_server(project: str | None, *, idle: float | None = None) -> ServerSta
     notebooks = [
         found.root / task.source for task in pipeline.tasks if task.kind is TaskKind.NOTEBOOK
     ]
-    limit = resident.IDLE if idle is None else idle
-    return resident.start_server(
+    limit = servers.IDLE if idle is None else idle
+    return servers.start_server(
         found.state,
         preload_for(notebooks),
         idle=limit,
@@ -244,13 +244,13 @@ def start_server(project: str | None, *, idle: float | None = None) -> ServerSta
 
 def server_status(project: str | None) -> ServerStatus | None:
     """Return what the project's server says of itself; ``None`` where none runs."""
-    from mlops_nb.execution import resident
+    from mlops_nb.execution import servers
 
-    return resident.server_status(find_project(project).state)
+    return servers.server_status(find_project(project).state)
 
 
 def stop_server(project: str | None) -> bool:
     """Stop the project's server; return whether one ran."""
-    from mlops_nb.execution import resident
+    from mlops_nb.execution import servers
 
-    return resident.stop_server(find_project(project).state)
+    return servers.stop_server(find_project(project).state)

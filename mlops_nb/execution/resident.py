@@ -1,17 +1,14 @@
 """A resident server for one project: warm kernels without any start-up, until it idles.
 
-The server holds a zygote and Papermill, both imported; a run's process only hands it jobs. Nothing
-starts it but `start_server`, and it goes by itself when nobody has used it for a while.
+The server holds a zygote and Papermill, both imported; a run's process only hands it jobs. See
+`mlops_nb.execution.servers` for how one is started.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import socket
-import subprocess
-import sys
 import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
@@ -22,176 +19,18 @@ from mlops_nb.errors import ExecutionError, KernelError, MlopsNbError, NotebookE
 from mlops_nb.execution.frames import Frames, at, server_key
 from mlops_nb.execution.jobs import Cancellation, CellProgress, NotebookJob, NotebookOutcome
 from mlops_nb.execution.values import to_json
-from mlops_nb.model import Record, to_builtins
+from mlops_nb.model import to_builtins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = [
-    "Resident",
-    "ServerStatus",
-    "connect_server",
-    "server_status",
-    "start_server",
-    "stop_server",
-]
+__all__ = ["START", "Resident", "connect", "connect_server"]
 
-IDLE = 15 * 60.0
-"""Seconds without a run after which a server ends itself."""
-
-_START = 120.0  # seconds
+START = 120.0
+"""Seconds that a server may take for its imports."""
 _ANSWER = 10.0
 _POLL = 0.25  # seconds; only for a plain event as `cancel`
-
-
-class ServerStatus(Record, frozen=True, kw_only=True):
-    """What a running server says of itself."""
-
-    pid: int
-    started: float
-    """Seconds since the epoch."""
-    idle: float
-    """Seconds of idleness after which it ends."""
-    sessions: int
-    """Runs that are connected now."""
-    served: int
-    """Runs that have connected since it started."""
-    preloaded: tuple[str, ...] = ()
-    unsafe: dict[str, str] = {}
-    """Modules that it could not preload, with the reason."""
-    key: str = ""
-    """What it was started with; see `mlops_nb.execution.frames.server_key`."""
-
-    @property
-    def is_current(self) -> bool:
-        """Whether runs use it: the interpreter and the packages are those that it was started with."""
-        return self.key == server_key()
-
-
-def start_server(
-    state: Path,
-    preload: Sequence[str] = (),
-    *,
-    idle: float = IDLE,
-    environment: Mapping[str, str] | None = None,
-    services: Sequence[str] = (),
-) -> ServerStatus:
-    """Start the server of a project; return the running one's status where there is one.
-
-    One that was started with other packages is replaced.
-
-    Parameters
-    ----------
-    state
-        The project's state folder; made where it lacks.
-    preload
-        Modules to import; see `mlops_nb.execution.preload.preload_for`.
-    idle
-        Seconds without a run after which it ends itself.
-    environment
-        Variables that its first kernels have beside this process's.
-    services
-        Modules of what it does besides; see `mlops_nb.execution.session.prepare`.
-
-    Raises
-    ------
-    KernelError
-        The machine cannot fork kernels, the server ended while it started, or one with other
-        packages has notebooks that run.
-    """
-    from mlops_nb.execution.kernels import supported
-
-    if why := supported():
-        raise KernelError(f"warm kernels do not work on this {why}")
-    replaced = 0
-    if (running := server_status(state)) is not None:
-        if running.is_current:
-            return running
-        replaced = running.pid
-        if running.sessions:
-            raise KernelError(
-                "a server with other packages runs notebooks still",
-                where=str(state),
-                fix='wait until they are done, or end them with "mlops-nb server stop"',
-            )
-        stop_server(state)
-    state.mkdir(parents=True, exist_ok=True)
-    reader, writer = os.pipe()
-    with (state / "server.log").open("wb") as log, os.fdopen(reader, "rb") as told:
-        try:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "mlops_nb.execution.resident_main",
-                    str(state.resolve()),
-                    json.dumps(
-                        {
-                            "ready": writer,
-                            "preload": list(preload),
-                            "idle": idle,
-                            "services": list(services),
-                        }
-                    ),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[writer],
-                start_new_session=True,
-                cwd="/",
-                env={**os.environ, **(environment or {})},
-            )
-        finally:
-            os.close(writer)
-        answer = told.read()  # the end of the pipe where the server ended instead
-        process.wait()  # what was started here only starts the server
-    running = server_status(state)
-    if running is None:
-        text = answer.decode() or _end_of(state / "server.log")
-        raise KernelError(f"the server did not start: {text.strip()}", where=str(state))
-    if running.pid == replaced:
-        raise KernelError(
-            "the server with other packages does not end", where=str(state), fix="end its process"
-        )
-    return running
-
-
-def _end_of(log: Path) -> str:
-    try:
-        return log.read_text(errors="replace")[-2000:]
-    except OSError:
-        return "it ended at once"
-
-
-def server_status(state: Path) -> ServerStatus | None:
-    """Return what the server of a project says of itself; ``None`` where none runs."""
-    frames = _connect(state)
-    if frames is None:
-        return None
-    with frames.socket:
-        try:
-            frames.send({"ask": "status"})
-            return msgspec.convert(frames.receive(), ServerStatus)
-        except (OSError, EOFError, msgspec.ValidationError):
-            return None
-
-
-def stop_server(state: Path) -> bool:
-    """End the server of a project and the notebooks it runs; return whether there was one.
-
-    Returns when it has gone and left nothing behind.
-    """
-    frames = _connect(state)
-    if frames is None:
-        return False
-    with frames.socket, suppress(OSError, EOFError):
-        frames.socket.settimeout(_START)
-        frames.send({"ask": "stop"})
-        while True:
-            frames.receive()  # until the connection ends with the server
-    return True
 
 
 def connect_server(
@@ -213,13 +52,13 @@ def connect_server(
     Resident or None
         ``None`` where no server runs, or the one that does was started with other packages.
     """
-    frames = _connect(state)
+    frames = connect(state)
     if frames is None:
         return None
     from mlops_nb.execution.inheritance import inherited
 
     try:
-        frames.socket.settimeout(_START)
+        frames.socket.settimeout(START)
         frames.send(
             {
                 "ask": "session",
@@ -239,7 +78,8 @@ def connect_server(
     return Resident(frames)
 
 
-def _connect(state: Path) -> Frames | None:
+def connect(state: Path) -> Frames | None:
+    """Return a connection to the server of a project; ``None`` where none runs."""
     with ExitStack() as stack:
         try:
             address = stack.enter_context(at(state))
@@ -304,15 +144,10 @@ class Resident:
         """
         parcel = to_builtins(msgspec.structs.replace(job, parameters={}))
         parcel["parameters"] = to_json(job.parameters)
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        with self._lock:
-            if self._closed:
-                raise _error({})
-            if self._gone:
-                return None
-            self._count += 1
-            number = self._count
-            self._answers[number] = answers
+        asked = self._ask()
+        if asked is None:
+            return None
+        number, answers = asked
 
         def end() -> None:
             limit = cancel.limit if isinstance(cancel, Cancellation) else ""

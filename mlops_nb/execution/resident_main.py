@@ -23,7 +23,7 @@ from mlops_nb.errors import KernelError
 from mlops_nb.execution.frames import SOCKET, Frames, at, server_key
 from mlops_nb.execution.kernels import Zygote
 from mlops_nb.execution.preload import sensitive
-from mlops_nb.execution.resident import ServerStatus
+from mlops_nb.execution.servers import ServerStatus
 from mlops_nb.model import to_builtins
 
 if TYPE_CHECKING:

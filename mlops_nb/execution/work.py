@@ -171,7 +171,7 @@ class Work:
                 self.project,
                 self.run_dir,
                 when,
-                env={**self._threads.environment(), **self.env} if self._threads else self.env,
+                env=self._environment(),
                 traceback="\n".join(errors),
                 cancel=cancel,
                 forge=self.forge,
@@ -188,6 +188,11 @@ class Work:
         self.finisher.close()
         for run_dir in (self.run_dir, *self.states.borrowed):
             commit.tidy(run_dir)
+
+    def _environment(self, task: Task | None = None) -> dict[str, str]:
+        """Return what a task's process, or a hook's, has beside this process's environment."""
+        shared = self._threads.environment(task) if self._threads else {}
+        return {**shared, **self.env}
 
     def _path(self, relative: str) -> Path:
         return self.run_dir / relative
@@ -213,7 +218,7 @@ class Work:
             log=f"logs/{name}.log",
             parameters=parameters,
             products=stage.products,
-            env={**self._threads.environment(task), **self.env} if self._threads else self.env,
+            env=self._environment(task),
             cold=self.cold,
             max_output_mb=self.project.settings.max_output_mb,
         )

@@ -22,13 +22,8 @@ from mlops_nb.errors import KernelError, NotebookError, ParameterError
 from mlops_nb.execution import frames as wire
 from mlops_nb.execution.engine import run_notebook
 from mlops_nb.execution.jobs import Cancellation, CellProgress, NotebookJob
-from mlops_nb.execution.resident import (
-    Resident,
-    connect_server,
-    server_status,
-    start_server,
-    stop_server,
-)
+from mlops_nb.execution.resident import Resident, connect_server
+from mlops_nb.execution.servers import server_status, start_server, stop_server
 from mlops_nb.execution.values import from_json, to_json
 from mlops_nb.model import decode
 from mlops_nb.pages import NotebookPage
@@ -238,7 +233,8 @@ def test_one_zygote_serves_whoever_wants_no_more_than_it_has(tmp_path: Path, sta
 def test_an_older_servers_kernels_are_not_used(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlops_nb.execution.resident.server_key", lambda: "another")
+    for module in ("resident", "servers"):
+        monkeypatch.setattr(f"mlops_nb.execution.{module}.server_key", lambda: "another")
     assert connect_server(state) is None
     status = server_status(state)
     assert status is not None
@@ -251,7 +247,8 @@ def test_an_older_server_is_replaced_unless_it_is_used(
     first = start_server(tmp_path)
     connection = connect_server(tmp_path)
     assert connection is not None
-    monkeypatch.setattr("mlops_nb.execution.resident.server_key", lambda: "another")
+    for module in ("resident", "servers"):
+        monkeypatch.setattr(f"mlops_nb.execution.{module}.server_key", lambda: "another")
     try:
         with connection, pytest.raises(KernelError, match="runs notebooks still"):
             start_server(tmp_path)
