@@ -48,14 +48,7 @@ def drift() -> None:
 )
 @click.option("--page", default=None, metavar="FILE.html", help="Write the report as a page.")
 @click.option("--all", "all_columns", is_flag=True, help="Show the columns that are alike, too.")
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Processes; 0 for all cores.",
-)
+@output.processes_option
 @output.json_option
 @click.pass_obj
 def check(

@@ -77,14 +77,7 @@ def _window_options(command: Callable[..., object]) -> Callable[..., object]:
                 metavar="COLUMN",
                 help="Leave a column out; may be given again.",
             ),
-            click.option(
-                "--jobs",
-                "-j",
-                type=click.IntRange(min=0),
-                default=1,
-                show_default=True,
-                help="Processes; 0 for all cores.",
-            ),
+            output.processes_option,
         )
     ):
         command = option(command)

@@ -20,6 +20,7 @@ __all__ = [
     "console",
     "json_option",
     "print_json",
+    "processes_option",
     "seconds",
     "since",
     "size",
@@ -76,6 +77,14 @@ def console(*, stderr: bool = False) -> Console:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+processes_option = click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Processes that profile data; 0 for all cores.",
+)
 
 
 def print_json(value: object) -> None:

@@ -42,14 +42,7 @@ __all__ = ["profile", "progress_bar"]
 @click.option("--score", default="", metavar="COLUMN", help="The model's score.")
 @click.option("--predicted", default="", metavar="COLUMN", help="The label that the model gave.")
 @click.option("--label", default="", metavar="COLUMN", help="The true label.")
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Processes for data; 0 for all cores.",
-)
+@output.processes_option
 @click.option(
     "--dask", default="", metavar="ADDRESS", help="Profile on the workers of this Dask scheduler."
 )
