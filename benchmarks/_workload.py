@@ -90,13 +90,17 @@ def write_workload(folder: Path, count: int, *, imports: bool = True) -> None:
     (folder / "pyproject.toml").write_text(SETTINGS)
 
 
-def write_big_output(folder: Path, *, lines: int, megabytes: int) -> None:
-    """Write one notebook that prints many lines and holds one large output, and its script."""
+def write_big_output(folder: Path, *, lines: int, megabytes: int, imports: bool) -> None:
+    """Write one notebook that prints many lines and holds one large output, and its script.
+
+    With ``imports`` it begins with the same as the notebooks of `write_workload`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    head = [_IMPORTS] if imports else []
     printing = f"for number in range({lines}):\n    print('line', number)\n"
     large = f"print('x' * ({megabytes} * 2**20))\n"
-    write_notebook(folder / "big.ipynb", "upstream = None\nproduct = None", printing, large)
-    (folder / "big.py").write_text(printing + large)
+    write_notebook(folder / "big.ipynb", "upstream = None\nproduct = None", *head, printing, large)
+    (folder / "big.py").write_text("".join((*head, printing, large)))
     (folder / "pipeline.yaml").write_text(
         "tasks:\n  - source: big.ipynb\n    product: out/big.ipynb\n"
     )

@@ -18,6 +18,7 @@ export default defineConfig({
     environment: 'jsdom',
     include: ['tests/**/*.test.{ts,tsx}'],
     setupFiles: ['tests/setup.ts'],
+    testTimeout: 60_000, // a busy machine is no fault of the panel
     pool: 'threads',
     poolOptions: { threads: { maxThreads: 2 } }
   }

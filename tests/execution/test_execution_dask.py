@@ -28,6 +28,7 @@ from mlops_nb.model import Attempt, EventKind, RunStatus, TaskStatus
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.protocols import Executor
 from mlops_nb.runs.store import RunStore
+from tests.processes_kit import living_children
 
 pytestmark = pytest.mark.slow
 
@@ -71,11 +72,7 @@ def test_two_clusters_stand_side_by_side_and_show_nothing_to_the_network(cluster
 
 def zygotes_of(pid: int) -> list[psutil.Process]:
     """The processes that a worker forks kernels from."""
-    return [
-        child
-        for child in psutil.Process(pid).children()
-        if "mlops_nb.execution.warm.forker" in " ".join(child.cmdline())
-    ]
+    return living_children(pid, running="mlops_nb.execution.warm.forker")
 
 
 def test_kernels_on_workers_are_warm_and_end_with_what_they_serve(tmp_path, cluster):

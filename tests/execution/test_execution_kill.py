@@ -23,6 +23,7 @@ from mlops_nb.execution.resume import resume_plan
 from mlops_nb.model import Action, RunStatus, TaskStatus
 from mlops_nb.pipeline.load import load_pipeline
 from mlops_nb.runs.store import RunStore
+from tests.processes_kit import living_children
 
 pytestmark = pytest.mark.slow
 
@@ -161,14 +162,10 @@ def targets(runner: psutil.Process, target: str) -> list[psutil.Process]:
     """The living processes of a run that a kill may be meant for."""
     if target == "runner":
         return [runner]
-    zygotes = []
-    for child in runner.children():
-        with suppress(psutil.NoSuchProcess):  # one that has just ended
-            if "mlops_nb.execution.warm.forker" in " ".join(child.cmdline()):
-                zygotes.append(child)
+    zygotes = living_children(runner, running="mlops_nb.execution.warm.forker")
     if target == "zygote":
         return zygotes
-    return [kernel for zygote in zygotes for kernel in zygote.children()]
+    return [kernel for zygote in zygotes for kernel in living_children(zygote)]
 
 
 def kill_one(
@@ -184,10 +181,7 @@ def kill_one(
     The moment is counted from what `since` finds, or from now: on a busy machine a run's
     first moments alone may outlast what a whole run usually takes.
     """
-    while since and runner.status() != psutil.STATUS_ZOMBIE:
-        with suppress(psutil.NoSuchProcess):
-            if since():
-                break
+    while since and not since() and runner.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.001)
     time.sleep(rng.uniform(0, usual))
     while runner.status() != psutil.STATUS_ZOMBIE:

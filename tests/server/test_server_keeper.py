@@ -15,6 +15,8 @@ import psutil
 import pytest
 from server_kit import Server
 
+from tests.processes_kit import has_ended, living_children
+
 pytestmark = pytest.mark.slow
 
 
@@ -36,9 +38,7 @@ def _until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 def _keepers(server: Server) -> list[psutil.Process]:
-    children = psutil.Process(server.process.pid).children()
-    alive = [one for one in children if one.status() != psutil.STATUS_ZOMBIE]
-    return [one for one in alive if "mlops_nb.server.keeper" in one.cmdline()]
+    return living_children(server.process.pid, running="mlops_nb.server.keeper")
 
 
 def _standing(server: Server) -> dict[bool, str]:
@@ -80,7 +80,7 @@ def test_a_scheduler_that_dies_is_started_again_and_none_outlives_its_server(
     _until(lambda: _standing(keeping).get(True) == "active")
     os.kill(keeping.process.pid, signal.SIGKILL)
     keeping.process.wait(10)
-    _until(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE)
+    _until(lambda: has_ended(second))
 
 
 def test_a_server_that_is_stopped_ends_its_schedulers_in_order(keeping: Server) -> None:

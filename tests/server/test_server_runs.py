@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import faces_kit as kit
+import psutil
 import pytest
 from server_kit import Server, small_project
 
 from mlops_nb.processes import process_started
+from tests.processes_kit import living_children
 
 pytestmark = pytest.mark.slow
 
@@ -240,14 +242,8 @@ def test_broken_pipeline_says_where(server: Server, own: str) -> None:
 
 
 def test_killed_worker_is_renewed(server: Server, own: str) -> None:
-    import psutil
-
     def workers() -> list[psutil.Process]:
-        return [
-            child
-            for child in psutil.Process(server.process.pid).children()
-            if child.cwd() == str(server.root / own)
-        ]
+        return living_children(server.process.pid, where=server.root / own)
 
     server.get("/runs", project=own)
     (first,) = workers()

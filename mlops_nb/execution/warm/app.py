@@ -22,7 +22,8 @@ from ipykernel.kernelapp import IPKernelApp
 from ipykernel.kernelbase import Kernel
 from tornado.ioloop import IOLoop
 
-from mlops_nb.execution.warm.streams import Channel, DirectSession, DirectStream, Pump
+from mlops_nb.execution.warm.pump import Pump
+from mlops_nb.execution.warm.streams import Channel, DirectSession, DirectStream
 from mlops_nb.execution.warm.wire import MESSAGE, Assembler, Packets, pack, unpack
 
 if TYPE_CHECKING:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import select
 import threading
-from codecs import getincrementaldecoder
+from collections import deque
+from contextlib import suppress
 from contextvars import ContextVar
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ipykernel.iostream import OutStream
 from jupyter_client.session import Session
@@ -16,16 +15,20 @@ from jupyter_client.session import Session
 from mlops_nb.execution.warm.wire import MESSAGE, STDERR, STDOUT, Packets, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-__all__ = ["Channel", "DirectSession", "DirectStream", "Pump"]
+    from mlops_nb.execution.warm.pump import Pump
 
-_FLUSH_AT = 64 * 1024  # characters waiting
-_FLUSH_AFTER = 0.1  # seconds
+__all__ = ["Channel", "DirectSession", "DirectStream"]
+
+_FLUSH_AT = 64 * 1024  # characters waiting in longer texts
+_SHORT = 256  # characters of a text that are not counted
+_MANY = 4096  # texts waiting
 _MOST = 1 << 20  # characters of a message, which both sides hold in memory
-_PIECE = 64 * 1024  # bytes read at a time
-_READS = 64  # at a time from one descriptor, for a writer that never stops
 _ID = 255  # bytes of a request's id at most
+
+
+_Waiting: TypeAlias = "tuple[dict[str, Any], deque[str]]"
 
 
 class Channel:
@@ -104,11 +107,13 @@ class DirectStream(OutStream):
         self._local = threading.local()
         self._kind = STDOUT if name == "stdout" else STDERR
         self._fd = 1 if name == "stdout" else 2
-        self._grandchild = False
+        self._plain = False
         self._held = ""
-        self._segments: list[tuple[dict[str, Any], list[str]]] = []
-        self._size = 0
-        self._buffer_lock = threading.RLock()
+        # By the request that it answers: one for each cell.
+        self._waiting: dict[int, _Waiting] = {}
+        self._long = 0
+        self._sending = threading.RLock()
+        vars(self)["write"] = self._writer()
 
     def connect(self, pump: Pump, original: int) -> None:
         """Begin to send; ``original`` is what ``fileno`` gives, as for a kernel's real stream."""
@@ -118,39 +123,61 @@ class DirectStream(OutStream):
 
     def discard(self) -> None:
         """Forget what waits to be sent."""
-        self._segments, self._size = [], 0
+        for _, parts in self._waiting.values():
+            parts.clear()
 
     def after_fork(self) -> None:
         """Turn, in a process that the notebook forked, into a plain writer to the descriptor."""
-        self._grandchild = True
+        self._plain = True
         self.discard()
-        self._buffer_lock = threading.RLock()
+        self._sending = threading.RLock()
 
-    def write(self, string: str) -> int:
-        """Write text; it is sent soon."""
+    def _writer(self) -> Callable[[str], int]:
+        """Return `write`: a print is four of them, so this one looks up little and locks nothing."""
+        get = self._parent_header.get
+        last: _Waiting = ({}, deque())
+
+        def write(string: str) -> int:
+            """Write text; it is sent soon."""
+            nonlocal last
+            if self._plain or type(string) is not str:
+                return self._write_otherwise(string)
+            try:
+                parent = get()
+            except LookupError:
+                parent = self._parent_header_global
+            mine = last  # another thread may answer another request
+            if mine[0] is not parent:
+                mine = last = self._waiting.setdefault(id(parent), (parent, deque()))
+            parts = mine[1]
+            parts.append(string)
+            size = len(string)
+            if size > _SHORT or len(parts) > _MANY:
+                self._much(size)
+            # Asked once the text is there: the pump says that it sleeps, then sends what it finds.
+            elif (pump := self.pump) is not None and not pump.woken:
+                pump.wake()
+            return size
+
+        return write
+
+    def _much(self, size: int) -> None:
+        """Send where much waits; else soon."""
+        self._long += size
+        if self._long > _FLUSH_AT or size <= _SHORT:
+            self._flush()
+        elif self.pump is not None:
+            self.pump.wake()
+
+    def _write_otherwise(self, string: str) -> int:
         if not isinstance(string, str):
             raise TypeError(f"write() argument must be str, not {type(string)}")
         if self.pub_thread is None:
             raise ValueError("I/O operation on closed file")
-        if self._grandchild:
-            self._write_lines(string)
+        if not self._plain:
+            self.write(str.__str__(string))
             return len(string)
-        try:
-            parent = self._parent_header.get()
-        except LookupError:
-            parent = self._parent_header_global
-        with self._buffer_lock:
-            segments = self._segments
-            if segments and segments[-1][0] is parent:
-                segments[-1][1].append(string)
-            else:
-                segments.append((parent, [string]))
-            waiting = self._size
-            self._size = waiting + len(string)
-        if self._size >= _FLUSH_AT:
-            self._flush()
-        elif not waiting:
-            self._schedule_flush()
+        self._write_lines(string)
         return len(string)
 
     def _write_lines(self, string: str) -> None:
@@ -161,24 +188,22 @@ class DirectStream(OutStream):
 
     def flush(self) -> None:
         """Send what waits; returns when the socket has it."""
-        if self._grandchild:
+        if self._plain:
             held, self._held = self._held, ""
             _write_all(self._fd, held)
-        elif self._size:
+        else:
             self._flush()
 
-    def _schedule_flush(self) -> None:
-        if self.pump is not None:
-            self.pump.wake()
-
     def _flush(self) -> None:
-        with self._buffer_lock:
+        with self._sending:
             packets = self.session.packets
             if packets is None:
                 return
-            segments, self._segments, self._size = self._segments, [], 0
-            for parent, parts in segments:
-                text = "".join(parts)
+            self._long = 0
+            for parent, parts in tuple(self._waiting.values()):
+                if not parts:
+                    continue
+                text = _taken(parts)
                 for at in range(0, len(text), _MOST):
                     self._publish(packets, parent, text[at : at + _MOST])
 
@@ -197,11 +222,22 @@ class DirectStream(OutStream):
 
     def close(self) -> None:
         """Close the stream for the notebook; nothing of the process is touched."""
+        self.flush()
         self.pub_thread = None
+        self._plain = True
 
     def waiting(self) -> str:
         """Return the text that was written before there was anyone to send it to."""
-        return "".join("".join(parts) for _, parts in self._segments)
+        return "".join("".join(parts) for _, parts in self._waiting.values())
+
+
+def _taken(parts: deque[str]) -> str:
+    """Take what waits now; a handler of a signal may print meanwhile, and so take it first."""
+    taken: list[str] = []
+    with suppress(IndexError):
+        for _ in range(len(parts)):
+            taken.append(parts.popleft())  # noqa: PERF401 - what was taken has to stay
+    return "".join(taken)
 
 
 def _write_all(fd: int, text: str) -> None:
@@ -213,66 +249,3 @@ def _write_all(fd: int, text: str) -> None:
 # A notebook that prints its stream, or a library that asks for its class, shall see no other.
 for _name in ("__name__", "__qualname__", "__module__"):
     setattr(DirectStream, _name, getattr(OutStream, _name))
-
-
-class Pump(threading.Thread):
-    """Flushes the streams from time to time, and feeds them what is written to the descriptors.
-
-    Parameters
-    ----------
-    streams
-        ``sys.stdout`` and ``sys.stderr``.
-    readers
-        Descriptors of the pipes that stand behind 1 and 2, not blocking.
-    """
-
-    def __init__(self, streams: Sequence[DirectStream], readers: Sequence[int]) -> None:
-        super().__init__(name="IOPub", daemon=True)
-        self._streams = streams
-        self._decoders = [getincrementaldecoder("utf-8")("replace") for _ in readers]
-        self._readers = readers
-        self._wake_reader, self._wake_writer = os.pipe()
-        self._woken = False
-        self._lock = threading.Lock()
-
-    def wake(self) -> None:
-        """Have the streams flushed in a moment."""
-        if not self._woken:
-            self._woken = True
-            os.write(self._wake_writer, b".")
-
-    def run(self) -> None:
-        """Wait for text or for the time to flush."""
-        poll = select.poll()
-        for fd in (*self._readers, self._wake_reader):
-            poll.register(fd, select.POLLIN)
-        due: float | None = None
-        while True:
-            wait = None if due is None else max(0.0, due - monotonic()) * 1000
-            ready = {fd for fd, _ in poll.poll(wait)}
-            if self._wake_reader in ready:
-                os.read(self._wake_reader, 64)
-                due = monotonic() + _FLUSH_AFTER
-            if ready & set(self._readers):
-                self.drain()
-            if due is not None and monotonic() >= due:
-                self._woken, due = False, None
-                for stream in self._streams:
-                    stream.flush()
-
-    def drain(self) -> None:
-        """Take what has been written to the descriptors so far."""
-        with self._lock:
-            for fd, decoder, stream in zip(
-                self._readers, self._decoders, self._streams, strict=True
-            ):
-                for _ in range(_READS):
-                    try:
-                        data = os.read(fd, _PIECE)
-                    except BlockingIOError:
-                        break
-                    if stream.pub_thread is not None:
-                        stream.write(decoder.decode(data))
-                        stream.flush()  # what stays in this process dies with it
-                    if len(data) < _PIECE:
-                        break
