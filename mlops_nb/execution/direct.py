@@ -9,10 +9,13 @@ import select
 import signal
 import socket
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mlops_nb.execution.inheritance import inherited
 from mlops_nb.execution.warm.wire import (
+    FAREWELL,
+    LEFT,
     MESSAGE,
     STDOUT,
     Assembler,
@@ -102,6 +105,7 @@ class DirectKernel:
         self._poll.register(self._sock, select.POLLIN)
         self._poll.register(self._status, select.POLLIN)
         self._alive = True
+        self._left = False
         self._listening = True
 
     def send(self, msg: Mapping[str, Any], buffers: tuple[bytes, ...] = ()) -> None:
@@ -151,15 +155,26 @@ class DirectKernel:
         self._signal(signal.SIGKILL)
 
     def wait(self, seconds: float) -> bool:
-        """Whether the process ends within a time."""
-        if self._alive:
-            poll = select.poll()
-            poll.register(self._status, select.POLLIN)
-            self._alive = not poll.poll(seconds * 1000)
-        return not self._alive
+        """Whether the process ends within a time, or has nothing to do but to give memory back."""
+        end = monotonic() + seconds
+        while self._alive and not self._left:
+            ready = dict(self._poll.poll(max(0.0, end - monotonic()) * 1000))
+            if not ready:
+                return False
+            if ready.get(self._sock.fileno(), 0) & select.POLLOUT:
+                self._push()
+            if ready.get(self._sock.fileno(), 0) & ~select.POLLOUT:
+                for _ in self._messages():
+                    continue  # of the exit functions, and nobody's any more
+            elif self._status.fileno() in ready:
+                self._alive = False
+        return True
 
     def close(self) -> None:
         """Let go of the kernel; the zygote kills it if it still runs."""
+        if self._left and self._alive:
+            with contextlib.suppress(OSError):
+                self._status.send(LEFT)
         self._stack.close()
 
     def _signal(self, number: int) -> None:
@@ -200,7 +215,9 @@ class DirectKernel:
             if whole is None:
                 continue
             kind, data = whole
-            if kind == MESSAGE:
+            if kind == FAREWELL:
+                self._left = True
+            elif kind == MESSAGE:
                 msg, buffers = unpack(data)
                 msg["buffers"] = buffers
                 yield "message", msg

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -177,6 +179,36 @@ def test_kernels_leave_as_an_interpreter_does(tmp_path: Path, zygote: Zygote) ->
     assert (tmp_path / "leaked").read_text() == "text"
     assert (tmp_path / "helper.log").read_text() == "flushed"
     assert not any(name.startswith("tmp") for name in names)
+
+
+def test_what_a_notebook_left_open_is_free_when_it_has_ended(
+    tmp_path: Path, zygote: Zygote
+) -> None:
+    """Its process may still give memory back: whoever comes next must not notice."""
+    for number in range(3):
+        ran = run(
+            tmp_path,
+            "import fcntl, os, socket, sqlite3",
+            "held = os.open('lock', os.O_CREAT | os.O_RDWR)\n"  # which nobody closes
+            "fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+            "store = sqlite3.connect('store.db', isolation_level=None, timeout=0)\n"
+            "store.execute('begin exclusive')\n"
+            "store.execute('create table if not exists a (b)')\n"
+            "written = open('written', 'w'); written.write('all of it')",
+            "sock = socket.socket(); sock.bind(('127.0.0.1', 0)); sock.listen()\n"
+            "filled = bytearray(os.urandom(1 << 20) * 300)\n"
+            "print(os.getpid())",
+            zygote=zygote,
+        )
+        assert ran.status == "SUCCEEDED", ran.outcome
+        assert (tmp_path / "written").read_text() == "all of it"
+        with (tmp_path / "lock").open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        store = sqlite3.connect(tmp_path / "store.db", isolation_level=None, timeout=0)
+        store.execute("begin exclusive")
+        store.close()
+        pid = int(ran.text(3))
+        assert until(lambda pid=pid: not Path(f"/proc/{pid}").exists()), number
 
 
 def test_what_a_dying_kernel_wrote_is_kept(tmp_path: Path, zygote: Zygote) -> None:

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 __all__ = ["adopt", "leave", "settle"]
 
@@ -92,7 +92,9 @@ def _seeds() -> None:
         numpy.seed()
 
 
-def leave(known: Collection[str], code: int = 0) -> NoReturn:
+def leave(
+    known: Collection[str], code: int = 0, *, farewell: Callable[[], object] | None = None
+) -> NoReturn:
     """End the process as the interpreter does, in its order, without taking the preload apart.
 
     Taking down every module that was preloaded costs more than most notebooks, and can be seen
@@ -105,6 +107,8 @@ def leave(known: Collection[str], code: int = 0) -> NoReturn:
         Names of the modules that were there before the fork.
     code
         The exit code.
+    farewell
+        Called at the very end: what is left to do is to give memory back, which takes a while.
     """
     threading._shutdown()  # type: ignore[attr-defined]  # what the interpreter's own end begins with
     atexit._run_exitfuncs()
@@ -124,6 +128,8 @@ def leave(known: Collection[str], code: int = 0) -> NoReturn:
         if type(thing) in _FILES and not thing.closed:
             _flush(thing)
     ctypes.CDLL(None).fflush(None)
+    if farewell is not None:
+        farewell()
     os._exit(code)
 
 

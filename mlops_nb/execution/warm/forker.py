@@ -7,6 +7,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -16,7 +17,16 @@ from typing import Any
 from mlops_nb.execution.warm import app as kernel_app
 from mlops_nb.execution.warm.child import leave, settle
 from mlops_nb.execution.warm.safety import Watch, settle_threads
-from mlops_nb.execution.warm.wire import MESSAGE, Assembler, Packets, pack, receive_fds, unpack
+from mlops_nb.execution.warm.wire import (
+    FAREWELL,
+    LEFT,
+    MESSAGE,
+    Assembler,
+    Packets,
+    pack,
+    receive_fds,
+    unpack,
+)
 
 __all__ = ["main"]
 
@@ -48,8 +58,10 @@ class _Kid:
 
     def __init__(self, pid: int, status: socket.socket) -> None:
         self.pid = pid
-        self.status = status
+        self.status: socket.socket | None = status
         self.ended = False
+        self.left = False
+        """Whether it was on its way out when its owner let go of it."""
 
 
 class Zygote:
@@ -157,7 +169,8 @@ class Zygote:
             self._control.close()
             status.close()
             for kid in self._kids.values():
-                kid.status.close()
+                if kid.status is not None:
+                    kid.status.close()
             raise _Child(request, sock, files)
         sock.close()
         for fd in files:
@@ -171,26 +184,42 @@ class Zygote:
 
     def _look(self) -> None:
         """Tell owners of the kernels that ended; they stay zombies, so that no id is used again."""
-        for kid in self._kids.values():
+        for kid in tuple(self._kids.values()):
             if kid.ended:
                 continue
             ended = os.waitid(os.P_PID, kid.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended is not None:
                 kid.ended = True
+                if kid.status is None:
+                    self._bury(kid)
+                    continue
                 code = ended.si_status
                 self._tell(kid, {"exit": code if ended.si_code == os.CLD_EXITED else -code})
 
     def _tell(self, kid: _Kid, what: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError):
-            kid.status.send(json.dumps(what).encode())
+        if kid.status is not None:
+            with contextlib.suppress(OSError):
+                kid.status.send(json.dumps(what).encode())
 
     def _let_go(self, selector: selectors.BaseSelector, kid: _Kid) -> None:
-        """The owner closed its end: nothing of the kernel may stay."""
+        """The owner closed its end: nothing of the kernel may stay, but what left in its own time."""
+        assert kid.status is not None  # noqa: S101 - it is registered
+        with contextlib.suppress(OSError):
+            if kid.status.recv(16) == LEFT:
+                kid.left = True
+                return
         selector.unregister(kid.status)
         kid.status.close()
+        kid.status = None
+        if not kid.left:
+            if not kid.ended:
+                _kill(kid.pid)
+            self._bury(kid)
+        elif kid.ended:
+            self._bury(kid)
+
+    def _bury(self, kid: _Kid) -> None:
         del self._kids[kid.pid]
-        if not kid.ended:
-            _kill(kid.pid)
         os.waitpid(kid.pid, 0)
 
     def _end(self) -> None:
@@ -206,7 +235,16 @@ class Zygote:
             kernel_app.failed(child.socket, f"{type(error).__name__}: {error}")
             os._exit(1)
         self._app.run(child.socket, child.files[:2], null)
-        leave(self._app.known)
+        leave(self._app.known, farewell=lambda: _farewell(child.socket))
+
+
+def _farewell(sock: socket.socket) -> None:
+    """Tell the owner that all is written and every file and lock is free."""
+    own = sock.fileno()
+    os.closerange(3, own)
+    os.closerange(own + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    with contextlib.suppress(OSError):  # it has gone
+        Packets(sock).send(FAREWELL, b"")
 
 
 def _kill(pid: int) -> None:

@@ -19,15 +19,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Assembler", "Packets", "pack", "receive_fds", "send_fds", "unpack"]
+__all__ = [
+    "FAREWELL",
+    "LEFT",
+    "MESSAGE",
+    "STDERR",
+    "STDOUT",
+    "Assembler",
+    "Packets",
+    "pack",
+    "receive_fds",
+    "send_fds",
+    "unpack",
+]
 
 _HEAD = struct.Struct("<IBB")
 _FIRST, _LAST = 1, 2
 _ROOM = 64 * 1024  # bytes of a message per packet; the kernel's default socket buffer holds three
 _COUNT = struct.Struct("<I")
 
-MESSAGE, STDOUT, STDERR = 0, 1, 2
-"""What a message is: a Jupyter message, or text of one of the streams."""
+MESSAGE, STDOUT, STDERR, FAREWELL = 0, 1, 2, 3
+"""What a message is: a Jupyter message, text of one of the streams, or a kernel's last word."""
+
+LEFT = b"left"
+"""What an owner tells the zygote before it lets go of a kernel that has said its last word."""
 
 
 def pack(value: Any, buffers: Sequence[Any] = ()) -> bytes:
