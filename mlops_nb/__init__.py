@@ -5,10 +5,10 @@ The public names are loaded when first used, so ``import mlops_nb`` costs nothin
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from mlops_nb.api.byhand import resolve, sample
     from mlops_nb.api.names import load_model, read_manifest, register_model, save_model
     from mlops_nb.errors import MlopsNbError
@@ -48,6 +48,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

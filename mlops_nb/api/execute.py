@@ -274,7 +274,9 @@ def run(
                             )
                         )
                     early = bool(notebooks) and settings.reports == "all"
-                    reports = stack.enter_context(Reports(writer.folder, kernels, early=early))
+                    reports = stack.enter_context(
+                        Reports(writer.folder, kernels, early=early, state=project.state)
+                    )
                     tasks = run_plan(
                         project,
                         prepared.pipeline,

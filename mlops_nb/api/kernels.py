@@ -44,6 +44,7 @@ def warm_kernels(
         Variables that the notebooks have beside this process's.
     """
     from mlops_nb.execution.kernels import Zygote, supported
+    from mlops_nb.execution.lent import borrowed
     from mlops_nb.execution.preload import preload_for
     from mlops_nb.execution.resident import connect_server
 
@@ -52,6 +53,10 @@ def warm_kernels(
         return
     preload = preload_for(notebooks)
     environ = {**os.environ, **(environment or {})}
+    lent = borrowed(project.state, preload, environ)
+    if lent is not None:
+        yield lent
+        return
     server = connect_server(project.state, preload, environ)
     memory = project.state / "cache" / "preload.json"
     with (

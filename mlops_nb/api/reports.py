@@ -5,7 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from mlops_nb.execution.resident import Resident
+from mlops_nb.execution.kernels import Zygote
+from mlops_nb.execution.lent import is_lent
+from mlops_nb.execution.resident import Resident, connect_server
 from mlops_nb.files import file_name, write_whole
 from mlops_nb.light import import_papermill
 from mlops_nb.model import EventKind, TaskStatus, encode, to_builtins
@@ -36,21 +38,27 @@ class Reports:
         Where the run's kernels come from; a resident server is asked for pages and reports too.
     early
         Whether to make pages while the run goes on.
+    state
+        The project's state folder, where the server is found whose kernels are borrowed.
     """
 
-    def __init__(self, folder: Path, kernels: Kernels, *, early: bool) -> None:
+    def __init__(self, folder: Path, kernels: Kernels, *, early: bool, state: Path) -> None:
         self._folder = folder
         self._early = early
         self._server = kernels if isinstance(kernels, Resident) else None
+        self._lent = kernels if isinstance(kernels, Zygote) and is_lent(kernels) else None
+        self._state = state
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlops-nb reports")
 
     def __enter__(self) -> Reports:
         if self._early and self._server is None:
-            self._pool.submit(_prepare)
+            self._pool.submit(self._connect if self._lent else _prepare)
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._pool.shutdown(cancel_futures=kind is not None)
+        if self._lent is not None and self._server is not None:
+            self._server.close()
 
     def listen(self, event: Event) -> None:
         """Take an event of the run."""
@@ -64,6 +72,11 @@ class Reports:
         self._pool.shutdown()
         if not self._have_written(run, tasks):
             write_reports(run, self._folder, tasks=tasks)
+
+    def _connect(self) -> None:
+        # While the first notebook runs: its page takes as long as the rest of a short run.
+        if (zygote := self._lent) is not None:
+            self._server = connect_server(self._state, zygote.preload, zygote.environment)
 
     def _make(self, task: str) -> None:
         notebook = self._folder / "notebooks" / f"{file_name(task)}.ipynb"

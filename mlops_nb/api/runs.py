@@ -208,13 +208,17 @@ def collect_cache(
     return ProductCache.of(find_project(project), url).gc(limit_mb=limit_mb)
 
 
-def start_server(project: str | None, *, idle: float | None = None) -> ServerStatus:
+def start_server(
+    project: str | None, *, idle: float | None = None, commands: str = ""
+) -> ServerStatus:
     """Start the project's resident server of warm kernels, or return the one that runs.
 
     Parameters
     ----------
     idle
         Seconds without a run after which it ends itself; fifteen minutes by default.
+    commands
+        The command line's module, where the server shall run its commands too.
 
     Raises
     ------
@@ -239,6 +243,7 @@ def start_server(project: str | None, *, idle: float | None = None) -> ServerSta
         idle=limit,
         environment=Threads(pipeline, found.settings.jobs).environment(),
         services=["mlops_nb.api.services"],
+        commands=commands,
     )
 
 

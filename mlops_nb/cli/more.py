@@ -211,7 +211,7 @@ def server_start(project: str | None, idle: float | None, as_json: bool) -> None
     """Start the project's server, if it does not run already."""
     from mlops_nb.api.runs import start_server
 
-    status = start_server(project, idle=idle)
+    status = start_server(project, idle=idle, commands="mlops_nb.cli.resident")
     if as_json:
         output.print_json(status)
         return

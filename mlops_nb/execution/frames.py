@@ -9,11 +9,13 @@ import struct
 import sys
 import threading
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+# Whoever hands a command over has to be quick, and imports little else.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
 
 __all__ = ["SOCKET", "Frames", "at", "server_key"]
 
@@ -61,7 +63,7 @@ class Frames:
 
 
 @contextmanager
-def at(folder: Path) -> Iterator[str]:
+def at(folder: Path | str) -> Iterator[str]:
     """Give an address for the socket in a folder, however long the folder's path is.
 
     The address of a Unix socket holds some hundred bytes; a descriptor of the folder is short.
@@ -81,6 +83,7 @@ def server_key() -> str:
     import hashlib
     import site
     import sysconfig
+    from pathlib import Path
 
     parts = [sys.executable, sys.version]
     folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["inherited"]
 
@@ -20,5 +22,5 @@ def inherited() -> dict[str, Any]:
 
 def _umask() -> int:
     # os.umask can only be read by setting it, which other threads would see.
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    return next(int(line[6:], 8) for line in status.splitlines() if line.startswith("Umask:"))
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123 - in a hurry
+        return next(int(line[6:], 8) for line in status if line.startswith("Umask:"))

@@ -171,6 +171,18 @@ class Zygote:
         """Process id, while it runs."""
         return None if self._process is None else self._process.popen.pid
 
+    def fileno(self) -> int:
+        """Return the descriptor of the socket to the process.
+
+        Raises
+        ------
+        KernelError
+            It does not run.
+        """
+        if self._process is None:
+            raise _closed()
+        return self._process.control.fileno()
+
     def is_alive(self) -> bool:
         """Whether the process runs."""
         process = self._process

@@ -1,7 +1,8 @@
 """The program of a resident server: ``python -m mlops_nb.execution.resident_main STATE SETTINGS``.
 
-It accepts connections and forks a process for each, which runs that client's notebooks and ends
-with it. So nothing that a run does stays in the server, and a client's death ends what it began.
+It accepts connections and forks a process for each, which runs that client's notebooks, or is the
+command that it handed over, and ends with it. So nothing that a run does stays in the server, and a
+client's death ends what it began.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import gc
+import importlib
 import json
 import os
 import selectors
@@ -21,13 +23,16 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_nb.errors import KernelError
 from mlops_nb.execution.frames import SOCKET, Frames, at, server_key
+from mlops_nb.execution.handed import run_command
+from mlops_nb.execution.handing import surroundings
 from mlops_nb.execution.kernels import Zygote
 from mlops_nb.execution.preload import sensitive
 from mlops_nb.execution.servers import ServerStatus
+from mlops_nb.execution.session import prepare, run_session
 from mlops_nb.model import to_builtins
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Server", "main"]
 
@@ -51,17 +56,24 @@ class Server:
         What the first zygote imports.
     idle
         Seconds without a run after which it ends.
+    commands
+        The module of the command line, where clients may hand commands over.
     """
 
-    def __init__(self, state: Path, preload: tuple[str, ...], idle: float) -> None:
+    def __init__(
+        self, state: Path, preload: tuple[str, ...], idle: float, commands: str = ""
+    ) -> None:
         self._state = state
         self._preload = preload
         self._idle = idle
+        self._commands = commands
+        self._must = surroundings()["must"]
         self._started = self._used = time.time()
-        self._served = 0
+        self._served = self._handed = 0
         self._key = server_key()
         self._zygotes: dict[_Key, Zygote] = {}
-        self._sessions: dict[int, Frames] = {}
+        self._children: dict[int, Frames | None] = {}
+        """The process of each session and command, the latter's with its client."""
         self._stopping: list[Frames] = []
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
@@ -79,9 +91,9 @@ class Server:
     def prepare(self, services: Sequence[str]) -> None:
         """Import what sessions need, and have the first zygote do its imports."""
         zygote = self._new_zygote(self._preload, dict(os.environ))
-        from mlops_nb.execution.session import prepare
-
         prepare(services)
+        if self._commands:
+            importlib.import_module(self._commands).prepare()
         gc.collect()
         gc.freeze()  # sessions need not look through what the server has imported
         zygote.ready()
@@ -99,7 +111,7 @@ class Server:
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(reader, selectors.EVENT_READ)
-            while not (self._stopping and not self._sessions) and self._is_wanted():
+            while not (self._stopping and not self._children) and self._is_wanted():
                 for key, _ in selector.select(look):
                     if key.fileobj is self._listener:
                         self._accept()
@@ -110,7 +122,7 @@ class Server:
 
     def end(self) -> None:
         """Take away everything that the server made."""
-        for pid in self._sessions:
+        for pid in self._children:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         for zygote in self._zygotes.values():
@@ -125,7 +137,7 @@ class Server:
             frames.socket.close()
 
     def _is_wanted(self) -> bool:
-        if self._sessions:
+        if self._children:
             self._used = time.time()
         try:
             ours = (self._state / SOCKET).stat().st_ino == self._inode
@@ -148,8 +160,11 @@ class Server:
                     kept = True
                 case "session":
                     self._session(frames, hello)
+                case "command" if self._commands and not self._stopping:
+                    self._command(frames, hello)
+                    kept = True
         except _Born:
-            kept = True  # this is the session's own process now
+            kept = True  # this is the child's own process now
             raise
         except (OSError, EOFError, ValueError, KeyError):
             return  # a client that went away, or spoke another version's language
@@ -163,7 +178,8 @@ class Server:
             pid=os.getpid(),
             started=self._started,
             idle=self._idle,
-            sessions=len(self._sessions),
+            sessions=sum(1 for client in self._children.values() if client is None),
+            handed=self._handed,
             served=self._served,
             preloaded=tuple(sorted({name for zygote in zygotes for name in zygote.preload})),
             key=self._key,
@@ -181,12 +197,35 @@ class Server:
             return
         self._used = time.time()
         self._served += 1
+        self._fork(lambda: run_session(frames, zygote, hello), None)
+
+    def _command(self, frames: Frames, hello: dict[str, Any]) -> None:
+        self._used = time.time()
+        self._handed += 1
+        server, main = os.getpid(), importlib.import_module(self._commands).main
+        zygotes = [zygote for zygote in self._zygotes.values() if zygote.is_alive()]
+        self._fork(
+            lambda: run_command(
+                frames,
+                hello,
+                server,
+                must=self._must,
+                key=self._key,
+                state=self._state,
+                zygotes=zygotes,
+                main=main,
+            ),
+            frames,
+        )
+
+    def _fork(self, become: Callable[[], None], client: Frames | None) -> None:
+        """Fork a process; ``client`` is told how it ends."""
         pid = os.fork()
         if pid == 0:
             self._listener.close()
             signal.set_wakeup_fd(-1)
-            raise _Born(frames, zygote, hello)
-        self._sessions[pid] = frames
+            raise _Born(become)
+        self._children[pid] = client
 
     def _zygote(self, preload: tuple[str, ...], environ: dict[str, str]) -> Zygote:
         """Return the zygote for a client, started and ready.
@@ -225,15 +264,20 @@ class Server:
             self._stopping.append(frames)
         else:
             self._idle = 0.0
-        for pid in self._sessions:
+        for pid in self._children:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGTERM)
 
     def _reap(self) -> None:
-        for pid in list(self._sessions):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                del self._sessions[pid]
-                self._used = time.time()
+        for pid in list(self._children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if not ended:
+                continue
+            client = self._children.pop(pid)
+            self._used = time.time()
+            if client is not None:
+                with client.socket, contextlib.suppress(OSError):  # it may have gone
+                    client.send({"exit": os.waitstatus_to_exitcode(status)})
 
 
 def _sensitive(environ: dict[str, str]) -> tuple[tuple[str, str], ...]:
@@ -241,10 +285,8 @@ def _sensitive(environ: dict[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 class _Born(Exception):  # noqa: N818 - not an error: leaves the server's frames in a forked child
-    def __init__(self, frames: Frames, zygote: Zygote, hello: dict[str, Any]) -> None:
-        self.frames = frames
-        self.zygote = zygote
-        self.hello = hello
+    def __init__(self, become: Callable[[], None]) -> None:
+        self.become = become
 
 
 def main(argv: list[str]) -> None:
@@ -261,7 +303,7 @@ def main(argv: list[str]) -> None:
     except OSError:
         os.close(ready)  # another one was faster: it answers
         os._exit(0)
-    server = Server(state, tuple(settings["preload"]), settings["idle"])
+    server = Server(state, tuple(settings["preload"]), settings["idle"], settings["commands"])
     try:
         server.prepare(settings["services"])
         server.listen()
@@ -274,13 +316,11 @@ def main(argv: list[str]) -> None:
         server.serve()
     except _Born as born:
         os.close(lock)
-        child = born.with_traceback(None)
+        become = born.become
     else:
         server.end()
         os._exit(0)
-    from mlops_nb.execution.session import run_session
-
-    run_session(child.frames, child.zygote, child.hello)
+    become()
 
 
 if __name__ == "__main__":

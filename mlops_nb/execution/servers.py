@@ -41,6 +41,8 @@ class ServerStatus(Record, frozen=True, kw_only=True):
     """Runs that are connected now."""
     served: int
     """Runs that have connected since it started."""
+    handed: int = 0
+    """Commands that were handed to it since it started."""
     preloaded: tuple[str, ...] = ()
     unsafe: dict[str, str] = {}
     """Modules that it could not preload, with the reason."""
@@ -60,6 +62,7 @@ def start_server(
     idle: float = IDLE,
     environment: Mapping[str, str] | None = None,
     services: Sequence[str] = (),
+    commands: str = "",
 ) -> ServerStatus:
     """Start the server of a project; return the running one's status where there is one.
 
@@ -77,6 +80,9 @@ def start_server(
         Variables that its first kernels have beside this process's.
     services
         Modules of what it does besides; see `mlops_nb.execution.session.prepare`.
+    commands
+        A module with functions ``prepare`` and ``main``, the command line's: what it may be handed
+        commands with; see `mlops_nb.execution.handing`.
 
     Raises
     ------
@@ -116,6 +122,7 @@ def start_server(
                             "preload": list(preload),
                             "idle": idle,
                             "services": list(services),
+                            "commands": commands,
                         }
                     ),
                 ],

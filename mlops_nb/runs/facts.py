@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,17 +99,24 @@ def environment_versions() -> dict[str, str]:
     every package's metadata takes hundreds.
     """
     found: dict[str, str] = {}
-    for entry in sys.path:
+    for entry in reversed(sys.path):  # the first one on the path is the one that is imported
+        folder = Path(entry or ".").absolute()
         try:
-            names = [path.name for path in Path(entry or ".").iterdir()]
+            found |= _distributions(folder, folder.stat().st_mtime_ns)
         except OSError:
             continue
-        for name in names:
-            if name.endswith((".dist-info", ".egg-info")) and "-" in name[:-10]:
-                project, _, version = name.rpartition(".")[0].partition("-")
-                # The first one on the path is the one that is imported.
-                found.setdefault(re.sub(r"[-_.]+", "-", project).lower(), version)
     return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=64)
+def _distributions(folder: Path, changed: int) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in folder.iterdir():
+        name = path.name
+        if name.endswith((".dist-info", ".egg-info")) and "-" in name[:-10]:
+            project, _, version = name.rpartition(".")[0].partition("-")
+            found.setdefault(re.sub(r"[-_.]+", "-", project).lower(), version)
+    return found
 
 
 def gather_facts(

@@ -61,7 +61,7 @@ def folder(tmp_path):
 
 
 def test_good_notebooks_get_a_page_that_the_report_takes(folder, monkeypatch):
-    with Reports(folder, None, early=True) as reports:
+    with Reports(folder, None, early=True, state=folder) as reports:
         reports.listen(ended("good", TaskStatus.SUCCEEDED))
         reports.listen(ended("bad", TaskStatus.FAILED))
         reports.listen(ended("function", TaskStatus.SUCCEEDED))
@@ -91,7 +91,7 @@ def test_a_damaged_page_is_made_again(folder):
 
 
 def test_nothing_is_made_where_no_reports_are_wanted(folder):
-    with Reports(folder, None, early=False) as reports:
+    with Reports(folder, None, early=False, state=folder) as reports:
         reports.listen(ended("good", TaskStatus.SUCCEEDED))
     assert not (folder / "pages").exists()
 
@@ -101,7 +101,7 @@ def test_a_server_is_asked_and_one_that_is_gone_is_not_missed(folder, monkeypatc
     monkeypatch.setattr("mlops_nb.api.reports.Resident", Server)
     server = Server(made=not gone)
     run, page = a_run(("good", TaskStatus.SUCCEEDED)), report.early_page(folder, "good")
-    with Reports(folder, server, early=True) as reports:
+    with Reports(folder, server, early=True, state=folder) as reports:
         reports.listen(ended("good", TaskStatus.SUCCEEDED))
         reports.write(run, ["good"])
     assert [service for service, _ in server.asked] == ["page", "report"]
