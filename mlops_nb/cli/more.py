@@ -193,6 +193,8 @@ def cache_gc(project: str | None, url: str, limit_mb: float | None, as_json: boo
 def server() -> None:
     """Keep warm kernels ready between runs; the server ends by itself when idle.
 
+    Commands in the project's folder (run, plan, status) are then over sooner, too.
+
     \b
     Examples:
       mlops-nb server start --idle 3600
