@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from papermill.clientwrap import PapermillNotebookClient
 
@@ -50,10 +50,10 @@ class _Overflow:
         self.size = 0
         self.tail = ""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = path.open("w", encoding="utf-8", errors="surrogatepass", newline="")
+        self._file = path.open("wb")
 
     def write(self, text: str) -> None:
-        self._file.write(text)
+        self._file.write(text.encode("utf-8", "surrogatepass"))
         self.size += len(text)
         self.tail = text[-_TAIL:] if len(text) >= _TAIL else (self.tail + text)[-_TAIL:]
 

@@ -29,6 +29,7 @@ from mlops_nb.execution.kernels import Zygote
 from mlops_nb.execution.preload import sensitive
 from mlops_nb.execution.servers import ServerStatus
 from mlops_nb.execution.session import prepare, run_session
+from mlops_nb.execution.warm.huge import collapse
 from mlops_nb.model import to_builtins
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Server:
             importlib.import_module(self._commands).prepare()
         gc.collect()
         gc.freeze()  # sessions need not look through what the server has imported
+        collapse()
         zygote.ready()
 
     def serve(self) -> None:
@@ -254,7 +256,7 @@ class Server:
 
     def _new_zygote(self, preload: tuple[str, ...], environ: dict[str, str]) -> Zygote:
         memory = self._state / "cache" / "preload.json"
-        zygote = Zygote(preload, environment=environ, memory=memory)
+        zygote = Zygote(preload, environment=environ, memory=memory, lasting=True)
         zygote.start()
         self._zygotes[(preload, _sensitive(environ))] = zygote
         return zygote

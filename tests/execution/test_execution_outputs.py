@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
@@ -213,3 +214,19 @@ def test_only_cells_that_changed_are_made_again(tmp_path: Path) -> None:
     saver.forget()
     saver.save(nb)
     assert nbformat.read(tmp_path / "nb.ipynb", as_version=4).cells[0].source == "one"
+
+
+@pytest.mark.parametrize(
+    "text", ['a\nb\u2028c\x00\x7f"\\/', "half \ud83d of one", "", "\n\n", "é" * 5000]
+)
+@pytest.mark.parametrize("value", [1.5, -0.0, 1e300, 10**25, float("nan"), float("-inf"), None])
+def test_a_saved_notebook_is_the_text_that_json_itself_would_write(text: str, value: Any) -> None:
+    cell = nbformat.v4.new_code_cell(text, id="a", metadata={"n": value, "e": [], "f": {}})
+    cell["outputs"] = [
+        nbformat.v4.new_output("stream", text=text),
+        nbformat.v4.new_output("display_data", data={"application/json": {"v": [value]}}),
+    ]
+    nb = nbformat.v4.new_notebook(cells=[cell])
+    split = nbformat.v4.rwbase.split_lines(copy.deepcopy(nb))
+    wanted = json.dumps(split, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    assert notebook_json(nb) == wanted

@@ -16,6 +16,7 @@ from typing import Any
 
 from mlops_nb.execution.warm import app as kernel_app
 from mlops_nb.execution.warm.child import leave, settle
+from mlops_nb.execution.warm.huge import collapse
 from mlops_nb.execution.warm.safety import Watch, settle_threads
 from mlops_nb.execution.warm.wire import (
     FAREWELL,
@@ -117,6 +118,8 @@ class Zygote:
             return {"unsafe": ["ipykernel", "starts threads when it is imported"]}
         gc.collect()
         gc.freeze()  # what is here by now stays: children need not touch its pages to find that out
+        if plan["lasting"]:
+            collapse()
         return {"modules": sorted(tops), "failed": failed, "pid": os.getpid()}
 
     def serve(self) -> None:
