@@ -240,7 +240,7 @@ def server_status(project: str | None, as_json: bool) -> None:
         return
     console.print(
         f"process {status.pid}, started {output.since(status.started)}, {status.served} runs served, "
-        f"{status.sessions} connected"
+        f"{status.sessions} connected; {status.handed} commands, {status.commands} of them now"
     )
     if not status.is_current:
         console.print(

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["SOCKET", "Frames", "at", "server_key"]
+__all__ = ["SOCKET", "Frames", "at", "dial", "server_key"]
 
 SOCKET = "server.sock"
 """The socket's name in the project's state folder."""
 
 _SIZE = struct.Struct("<I")
+_CREDENTIALS = struct.Struct("3i")  # process, user and group
 _MOST = 256 * 2**20  # bytes; more than any environment or outcome
 
 
@@ -60,6 +61,39 @@ class Frames:
                 raise EOFError("the connection was closed")
             data += piece
         return bytes(data)
+
+
+def dial(folder: Path | str, timeout: float) -> Frames | None:
+    """Return a connection to the server whose socket is in a folder.
+
+    Parameters
+    ----------
+    folder
+        A project's state folder.
+    timeout
+        Seconds that the server may take for each answer.
+
+    Returns
+    -------
+    Frames or None
+        ``None`` where no server runs, or one of another user: it would be told the environment.
+    """
+    try:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    except (OSError, AttributeError):  # no Unix sockets on Windows
+        return None
+    sock.settimeout(timeout)
+    try:
+        with at(folder) as address:
+            sock.connect(address)
+        peer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        is_ours = _CREDENTIALS.unpack(peer)[1] == os.geteuid()
+    except (OSError, AttributeError):
+        is_ours = False
+    if not is_ours:
+        sock.close()
+        return None
+    return Frames(sock)
 
 
 @contextmanager

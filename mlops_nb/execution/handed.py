@@ -9,13 +9,15 @@ import io
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mlops_nb.execution.frames import server_key
+from mlops_nb.execution.kernels import Zygote
 from mlops_nb.execution.lent import lend
-from mlops_nb.execution.warm.child import settle
+from mlops_nb.execution.warm.child import close_all_but, settle
 from mlops_nb.execution.warm.wire import receive_fds
 
 if TYPE_CHECKING:
@@ -23,10 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mlops_nb.execution.frames import Frames
-    from mlops_nb.execution.kernels import Zygote
 
 __all__ = ["run_command"]
 
+_HELLO = 2.0  # seconds for the descriptors to come
 _LOST = 120
 """What Python ends with where its last words cannot be written."""
 
@@ -61,26 +63,18 @@ def run_command(
     main
         The command line's own function.
     """
-    frames.socket.settimeout(10.0)
-    _, fds = receive_fds(frames.socket, 1, 3)
-    if hello["must"] != must or key != server_key() or len(fds) != 3:
-        frames.send({"ok": False})
+    try:
+        frames.socket.settimeout(_HELLO)
+        _, fds = receive_fds(frames.socket, 1, 3)
+        if hello["must"] != must or key != server_key() or len(fds) != 3:
+            frames.send({"ok": False})
+            os._exit(0)
+        _take_over(hello, parent, fds, {frames.socket.fileno(), *map(Zygote.fileno, zygotes)})
+        lend(state, zygotes)
+        frames.send({"ok": True, "pid": os.getpid()})
+        frames.socket.settimeout(None)
+    except Exception:  # noqa: BLE001 - the client runs it itself once it hears of this end
         os._exit(0)
-    request = {**hello, "env": hello["environ"], "argv": [hello["program"], *hello["argv"]]}
-    settle(request, parent, fds[1:], {})
-    os.dup2(fds[0], 0)
-    # Whoever waits for the end of the server's other files must not wait for this process's.
-    kept = {0, 1, 2, frames.socket.fileno(), *(zygote.fileno() for zygote in zygotes)}
-    for fd in {int(name) for name in os.listdir("/proc/self/fd")} - kept:  # noqa: PTH208
-        with contextlib.suppress(OSError):  # the one that the folder was read by
-            os.close(fd)
-    lend(state, zygotes)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.path[:] = hello["path"]
-    importlib.invalidate_caches()
-    _take_streams(hello["streams"])
-    frames.socket.settimeout(None)
-    frames.send({"ok": True, "pid": os.getpid()})
     threading.Thread(target=_watch, args=(frames,), name="mlops-nb client", daemon=True).start()
     code = 1
     try:
@@ -99,13 +93,29 @@ def run_command(
     os._exit(code)
 
 
-def _take_streams(kinds: Sequence[Sequence[str]]) -> None:
+def _take_over(hello: dict[str, Any], parent: int, fds: Sequence[int], kept: set[int]) -> None:
+    """Take the client's surroundings and descriptors; of the server's, keep some only."""
+    request = {**hello, "env": hello["environ"], "argv": [hello["program"], *hello["argv"]]}
+    settle(request, parent, fds[1:], {})
+    os.dup2(fds[0], 0)
+    # Whoever waits for the end of the server's other files must not wait for this process's.
+    close_all_but({0, 1, 2, *kept})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.path[:] = hello["path"]
+    importlib.invalidate_caches()
+    tempfile.tempdir = None  # looked for again, in this environment
+    _take_streams(hello["streams"])
+
+
+def _take_streams(kinds: Sequence[Sequence[Any]]) -> None:
     """Give the descriptors 0, 1 and 2 the objects that the interpreter gives them."""
-    for fd, (encoding, errors) in enumerate(kinds):
+    for fd, (encoding, errors, through) in enumerate(kinds):
         name, mode = ("stdin", "r") if fd == 0 else ("stdout" if fd == 1 else "stderr", "w")
         raw = os.fdopen(fd, mode + "b", closefd=False)
         lines = fd == 2 or (fd == 1 and os.isatty(fd))
-        stream = io.TextIOWrapper(raw, encoding, errors, line_buffering=lines)
+        stream = io.TextIOWrapper(
+            raw, encoding, errors, line_buffering=lines, write_through=through
+        )
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 
-from mlops_nb.execution.frames import Frames, at
+from mlops_nb.execution.frames import SOCKET, Frames, dial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ __all__ = ["hand_over", "surroundings"]
 _HANDED = ("run", "plan", "status")
 _STAYS = ("--cold", "--executor", "--help", "-h")
 """What says that the command wants no server, or is over without one."""
-_ANSWER = 10.0  # seconds
+_OWN = ("/dev/fd/", "/proc/self/")
+"""What names a file of this process alone."""
+_ANSWER = 2.0  # seconds, after which it is sooner done here
 _PASSED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 _SPACES = ("pid", "mnt", "net")
 _AT_START = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "HOME", "XDG_")
@@ -48,14 +50,20 @@ def hand_over(argv: Sequence[str]) -> int | None:
     """
     if sys.platform != "linux" or not argv or argv[0] not in _HANDED:
         return None
-    if any(word.partition("=")[0] in _STAYS for word in argv):
+    if any(word.partition("=")[0] in _STAYS or any(own in word for own in _OWN) for word in argv):
         return None
-    frames = _connect()
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        return None  # closed: there is nothing to hand over
+    state = _state()
+    if state is None:
+        return None
+    hello = {"ask": "command", "argv": list(argv), **surroundings()}
+    frames = dial(state, _ANSWER)
     if frames is None:
         return None
     with frames.socket:
         try:
-            frames.send({"ask": "command", "argv": list(argv), **surroundings()})
+            frames.send(hello)
             socket.send_fds(frames.socket, [b"."], [0, 1, 2])
             answer = frames.receive()
         except (OSError, EOFError, ValueError):
@@ -77,6 +85,7 @@ def surroundings() -> dict[str, Any]:
             "python": sys.executable,
             "user": [os.getuid(), os.geteuid(), os.getgid(), os.getegid(), sorted(os.getgroups())],
             "nice": os.getpriority(os.PRIO_PROCESS, 0),
+            "rights": _rights(),
             # Another container's process or folder of the same name is another one.
             "spaces": [os.readlink(f"/proc/self/ns/{kind}") for kind in _SPACES],  # noqa: PTH115
             "environ": of_the_start(os.environ),
@@ -85,9 +94,22 @@ def surroundings() -> dict[str, Any]:
         "path": sys.path,
         "cwd": os.getcwd(),  # noqa: PTH109 - pathlib takes longer to import than all of this
         "environ": dict(os.environ),
-        "streams": [[stream.encoding, stream.errors] for stream in streams],
+        "streams": [
+            [stream.encoding, stream.errors, getattr(stream, "write_through", False)]
+            for stream in streams
+        ],
         **inherited(),
     }
+
+
+def _rights() -> list[str]:
+    """Return what a process may do, and how soon the system ends it where memory runs out."""
+    kinds = ("Cap", "NoNewPrivs", "Seccomp")
+    with (
+        open("/proc/self/status", encoding="ascii", errors="replace") as status,  # noqa: PTH123
+        open("/proc/self/oom_score_adj", encoding="ascii") as score,  # noqa: PTH123
+    ):
+        return [*(line for line in status if line.startswith(kinds)), score.read()]
 
 
 def of_the_start(environ: Mapping[str, str]) -> dict[str, str]:
@@ -95,8 +117,8 @@ def of_the_start(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith(_AT_START)}
 
 
-def _connect() -> Frames | None:
-    """Return a connection to the server of the project around the current folder."""
+def _state() -> str | None:
+    """Return the state folder of the project around the current folder, where a server may run."""
     try:
         folder = os.getcwd()  # noqa: PTH109
         wanted = os.environ.get("ENTRY_POINT", "pipeline.yaml")
@@ -105,13 +127,10 @@ def _connect() -> Frames | None:
             if above == folder:
                 return None
             folder = above
-        with at(os.path.join(folder, ".mlops")) as address:  # noqa: PTH118
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.settimeout(_ANSWER)
-            sock.connect(address)
-    except OSError:
+    except OSError:  # it was removed
         return None
-    return Frames(sock)
+    state = os.path.join(folder, ".mlops")  # noqa: PTH118
+    return state if os.path.exists(os.path.join(state, SOCKET)) else None  # noqa: PTH110, PTH118
 
 
 def _follow(frames: Frames, pid: int) -> int:
@@ -132,7 +151,8 @@ def _follow(frames: Frames, pid: int) -> int:
         number = getattr(signal, name)
         if signal.getsignal(number) is not signal.SIG_IGN:  # as for who is started by nohup
             signal.signal(number, pass_on)
-    signal.signal(signal.SIGTSTP, stop)
+    if signal.getsignal(signal.SIGTSTP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTSTP, stop)
     frames.socket.settimeout(None)
     try:
         code: int = frames.receive()["exit"]
@@ -140,6 +160,7 @@ def _follow(frames: Frames, pid: int) -> int:
         sys.stderr.write("error: the server that ran this command went away\n")
         return 1
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if code != -signal.SIGKILL:  # whose action cannot be set
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code

@@ -10,13 +10,13 @@ import os
 import queue
 import socket
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mlops_nb.errors import ExecutionError, KernelError, MlopsNbError, NotebookError
-from mlops_nb.execution.frames import Frames, at, server_key
+from mlops_nb.execution.frames import Frames, dial, server_key
 from mlops_nb.execution.jobs import Cancellation, CellProgress, NotebookJob, NotebookOutcome
 from mlops_nb.execution.values import to_json
 from mlops_nb.model import to_builtins
@@ -80,16 +80,7 @@ def connect_server(
 
 def connect(state: Path) -> Frames | None:
     """Return a connection to the server of a project; ``None`` where none runs."""
-    with ExitStack() as stack:
-        try:
-            address = stack.enter_context(at(state))
-            sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            sock.settimeout(_ANSWER)
-            sock.connect(address)
-        except (OSError, AttributeError):  # no Unix sockets on Windows
-            return None
-        stack.pop_all().callback(lambda: None)
-        return Frames(sock)
+    return dial(state, _ANSWER)
 
 
 class Resident:

@@ -25,8 +25,7 @@ from mlops_nb.errors import KernelError
 from mlops_nb.execution.frames import SOCKET, Frames, at, server_key
 from mlops_nb.execution.handed import run_command
 from mlops_nb.execution.handing import surroundings
-from mlops_nb.execution.kernels import Zygote
-from mlops_nb.execution.preload import sensitive
+from mlops_nb.execution.resident_zygotes import Zygotes
 from mlops_nb.execution.servers import ServerStatus
 from mlops_nb.execution.session import prepare, run_session
 from mlops_nb.execution.warm.huge import collapse
@@ -35,15 +34,12 @@ from mlops_nb.model import to_builtins
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mlops_nb.execution.kernels import Zygote
+
 __all__ = ["Server", "main"]
 
 _LOOK = 10.0  # seconds between looks at the clock and at the socket's file
-_HELLO = 10.0
-_ZYGOTES = 3
-
-
-_Key = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
-"""What a zygote imports, and the part of the environment that its imports depend on."""
+_HELLO = 2.0
 
 
 class Server:
@@ -72,10 +68,13 @@ class Server:
         self._started = self._used = time.time()
         self._served = self._handed = 0
         self._key = server_key()
-        self._zygotes: dict[_Key, Zygote] = {}
+        self._zygotes = Zygotes(state)
         self._children: dict[int, Frames | None] = {}
         """The process of each session and command, the latter's with its client."""
+        self._used_by: dict[int, list[Zygote]] = {}
+        """What their kernels are forked from."""
         self._stopping: list[Frames] = []
+        self._is_ending = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def listen(self) -> None:
@@ -91,7 +90,7 @@ class Server:
 
     def prepare(self, services: Sequence[str]) -> None:
         """Import what sessions need, and have the first zygote do its imports."""
-        zygote = self._new_zygote(self._preload, dict(os.environ))
+        zygote = self._zygotes.start(self._preload, dict(os.environ))
         prepare(services)
         if self._commands:
             importlib.import_module(self._commands).prepare()
@@ -113,7 +112,7 @@ class Server:
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(reader, selectors.EVENT_READ)
-            while not (self._stopping and not self._children) and self._is_wanted():
+            while self._children if self._is_ending else self._is_wanted():
                 for key, _ in selector.select(look):
                     if key.fileobj is self._listener:
                         self._accept()
@@ -127,8 +126,7 @@ class Server:
         for pid in self._children:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        for zygote in self._zygotes.values():
-            zygote.close()
+        self._zygotes.close()
         path = self._state / SOCKET
         with contextlib.suppress(OSError):
             if path.stat().st_ino == self._inode:
@@ -162,26 +160,27 @@ class Server:
                     kept = True
                 case "session":
                     self._session(frames, hello)
-                case "command" if self._commands and not self._stopping:
+                case "command" if self._commands and not self._is_ending:
                     self._command(frames, hello)
                     kept = True
         except _Born:
             kept = True  # this is the child's own process now
             raise
-        except (OSError, EOFError, ValueError, KeyError):
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
             return  # a client that went away, or spoke another version's language
         finally:
             if not kept:
                 sock.close()
 
     def _status(self) -> ServerStatus:
-        zygotes = list(self._zygotes.values())
+        zygotes = self._zygotes.all()
         return ServerStatus(
             pid=os.getpid(),
             started=self._started,
             idle=self._idle,
             sessions=sum(1 for client in self._children.values() if client is None),
             handed=self._handed,
+            commands=sum(1 for client in self._children.values() if client is not None),
             served=self._served,
             preloaded=tuple(sorted({name for zygote in zygotes for name in zygote.preload})),
             key=self._key,
@@ -189,23 +188,25 @@ class Server:
         )
 
     def _session(self, frames: Frames, hello: dict[str, Any]) -> None:
-        if hello["key"] != self._key or self._stopping:
+        if hello["key"] != self._key or self._is_ending:
             frames.send({"ok": False})
             return
         try:
-            zygote = self._zygote(tuple(hello["preload"]), hello["environ"])
+            used = {id(zygote) for zygotes in self._used_by.values() for zygote in zygotes}
+            preload = tuple(hello["preload"]) or self._preload
+            zygote = self._zygotes.take(preload, hello["environ"], used)
         except KernelError:
             frames.send({"ok": False})
             return
         self._used = time.time()
         self._served += 1
-        self._fork(lambda: run_session(frames, zygote, hello), None)
+        self._fork(lambda: run_session(frames, zygote, hello), [zygote], None)
 
     def _command(self, frames: Frames, hello: dict[str, Any]) -> None:
         self._used = time.time()
         self._handed += 1
         server, main = os.getpid(), importlib.import_module(self._commands).main
-        zygotes = [zygote for zygote in self._zygotes.values() if zygote.is_alive()]
+        zygotes = [zygote for zygote in self._zygotes.all() if zygote.is_alive()]
         self._fork(
             lambda: run_command(
                 frames,
@@ -217,55 +218,35 @@ class Server:
                 zygotes=zygotes,
                 main=main,
             ),
+            zygotes,
             frames,
         )
 
-    def _fork(self, become: Callable[[], None], client: Frames | None) -> None:
-        """Fork a process; ``client`` is told how it ends."""
-        pid = os.fork()
-        if pid == 0:
-            self._listener.close()
-            signal.set_wakeup_fd(-1)
-            raise _Born(become)
-        self._children[pid] = client
-
-    def _zygote(self, preload: tuple[str, ...], environ: dict[str, str]) -> Zygote:
-        """Return the zygote for a client, started and ready.
-
-        One that has imported more than is asked for will do; where none has enough, the next one
-        imports all that was ever asked for in such an environment.
-        """
-        sensitive = _sensitive(environ)
-        wanted = set(preload or self._preload)
-        for key, zygote in reversed(self._zygotes.items()):
-            if key[1] != sensitive:
-                continue
-            if not zygote.is_alive():
-                self._zygotes.pop(key).close()
-                return self._zygote(preload, environ)
-            if wanted <= set(zygote.preload):
-                self._zygotes[key] = self._zygotes.pop(key)  # the one used last stands last
-                zygote.ready()
-                return zygote
-            wanted |= set(zygote.preload)
-        if len(self._zygotes) >= _ZYGOTES:
-            self._zygotes.pop(next(iter(self._zygotes))).close()
-        zygote = self._new_zygote(tuple(sorted(wanted)), environ)
-        zygote.ready()
-        return zygote
-
-    def _new_zygote(self, preload: tuple[str, ...], environ: dict[str, str]) -> Zygote:
-        memory = self._state / "cache" / "preload.json"
-        zygote = Zygote(preload, environment=environ, memory=memory, lasting=True)
-        zygote.start()
-        self._zygotes[(preload, _sensitive(environ))] = zygote
-        return zygote
+    def _fork(
+        self, become: Callable[[], None], zygotes: list[Zygote], client: Frames | None
+    ) -> None:
+        """Fork a process that uses some zygotes; ``client`` is told how it ends."""
+        # A signal meant for the child must not meet the server's handler in it.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._listener.close()
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                for other in self._children.values():
+                    if other is not None:
+                        other.socket.close()  # its client waits for the server's end of it
+                raise _Born(become)
+            self._children[pid] = client
+            self._used_by[pid] = zygotes
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _stop(self, frames: Frames | None) -> None:
         if frames is not None:
             self._stopping.append(frames)
-        else:
-            self._idle = 0.0
+        self._is_ending = True
         for pid in self._children:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGTERM)
@@ -276,14 +257,11 @@ class Server:
             if not ended:
                 continue
             client = self._children.pop(pid)
+            del self._used_by[pid]
             self._used = time.time()
             if client is not None:
                 with client.socket, contextlib.suppress(OSError):  # it may have gone
                     client.send({"exit": os.waitstatus_to_exitcode(status)})
-
-
-def _sensitive(environ: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(sensitive(environ).items()))
 
 
 class _Born(Exception):  # noqa: N818 - not an error: leaves the server's frames in a forked child

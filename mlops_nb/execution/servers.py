@@ -43,6 +43,8 @@ class ServerStatus(Record, frozen=True, kw_only=True):
     """Runs that have connected since it started."""
     handed: int = 0
     """Commands that were handed to it since it started."""
+    commands: int = 0
+    """Those of them that run now."""
     preloaded: tuple[str, ...] = ()
     unsafe: dict[str, str] = {}
     """Modules that it could not preload, with the reason."""
@@ -99,7 +101,7 @@ def start_server(
         if running.is_current:
             return running
         replaced = running.pid
-        if running.sessions:
+        if running.sessions or running.commands:
             raise KernelError(
                 "a server with other packages runs notebooks still",
                 where=str(state),

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from mlops_nb.config import find_project
+from mlops_nb.execution.frames import dial
 from mlops_nb.execution.servers import server_status
 from mlops_nb.runs.store import RunStore
 from tests.execution.runner_kit import notebook, project
@@ -62,11 +63,12 @@ def served(root: Path) -> Path:
 
 
 def command(
-    folder: Path, *words: str, env: dict[str, str] | None = None
+    folder: Path, *words: str, env: dict[str, str] | None = None, given: str = ""
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *words],
         cwd=folder,
+        input=given,
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
@@ -167,15 +169,80 @@ def test_it_has_the_callers_folder_environment_and_umask(served: Path) -> None:
         (("runs", "list"), {}),
         (("status",), {"PYTHONPATH": "/nowhere"}),
         (("status",), {"ENTRY_POINT": "pipeline.yaml", "LC_ALL": "C"}),
+        (("run", "--params", "/dev/fd/0"), {}),
     ],
 )
 def test_what_the_server_cannot_be_or_need_not_be_is_run_here(
     served: Path, words: tuple[str, ...], env: dict[str, str]
 ) -> None:
     before = handed(served)
-    assert command(served, *words, env=env).returncode == 0
+    assert command(served, *words, env=env, given="{wait: 0}").returncode == 0
     # One with other surroundings was offered, and refused.
     assert handed(served) == before + bool(env)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_one_with_a_closed_stream_is_run_here(served: Path, closed: str) -> None:
+    line = f'exec "$@" {closed}'
+    ran = subprocess.run(
+        ["/bin/sh", "-c", line, "sh", *COMMAND, "status"],
+        cwd=served,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (closed == ">&-") != ("say" in ran.stdout)
+
+
+def test_no_server_of_another_user_is_told_anything(
+    served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = find_project(served).state
+    found = dial(state, 5)
+    assert found is not None
+    found.socket.close()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert dial(state, 5) is None
+
+
+def test_one_that_says_nothing_does_not_keep_others_waiting(served: Path) -> None:
+    mute = dial(find_project(served).state, 5)
+    assert mute is not None
+    with mute.socket:
+        began = time.monotonic()
+        assert command(served, "status").returncode == 0
+        assert time.monotonic() - began < 8
+    for junk in ([], None, {"ask": []}, {}):
+        odd = dial(find_project(served).state, 5)
+        assert odd is not None
+        with odd.socket:
+            odd.send(junk)
+            with pytest.raises(EOFError):
+                odd.receive()
+    assert server_status(find_project(served).state) is not None
+
+
+def test_a_command_that_is_killed_is_told_by_the_clients_end(served: Path) -> None:
+    client, run = begun(served)
+    status = server_status(find_project(served).state)
+    assert status is not None
+    assert status.commands == 1
+    run.kill()
+    text, _ = client.communicate(timeout=30)
+    assert client.returncode == -signal.SIGKILL, text
+    until(lambda: has_ended(run))
+
+
+def test_a_server_that_is_asked_to_end_lets_its_commands_end_first(served: Path) -> None:
+    client, run = begun(served)
+    status = server_status(find_project(served).state)
+    assert status is not None
+    server = psutil.Process(status.pid)
+    server.terminate()
+    text, _ = client.communicate(timeout=30)
+    assert client.returncode == 130, text
+    assert last_run(served).status.value == "cancelled"
+    until(lambda: has_ended(run) and has_ended(server))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

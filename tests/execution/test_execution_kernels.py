@@ -189,8 +189,11 @@ def test_what_a_notebook_left_open_is_free_when_it_has_ended(
         ran = run(
             tmp_path,
             "import fcntl, os, socket, sqlite3",
-            "held = os.open('lock', os.O_CREAT | os.O_RDWR)\n"  # which nobody closes
-            "fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+            # What nobody closes, and what a limit that was lowered since would hide.
+            "held = os.dup2(os.open('lock', os.O_CREAT | os.O_RDWR), 500)\n"
+            "fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+            "import resource; most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (100, most))",
             "store = sqlite3.connect('store.db', isolation_level=None, timeout=0)\n"
             "store.execute('begin exclusive')\n"
             "store.execute('create table if not exists a (b)')\n"
@@ -209,6 +212,24 @@ def test_what_a_notebook_left_open_is_free_when_it_has_ended(
         store.close()
         pid = int(ran.text(3))
         assert until(lambda pid=pid: not Path(f"/proc/{pid}").exists()), number
+
+
+def test_what_a_notebook_began_in_the_background_outlives_the_zygote(tmp_path: Path) -> None:
+    with Zygote() as brief:
+        ran = run(
+            tmp_path,
+            "import os, mmap\n"
+            "held = mmap.mmap(-1, 1 << 29); held.write(os.urandom(1 << 20) * 512)\n"
+            "os.system('sleep 60 >/dev/null 2>&1 & echo $! >begun')",
+            zygote=brief,
+        )
+    assert ran.status == "SUCCEEDED"
+    begun = int((tmp_path / "begun").read_text())
+    try:
+        time.sleep(0.2)
+        assert alive(begun)
+    finally:
+        os.kill(begun, signal.SIGKILL)
 
 
 def test_what_a_dying_kernel_wrote_is_kept(tmp_path: Path, zygote: Zygote) -> None:

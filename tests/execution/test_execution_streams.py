@@ -101,6 +101,9 @@ def test_a_text_of_another_class_is_written_as_it_is(stream: DirectStream, told:
     assert stream.write(Loud("quiet")) == 5
     stream.flush()
     assert told.texts["cell"] == "quiet"
+    assert type(stream).write(stream, "er") == 2
+    stream.flush()
+    assert told.texts["cell"] == "quieter"
     with pytest.raises(TypeError, match="must be str, not <class 'int'>"):
         stream.write(3)  # type: ignore[arg-type]
 

@@ -7,7 +7,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import selectors
 import signal
 import socket
@@ -15,7 +14,7 @@ import sys
 from typing import Any
 
 from mlops_nb.execution.warm import app as kernel_app
-from mlops_nb.execution.warm.child import leave, settle
+from mlops_nb.execution.warm.child import close_all_but, leave, settle
 from mlops_nb.execution.warm.huge import collapse
 from mlops_nb.execution.warm.safety import Watch, settle_threads
 from mlops_nb.execution.warm.wire import (
@@ -226,8 +225,9 @@ class Zygote:
         os.waitpid(kid.pid, 0)
 
     def _end(self) -> None:
-        for pid in self._kids:
-            _kill(pid)
+        for kid in self._kids.values():
+            if not _has_left(kid):  # one that has ends with this process; what it began goes on
+                _kill(kid.pid)
         os._exit(0)
 
     def run_child(self, child: _Child) -> None:
@@ -241,11 +241,16 @@ class Zygote:
         leave(self._app.known, farewell=lambda: _farewell(child.socket))
 
 
+def _has_left(kid: _Kid) -> bool:
+    if kid.status is not None and not kid.left:
+        with contextlib.suppress(OSError):
+            kid.left = kid.status.recv(16, socket.MSG_DONTWAIT) == LEFT
+    return kid.left
+
+
 def _farewell(sock: socket.socket) -> None:
     """Tell the owner that all is written and every file and lock is free."""
-    own = sock.fileno()
-    os.closerange(3, own)
-    os.closerange(own + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    close_all_but({0, 1, 2, sock.fileno()})
     with contextlib.suppress(OSError):  # it has gone
         Packets(sock).send(FAREWELL, b"")
 

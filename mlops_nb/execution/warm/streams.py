@@ -113,7 +113,7 @@ class DirectStream(OutStream):
         self._waiting: dict[int, _Waiting] = {}
         self._long = 0
         self._sending = threading.RLock()
-        vars(self)["write"] = self._writer()
+        self._write = vars(self)["write"] = self._writer()
 
     def connect(self, pump: Pump, original: int) -> None:
         """Begin to send; ``original`` is what ``fileno`` gives, as for a kernel's real stream."""
@@ -131,6 +131,10 @@ class DirectStream(OutStream):
         self._plain = True
         self.discard()
         self._sending = threading.RLock()
+
+    def write(self, string: str) -> int:
+        """Write text, for who asks the class; see `_writer`."""
+        return self._write(string)
 
     def _writer(self) -> Callable[[str], int]:
         """Return `write`: a print is four of them, so this one looks up little and locks nothing."""
