@@ -48,11 +48,12 @@ class Reports:
         self._server = kernels if isinstance(kernels, Resident) else None
         self._lent = kernels if isinstance(kernels, Zygote) and is_lent(kernels) else None
         self._state = state
+        self._asked = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mlops-nb reports")
 
     def __enter__(self) -> Reports:
-        if self._early and self._server is None:
-            self._pool.submit(self._connect if self._lent else _prepare)
+        if self._early and self._server is None and self._lent is None:
+            self._pool.submit(_prepare)
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -62,7 +63,12 @@ class Reports:
 
     def listen(self, event: Event) -> None:
         """Take an event of the run."""
-        if not self._early or event.kind is not EventKind.TASK_FINISHED:
+        if not self._early:
+            return
+        if event.kind is EventKind.TASK_CELL and self._lent is not None and not self._asked:
+            self._asked = True
+            self._pool.submit(self._connect)
+        if event.kind is not EventKind.TASK_FINISHED:
             return
         if event.data["status"] == TaskStatus.SUCCEEDED.value:
             self._pool.submit(self._make, event.task)
@@ -74,7 +80,8 @@ class Reports:
             write_reports(run, self._folder, tasks=tasks)
 
     def _connect(self) -> None:
-        # While the first notebook runs: its page takes as long as the rest of a short run.
+        # While a notebook computes: before, all cores are busy starting it, and afterwards its page
+        # takes as long as the rest of a short run.
         if (zygote := self._lent) is not None:
             self._server = connect_server(self._state, zygote.preload, zygote.environment)
 
