@@ -78,11 +78,11 @@ class FolderBlobs:
     """A folder of this machine, or one that several machines mount."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     def put(self, name: str, source: Path) -> str:
         """See `Blobs.put`."""
-        target = self._root / name
+        target = self.root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
         try:
@@ -95,28 +95,28 @@ class FolderBlobs:
 
     def get(self, name: str, target: Path) -> str:
         """See `Blobs.get`."""
-        source = self._root / name
+        source = self.root / name
         digest = _copy(source, target)
         self.touch(name)
         return digest
 
     def has(self, name: str) -> bool:
         """Return whether there is something of that name."""
-        return (self._root / name).is_file()
+        return (self.root / name).is_file()
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a small entry; raises `FileNotFoundError`."""
-        return (self._root / name).read_bytes()
+        return (self.root / name).read_bytes()
 
     def touch(self, name: str) -> None:
         """Note that something is used."""
         with suppress(OSError):
-            os.utime(self._root / name)
+            os.utime(self.root / name)
 
     def entries(self, prefix: str) -> Iterator[tuple[str, int, float]]:
         """See `Blobs.entries`."""
         # Not by `Path`: every run looks at all there is, and that would cost it more than a task does.
-        base = os.path.join(os.path.abspath(self._root), "")  # noqa: PTH100, PTH118
+        base = os.path.join(os.path.abspath(self.root), "")  # noqa: PTH100, PTH118
         cut = len(base)
         folders = [base + prefix]
         while folders:
@@ -142,7 +142,7 @@ class FolderBlobs:
 
     def drop(self, name: str) -> None:
         """See `Blobs.drop`."""
-        (self._root / name).unlink(missing_ok=True)
+        (self.root / name).unlink(missing_ok=True)
 
 
 class RemoteBlobs:

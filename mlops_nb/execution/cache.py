@@ -18,6 +18,7 @@ import msgspec
 
 from mlops_nb.errors import ExecutionError
 from mlops_nb.execution.blobs import FolderBlobs, file_digest, open_blobs
+from mlops_nb.execution.growth import Growth
 from mlops_nb.execution.manifests import (
     KeptFile,
     Manifest,
@@ -86,6 +87,7 @@ class ProductCache:
         self.url = url
         self._limit = int(limit_mb * 1024**2)
         self._blobs = open_blobs(url)
+        self._growth = Growth(self._blobs.root) if isinstance(self._blobs, FolderBlobs) else None
 
     @classmethod
     def of(cls, project: Project, url: str = "") -> ProductCache:
@@ -256,6 +258,8 @@ class ProductCache:
                     freed += size
         except OSError as error:
             raise self._trouble(error) from error
+        if self._growth is not None:
+            self._growth.counted(sum(size for size, _ in blobs.values()) - freed)
         return Collected(entries=len(dropped), freed=freed, kept=total)
 
     def trim(self) -> None:
@@ -269,10 +273,17 @@ class ProductCache:
         ExecutionError
             The folder cannot be read or written.
         """
-        if not isinstance(self._blobs, FolderBlobs):
+        growth = self._growth
+        if growth is None:
             return
-        if sum(size for _, size, _ in self._entries("blobs")) > self._limit:
+        most = growth.most()
+        if most is not None and most <= self._limit:
+            return
+        total = sum(size for _, size, _ in self._entries("blobs"))
+        if total > self._limit:
             self.gc()
+        else:
+            growth.counted(total)
 
     def _store(self, path: Path) -> list[KeptFile]:
         if not path.is_dir():
@@ -297,6 +308,8 @@ class ProductCache:
         elif self._blobs.put(name, path) != digest:
             self._blobs.drop(name)
             raise OSError(f"{path} changed while it was read")
+        elif self._growth is not None:
+            self._growth.add(stat.st_size)
         return KeptFile(path=relative, digest=digest, size=stat.st_size, mode=stat.st_mode & 0o777)
 
     def _fetch(self, file: KeptFile, place: Path) -> bool:

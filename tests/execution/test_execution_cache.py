@@ -10,6 +10,7 @@ import pytest
 from runner_kit import chain, go, product_digests, project, statuses
 
 from mlops_nb.errors import ExecutionError, PluginError
+from mlops_nb.execution.blobs import FolderBlobs
 from mlops_nb.execution.cache import ProductCache
 from mlops_nb.execution.executors import make_executor
 from mlops_nb.execution.executors.local import LocalExecutor
@@ -200,6 +201,42 @@ def test_a_run_bounds_a_folder_and_takes_nothing_from_what_machines_share(tmp_pa
         assert cache.has("one") is there
         assert cache.gc().entries == there
         assert not cache.has("one")
+
+
+def test_a_run_looks_through_a_folder_only_where_it_may_have_outgrown_its_limit(
+    tmp_path, monkeypatch
+):
+    looked = []
+    entries = FolderBlobs.entries
+    monkeypatch.setattr(
+        FolderBlobs, "entries", lambda self, prefix: looked.append(prefix) or entries(self, prefix)
+    )
+
+    def run(*names, size=1024**2):
+        cache = ProductCache(str(tmp_path / "cache"), limit_mb=5)
+        for name in names:
+            keep(cache, tmp_path, name, size)
+            os.utime(tmp_path / "cache/manifests" / name, (1000 + len(looked),) * 2)
+        cache.trim()
+        seen = bool(looked)
+        left = sorted(entry.fingerprint for entry in cache.ls())
+        looked.clear()
+        return seen, left
+
+    assert run("a") == (True, ["a"])  # nobody has counted yet
+    assert run("b", "c") == (False, ["a", "b", "c"])
+    assert run("d", "e") == (False, ["a", "b", "c", "d", "e"])
+    seen, left = run("f", "g")
+    assert seen
+    assert len(left) == 5
+    # Counted anew: what was dropped counts no longer, and what others put there is found in time.
+    assert run("h", size=10)[0]
+    ProductCache(str(tmp_path / "cache"), limit_mb=5).gc(limit_mb=1)
+    looked.clear()
+    assert [n for n in range(230) if run(f"s{n}", size=n + 11)[0]] == [100, 201]
+    (tmp_path / "cache/size").write_text("half a li")
+    assert run("i", size=8)[0]
+    assert not run("j", size=9)[0]
 
 
 def test_equal_content_is_stored_once_and_a_copy_is_no_hard_link(tmp_path):
