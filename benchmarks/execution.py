@@ -126,7 +126,7 @@ class _Bench:
         self.count = count
         write_workload(folder, count)
         self.python = sys.executable
-        self.ours = [self.python, "-m", "mlops_nb"]
+        self.ours = [str(Path(self.python).with_name("mlops-nb"))]  # as users call it
         self.notebooks = [f"task{number:03d}.ipynb" for number in range(count)]
         self.scripts = [f"task{number:03d}.py" for number in range(count)]
         # Two copies, because a pipeline that Ploomber built and one that we ran look alike.
