@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_nb.errors import KernelError
 from mlops_nb.execution.direct import DirectKernel, KernelGone
 from mlops_nb.execution.kernelspecs import find_kernelspec
 from mlops_nb.execution.preload import NEVER
 from mlops_nb.execution.threads import VARIABLES
+from mlops_nb.execution.zygote_process import SLICE, STOP, ZygoteProcess
 from mlops_nb.files import write_whole
 from mlops_nb.model import Record
 
@@ -31,23 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Report", "Zygote", "supported"]
-
-_START = 120.0  # seconds
-_STOP = 5.0
-_SLICE = 0.2  # seconds between two looks whether somebody still waits
-_REPORT = 1 << 20  # bytes
-_BOOT = """
-import sys, types
-if sys.path[:1] == [""]: del sys.path[0]
-root, control = sys.argv[1:]
-for name, path in (("mlops_nb", root), ("mlops_nb.execution", root + "/execution")):
-    module = types.ModuleType(name)
-    module.__path__ = [path]
-    sys.modules[name] = module
-from mlops_nb.execution.warm.forker import main
-main(int(control), 1)
-"""
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 def supported() -> str:
@@ -63,53 +43,6 @@ class Report(Record, frozen=True, kw_only=True):
     """Top-level packages that are loaded beyond a kernel's own."""
     failed: dict[str, str]
     """Modules that cannot be imported, with the error."""
-
-
-class _Process:
-    """A running zygote and the socket to it."""
-
-    def __init__(self, python: str, flags: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, tempfile.TemporaryFile() as words:
-            try:
-                self.popen = subprocess.Popen(
-                    [python, *flags, "-c", _BOOT, str(_ROOT), str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=words,
-                    stderr=words,
-                    cwd="/",
-                    env=environment,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-            except OSError as error:
-                self.control.close()
-                raise KernelError(f"cannot be started: {error}", where=python) from error
-
-    def ask(self, plan: dict[str, Any]) -> None:
-        self.asked = monotonic()
-        self.control.send(json.dumps(plan).encode())
-
-    def answer(self) -> bytes | None:
-        """Return the report: ``None`` where it is not there yet, empty where the process ended."""
-        self.control.settimeout(_SLICE)
-        try:
-            return self.control.recv(_REPORT)
-        except TimeoutError:
-            return None if monotonic() - self.asked < _START else b""
-        except OSError:
-            return b""
-        finally:
-            self.control.settimeout(None)
-
-    def stop(self, patience: float = _STOP) -> None:
-        """Close the socket: the zygote sees it, kills its kernels and goes."""
-        self.control.close()
-        try:
-            self.popen.wait(patience)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.popen.pid, signal.SIGKILL)
-            self.popen.wait()
 
 
 class Zygote:
@@ -158,7 +91,7 @@ class Zygote:
         """What it is started with."""
         self._memory = memory
         self._lasting = lasting
-        self._process: _Process | None = None
+        self._process: ZygoteProcess | None = None
         self._report: Report | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -218,7 +151,7 @@ class Zygote:
             The process ended, took longer than two minutes, was closed, or `stop` said so.
         """
         while (report := self._report) is None:
-            if self._lock.acquire(timeout=_SLICE):  # not for long: somebody may want to close it
+            if self._lock.acquire(timeout=SLICE):  # not for long: somebody may want to close it
                 try:
                     self._look()
                 finally:
@@ -324,14 +257,14 @@ class Zygote:
             for sibling in self._siblings.values():
                 sibling.close()
 
-    def _started(self) -> _Process:
+    def _started(self) -> ZygoteProcess:
         if self._closed:
             raise _closed()
         if self._process is None:
             if why := supported():
                 raise KernelError(f"warm kernels do not work on this {why}", fix="use cold ones")
             self.unsafe = {**self._remembered(), **self.unsafe}
-            self._process = _Process(
+            self._process = ZygoteProcess(
                 self.python,
                 self.flags,
                 # What ipykernel sets when it starts, before matplotlib can be imported.
@@ -345,9 +278,7 @@ class Zygote:
         process, self._process = self._process, None
         report, self._report = self._report, None
         if process is not None:
-            process.stop(
-                0.0 if report is None and self._closed else _STOP
-            )  # it may import for long
+            process.stop(0.0 if report is None and self._closed else STOP)  # it may import for long
 
     def _remembered(self) -> dict[str, str]:
         if self._memory is None:
