@@ -1,13 +1,25 @@
-"""Looks at processes that may end while they are looked at."""
+"""Looks at processes that may end while they are looked at, and waits for what they do."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-__all__ = ["has_ended", "living_children"]
+__all__ = ["has_ended", "living_children", "until"]
+
+
+def until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Ask again and again; return the first answer that is true, and fail where none comes in time."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+    return value
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from mlops_nb.execution.frames import dial
 from mlops_nb.execution.servers import server_status
 from mlops_nb.runs.store import RunStore
 from tests.execution.runner_kit import notebook, project
-from tests.processes_kit import has_ended
+from tests.processes_kit import has_ended, until
 
 pytestmark = pytest.mark.slow
 
@@ -80,14 +80,6 @@ def handed(folder: Path) -> int:
     status = server_status(find_project(folder).state)
     assert status is not None
     return status.handed
-
-
-def until(found: Callable[[], Any], seconds: float = 30.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
-    return value
 
 
 def last_run(folder: Path) -> Any:

@@ -6,16 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from server_kit import Server
 
-from tests.processes_kit import has_ended, living_children
+from tests.processes_kit import has_ended, living_children, until
 
 pytestmark = pytest.mark.slow
 
@@ -27,14 +25,6 @@ def keeping(root: Path, tmp_path: Path) -> Iterator[Server]:
     made.client.close()
     if made.process.poll() is None:
         made.stop()
-
-
-def _until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
-    return value
 
 
 def _keepers(server: Server) -> list[psutil.Process]:
@@ -51,41 +41,41 @@ def test_a_server_runs_schedules_and_hands_over_to_a_stand_alone_scheduler(
     keeping: Server,
 ) -> None:
     assert 'nowhere" is no project' in (keeping.home / "log").read_text()
-    _until(lambda: _standing(keeping) == {True: "active"})
+    until(lambda: _standing(keeping) == {True: "active"})
     assert keeping.get("/schedules", project="one")["served"]
     body = {"name": "soon", "when": "0 2 1 1 *", "tasks": ["make"]}
     keeping.post("/schedules", body, project="one", status=201)
     keeping.post("/schedules/soon/run-now", project="one", status=202)
     history = "/schedules/soon/history"
-    _until(
+    until(
         lambda: keeping.get(history, project="one")["occurrences"][0]["state"] == "succeeded", 120
     )
 
     command = [sys.executable, "-m", "mlops_nb", "--project", str(keeping.root / "one")]
     alone = subprocess.Popen([*command, "scheduler", "--port", "0"], stderr=subprocess.DEVNULL)
     try:
-        _until(lambda: _standing(keeping) == {True: "standby", False: "active"})
+        until(lambda: _standing(keeping) == {True: "standby", False: "active"})
     finally:
         alone.send_signal(signal.SIGTERM)
         assert alone.wait(30) == 0
-    _until(lambda: _standing(keeping) == {True: "active"})
+    until(lambda: _standing(keeping) == {True: "active"})
 
 
 def test_a_scheduler_that_dies_is_started_again_and_none_outlives_its_server(
     keeping: Server,
 ) -> None:
-    (first,) = _until(lambda: _keepers(keeping))
+    (first,) = until(lambda: _keepers(keeping))
     first.kill()
-    (second,) = _until(lambda: [one for one in _keepers(keeping) if one.pid != first.pid])
-    _until(lambda: _standing(keeping).get(True) == "active")
+    (second,) = until(lambda: [one for one in _keepers(keeping) if one.pid != first.pid])
+    until(lambda: _standing(keeping).get(True) == "active")
     os.kill(keeping.process.pid, signal.SIGKILL)
     keeping.process.wait(10)
-    _until(lambda: has_ended(second))
+    until(lambda: has_ended(second))
 
 
 def test_a_server_that_is_stopped_ends_its_schedulers_in_order(keeping: Server) -> None:
-    (keeper,) = _until(lambda: _keepers(keeping))
-    _until(lambda: _standing(keeping).get(True) == "active")
+    (keeper,) = until(lambda: _keepers(keeping))
+    until(lambda: _standing(keeping).get(True) == "active")
     keeping.stop()
     assert not keeper.is_running()
     assert '"daemon stopped"' in (keeping.home / "log").read_text()
