@@ -19,7 +19,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlops_nb.errors import KernelError
 from mlops_nb.execution.frames import SOCKET, Frames, at, server_key
@@ -40,6 +40,15 @@ __all__ = ["Server", "main"]
 
 _LOOK = 10.0  # seconds between looks at the clock and at the socket's file
 _HELLO = 2.0
+
+
+class _Child(NamedTuple):
+    """The process of a session or a command."""
+
+    client: Frames | None
+    """Who is told how it ends: a command's client."""
+    zygotes: list[Zygote]
+    """What its kernels are forked from."""
 
 
 class Server:
@@ -69,10 +78,7 @@ class Server:
         self._served = self._handed = 0
         self._key = server_key()
         self._zygotes = Zygotes(state)
-        self._children: dict[int, Frames | None] = {}
-        """The process of each session and command, the latter's with its client."""
-        self._used_by: dict[int, list[Zygote]] = {}
-        """What their kernels are forked from."""
+        self._children: dict[int, _Child] = {}
         self._stopping: list[Frames] = []
         self._is_ending = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -178,9 +184,9 @@ class Server:
             pid=os.getpid(),
             started=self._started,
             idle=self._idle,
-            sessions=sum(1 for client in self._children.values() if client is None),
+            sessions=sum(1 for child in self._children.values() if child.client is None),
             handed=self._handed,
-            commands=sum(1 for client in self._children.values() if client is not None),
+            commands=sum(1 for child in self._children.values() if child.client is not None),
             served=self._served,
             preloaded=tuple(sorted({name for zygote in zygotes for name in zygote.preload})),
             key=self._key,
@@ -192,7 +198,7 @@ class Server:
             frames.send({"ok": False})
             return
         try:
-            used = {id(zygote) for zygotes in self._used_by.values() for zygote in zygotes}
+            used = {id(zygote) for child in self._children.values() for zygote in child.zygotes}
             preload = tuple(hello["preload"]) or self._preload
             zygote = self._zygotes.take(preload, hello["environ"], used)
         except KernelError:
@@ -235,11 +241,10 @@ class Server:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 for other in self._children.values():
-                    if other is not None:
-                        other.socket.close()  # its client waits for the server's end of it
+                    if other.client is not None:
+                        other.client.socket.close()  # who waits for the server's end of it
                 raise _Born(become)
-            self._children[pid] = client
-            self._used_by[pid] = zygotes
+            self._children[pid] = _Child(client, zygotes)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
@@ -256,8 +261,7 @@ class Server:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if not ended:
                 continue
-            client = self._children.pop(pid)
-            del self._used_by[pid]
+            client = self._children.pop(pid).client
             self._used = time.time()
             if client is not None:
                 with client.socket, contextlib.suppress(OSError):  # it may have gone
